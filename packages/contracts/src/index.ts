@@ -1,0 +1,41 @@
+export {
+  BLACK_HOLE_CLUSTER,
+  clusterName,
+  INBOUND_PASSTHROUGH_CLUSTER,
+  ISTIO_METADATA,
+  listenerName,
+  nodeId,
+  parseClusterName,
+  parseNodeId,
+  PASSTHROUGH_CLUSTER,
+  SECRET_DEFAULT,
+  SECRET_ROOT,
+  sniName,
+  TRANSPORT_SOCKET_MATCH_METADATA,
+  WEFT_METADATA,
+  type ClusterName,
+  type Direction,
+  type NodeId,
+} from './names.ts';
+export {
+  CONTROL_PLANE_ACCOUNT,
+  controlPlaneId,
+  DEFAULT_TRUST_DOMAIN,
+  GATEWAY_ACCOUNT,
+  parseSpiffeId,
+  principalOf,
+  spiffeId,
+  SYSTEM_NAMESPACE,
+  type WorkloadIdentity,
+} from './identity.ts';
+export { PORTS, type PortName, type PortRow } from './ports.ts';
+export type {
+  GatewayBind,
+  Interception,
+  OutboundBind,
+  RegisteredWorkload,
+  RegistryState,
+  WorkloadPort,
+} from './registry.ts';
+export { PARENT_CHANNEL_FD, type ChildMessage, type ParentMessage, type WorkloadSecret } from './parent-channel.ts';
+export { REASON_HEADER, REASONS, type Reason, type ReasonCode } from './reasons.ts';

@@ -1,0 +1,35 @@
+/**
+ * The line between a parent (supervisor, or a container's parent process) and a child (proxy, control plane): file
+ * descriptor 3, newline-delimited JSON both ways. The parent never closes it while the child should live; when it closes,
+ * the child ends (lifeline). Secrets travel here and nowhere else.
+ */
+export type ParentMessage =
+  | { readonly type: 'secrets'; readonly default: WorkloadSecret; readonly rootCaPem: string }
+  | { readonly type: 'admin-token'; readonly token: string }
+  | { readonly type: 'xds-address'; readonly address: string }
+  | {
+      readonly type: 'control-plane-start';
+      readonly tokenKeyJwk: Readonly<Record<string, unknown>>;
+      readonly apiToken: string;
+    }
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  | { readonly type: 'log-level'; readonly level: string };
+
+export interface WorkloadSecret {
+  /** Leaf first, then intermediates. */
+  readonly certChainPem: string;
+  readonly privateKeyPem: string;
+  readonly spiffeId: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
+export type ChildMessage =
+  /** Serving. For the control plane with its root and actual ports. */
+  | { readonly type: 'ready'; readonly rootCaPem?: string; readonly ports?: Readonly<Record<string, number>> }
+  /** Not yet serving, and why; sent on each change. */
+  | { readonly type: 'waiting'; readonly for: readonly string[] }
+  | { readonly type: 'drained'; readonly cutConnections: number }
+  | { readonly type: 'failed'; readonly message: string; readonly fix?: string };
+
+export const PARENT_CHANNEL_FD = 3;

@@ -1,0 +1,106 @@
+// What the data path needs from the rest of the process, and what it tells it. Both sides import this file and nothing
+// else of each other, so the data path can be tested with plain objects.
+import type { Cluster } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
+import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
+import type { Listener } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
+import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
+import type { HeadView } from './head/head-view.ts';
+import type { RequestRecord } from './request-record.ts';
+
+/** What discovery holds at one moment: the last good version of every resource, by name. */
+export interface ResourceSet {
+  readonly listeners: ReadonlyMap<string, Listener>;
+  readonly routes: ReadonlyMap<string, RouteConfiguration>;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  /** By EDS service name (`eds_cluster_config.service_name`, else the cluster's name). */
+  readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
+}
+
+export type ResourceType = 'listener' | 'route' | 'cluster' | 'endpoint';
+
+/** One resource that was refused. What stood under its name before stays in force. */
+export interface RejectedResource {
+  readonly type: ResourceType;
+  readonly name: string;
+  /** Names the field; goes into the NACK. */
+  readonly reason: string;
+}
+
+/** PEM texts of one SDS secret. A secret may hold a certificate with its key, a set of roots, or both. */
+export interface TlsSecret {
+  /** Leaf first. */
+  readonly certificateChain?: string;
+  readonly privateKey?: string;
+  readonly trustedCa?: string;
+}
+
+/** Secrets by SDS name (`default`, `ROOTCA`, ...). */
+export interface SecretSource {
+  get(name: string): TlsSecret | undefined;
+  /** Called after a secret changed. @returns what stops it. */
+  onChange(listener: (name: string) => void): () => void;
+}
+
+/** What is fixed about a series of requests; one slot stands for one set of labels. */
+export interface RequestLabels {
+  /** Who tells: the caller's proxy or the callee's. */
+  readonly reporter: 'source' | 'destination';
+  /** SPIFFE ids without a scheme check; empty when the connection was plain. */
+  readonly sourcePrincipal: string;
+  readonly destinationPrincipal: string;
+  /** xDS cluster name, `-` before one was chosen. */
+  readonly cluster: string;
+  /** `istio.services[0]` of the cluster's metadata, where present. */
+  readonly destinationService: string;
+  readonly destinationServiceName: string;
+  readonly destinationServiceNamespace: string;
+  /** Of the endpoint's metadata `istio.workload`: "name;namespace;canonical service;canonical revision;cluster". Empty when unknown. */
+  readonly destinationWorkload: string;
+  readonly protocol: 'http' | 'grpc' | 'tcp';
+  readonly mutualTls: boolean;
+  readonly listener: string;
+}
+
+/**
+ * Counters and gauges. Slots are numbers into typed arrays; equal labels give the same slot. Slots are taken when config
+ * or a connection brings a new label set, never per request. Nothing here allocates when recording.
+ */
+export interface StatsSink {
+  requestSlot(labels: RequestLabels): number;
+  recordRequest(slot: number, code: number, flags: number, durationMs: number, requestBytes: number, responseBytes: number): void;
+  /** `recordTcp` may be called many times for one connection: once with opened = 1, with byte deltas, once with closed = 1. */
+  recordTcp(slot: number, opened: number, closed: number, receivedBytes: number, sentBytes: number): void;
+  /** A named counter or gauge, for example `cluster.x.upstream_cx_total`; the same name gives the same slot. */
+  counter(name: string): number;
+  gauge(name: string): number;
+  add(counterSlot: number, by: number): void;
+  set(gaugeSlot: number, value: number): void;
+}
+
+/** Called once per request or TCP connection, after it ended. Reads what it needs at once: the record may be reused. */
+export interface AccessLogger {
+  log(record: RequestRecord): void;
+}
+
+/** Sampling as the listener says, 0–1. */
+export interface TracingSettings {
+  readonly randomSampling: number;
+  readonly overallSampling: number;
+  readonly clientSampling: number;
+  readonly operation: 'ingress' | 'egress';
+  /** Literal tags of the listener. */
+  readonly tags: readonly (readonly [name: string, value: string])[];
+}
+
+export interface TraceSpan {
+  /** Once, after the request ended. */
+  finish(record: RequestRecord): void;
+}
+
+export interface Tracer {
+  /** Reads the caller's trace context and writes the outgoing one into `head`. @returns undefined when the request is not sampled. */
+  start(head: HeadView, record: RequestRecord, settings: TracingSettings): TraceSpan | undefined;
+}
+
+/** Everything that a listener on this address needs to be adopted rather than bound: `"ADDRESS:PORT"` → descriptor. */
+export type InheritedFds = ReadonlyMap<string, number>;

@@ -1,0 +1,58 @@
+import { type FlagSet, NO_FLAGS } from './response-flags.ts';
+
+export type Direction = 'inbound' | 'outbound' | 'gateway';
+export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' | 'TCP';
+
+/**
+ * All that logs, metrics and spans read of one request or TCP connection. Plain and mutable: the data path fills it in
+ * as things become known, and hands it out once at the end. Empty string and 0 mean "not known".
+ */
+export class RequestRecord {
+  /** Epoch milliseconds at the first byte of the head. */
+  startMs = 0;
+  direction: Direction = 'outbound';
+  listener = '';
+  protocol: Protocol = 'HTTP/1.1';
+  method = '';
+  /** As received, with query. */
+  path = '';
+  authority = '';
+  scheme: 'http' | 'https' = 'http';
+  /** Status sent downstream; 0 when none was. */
+  code = 0;
+  flags: FlagSet = NO_FLAGS;
+  /** Envoy's response code details, for example `via_upstream`. */
+  details = '';
+  /** Weft's reason code (contracts/src/reasons.ts) when the mesh itself answered; empty when the application did. */
+  reason = '';
+  connectionTermination = '';
+  upstreamTransportFailure = '';
+  /** Body bytes, without heads and framing. */
+  requestBytes = 0;
+  responseBytes = 0;
+  /** Whole exchange. */
+  durationMs = 0;
+  /** From the first byte sent upstream to the response head; -1 when there was none. */
+  upstreamMs = -1;
+  routeName = '';
+  /** Decorator operation of the route, for the span's name. */
+  operation = '';
+  cluster = '';
+  /** "address:port" of the host of the last attempt. */
+  upstreamHost = '';
+  upstreamLocalAddress = '';
+  downstreamRemoteAddress = '';
+  downstreamLocalAddress = '';
+  requestedServerName = '';
+  /** Peer identities, as SPIFFE URIs; empty on plain connections. */
+  sourcePrincipal = '';
+  destinationPrincipal = '';
+  /** "name;namespace;canonical service;revision;cluster" of the chosen endpoint. */
+  destinationWorkload = '';
+  mutualTls = false;
+  requestId = '';
+  forwardedFor = '';
+  userAgent = '';
+  /** Attempts made upstream, the first included. */
+  attempts = 0;
+}

@@ -1,0 +1,101 @@
+/**
+ * Listening sockets that this process owns but never polls, so that children started one after another can serve the
+ * same queue of connections (design: listening sockets belong to the parent). Node has no call for it; libc has.
+ */
+import { createRequire } from 'node:module';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { WeftError } from '@weft/kit';
+
+export interface ListenSocket {
+  readonly address: string;
+  readonly port: number;
+  readonly fd: number;
+  close(): void;
+}
+
+export interface ListenSockets {
+  /** @throws {WeftError} WEFT_PORT_TAKEN, WEFT_ADDRESS_UNAVAILABLE or WEFT_LISTEN_FAILED. */
+  open(address: string, port: number): ListenSocket;
+}
+
+// Linux values (asm-generic): socket(2), setsockopt(2).
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const BACKLOG = 1024;
+
+/** @returns undefined where descriptors can not be made (not Linux, or the native call library does not load): children then bind for themselves. */
+export function createListenSockets(): ListenSockets | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    return fromLibc(loadKoffi());
+  } catch {
+    return undefined;
+  }
+}
+
+function loadKoffi(): typeof import('koffi') {
+  return createRequire(import.meta.url)('koffi') as typeof import('koffi');
+}
+
+function fromLibc(koffi: typeof import('koffi')): ListenSockets {
+  const libc = koffi.load('libc.so.6');
+  const socket = libc.func('int socket(int domain, int type, int protocol)');
+  const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
+  const bind = libc.func('int bind(int fd, const void *address, unsigned int length)');
+  const listen = libc.func('int listen(int fd, int backlog)');
+  const getsockname = libc.func('int getsockname(int fd, void *address, void *length)');
+  const check = (result: number, what: string, address: string, port: number, fd?: number): number => {
+    if (result >= 0) return result;
+    const errno = koffi.errno();
+    if (fd !== undefined) closeSync(fd);
+    throw listenError(errno, what, address, port);
+  };
+  return {
+    open(address, port) {
+      const fd = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number, 'socket', address, port);
+      const one = Buffer.from(Int32Array.of(1).buffer);
+      check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4) as number, 'setsockopt', address, port, fd);
+      check(bind(fd, socketAddress(address, port), 16) as number, 'bind', address, port, fd);
+      check(listen(fd, BACKLOG) as number, 'listen', address, port, fd);
+      const name = Buffer.alloc(16);
+      check(getsockname(fd, name, Buffer.from(Uint32Array.of(16).buffer)) as number, 'getsockname', address, port, fd);
+      let open = true;
+      return {
+        address,
+        port: name.readUInt16BE(2),
+        fd,
+        close() {
+          if (open) closeSync(fd);
+          open = false;
+        },
+      };
+    },
+  };
+}
+
+/** struct sockaddr_in: family in host order, port and address in network order. */
+function socketAddress(address: string, port: number): Buffer {
+  const parts = address.split('.').map(Number);
+  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) {
+    throw new WeftError('WEFT_ADDRESS_UNAVAILABLE', `"${address}" is not an IPv4 address`);
+  }
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  Buffer.from(parts).copy(bytes, 4);
+  return bytes;
+}
+
+function listenError(errno: number, what: string, address: string, port: number): WeftError {
+  const where = `${address}:${port}`;
+  const { EADDRINUSE, EADDRNOTAVAIL, EACCES } = constants.errno;
+  if (errno === EADDRINUSE) return new WeftError('WEFT_PORT_TAKEN', `${where} is in use by another program`, { where });
+  if (errno === EADDRNOTAVAIL) return new WeftError('WEFT_ADDRESS_UNAVAILABLE', `this machine has no address ${address}`, { where });
+  if (errno === EACCES) return new WeftError('WEFT_LISTEN_FAILED', `port ${port} needs privileges that this user does not have`, { where });
+  return new WeftError('WEFT_LISTEN_FAILED', `${what} failed for ${where} (errno ${errno})`, { where });
+}

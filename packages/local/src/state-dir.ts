@@ -1,0 +1,144 @@
+/** The one directory that holds all state of a mesh on this machine. */
+import { randomBytes } from 'node:crypto';
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errorCode, WeftError } from '@weft/kit';
+
+export interface StateDir {
+  readonly root: string;
+  readonly config: string;
+  readonly ca: string;
+  readonly proxies: string;
+  readonly logs: string;
+  readonly store: string;
+  readonly run: string;
+  readonly supervisorSocket: string;
+  readonly apiSocket: string;
+  readonly meshFile: string;
+  readonly tokenFile: string;
+}
+
+// sun_path holds 108 bytes on Linux and 104 on macOS.
+const MAX_SOCKET_PATH = 103;
+
+export function stateDirAt(root: string): StateDir {
+  const run = join(root, 'run');
+  return {
+    root,
+    config: join(root, 'config'),
+    ca: join(root, 'ca'),
+    proxies: join(root, 'proxies'),
+    logs: join(root, 'logs'),
+    store: join(root, 'store'),
+    run,
+    supervisorSocket: join(run, 'supervisor.sock'),
+    apiSocket: join(run, 'api.sock'),
+    meshFile: join(run, 'mesh.json'),
+    tokenFile: join(root, 'token'),
+  };
+}
+
+/** Creates what is missing, private to this user. @throws {WeftError} WEFT_STATE_DIR with what to do. */
+export function createStateDir(root: string): StateDir {
+  const dir = stateDirAt(root);
+  if (Buffer.byteLength(dir.supervisorSocket) > MAX_SOCKET_PATH) {
+    throw new WeftError('WEFT_STATE_DIR', `the path ${root} is too long for a Unix socket inside it`, { fix: 'use a shorter folder with --state DIR' });
+  }
+  try {
+    for (const path of [dir.root, dir.config, dir.ca, dir.proxies, dir.logs, dir.store, dir.run]) mkdirSync(path, { recursive: true, mode: 0o700 });
+    accessSync(dir.root, constants.W_OK | constants.X_OK);
+    if (process.getuid && statSync(dir.root).uid !== process.getuid()) {
+      throw new WeftError('WEFT_STATE_DIR', `${root} belongs to another user`, { fix: 'choose another folder with --state DIR' });
+    }
+  } catch (error) {
+    if (error instanceof WeftError) throw error;
+    throw new WeftError('WEFT_STATE_DIR', `can not write to ${root} (${errorCode(error) ?? String(error)})`, {
+      cause: error,
+      fix: 'make the folder writable, or choose another with --state DIR',
+    });
+  }
+  return dir;
+}
+
+/** The secret for writes over TCP: made once, 256 bits, readable by this user only. */
+export function readOrCreateToken(dir: StateDir): string {
+  try {
+    const token = readFileSync(dir.tokenFile, 'utf8').trim();
+    if (token.length >= 43) return token;
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error;
+  }
+  const token = randomBytes(32).toString('base64url');
+  writeFileSync(dir.tokenFile, `${token}\n`, { mode: 0o600 });
+  return token;
+}
+
+const lockFile = (dir: StateDir): string => join(dir.root, 'supervisor.pid');
+
+/** The supervisor that runs in this directory, if one does. */
+export function runningSupervisor(dir: StateDir): number | undefined {
+  let pid: number;
+  try {
+    pid = Number(readFileSync(lockFile(dir), 'utf8').split('\n')[0]);
+  } catch {
+    return undefined;
+  }
+  return Number.isInteger(pid) && pid > 0 && isAlive(pid) && readsLike(pid) ? pid : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === 'EPERM';
+  }
+}
+
+/** A pid may have been given to another program since; on Linux its command line tells. */
+function readsLike(pid: number): boolean {
+  try {
+    return /weft|demo/.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+  } catch {
+    return true;
+  }
+}
+
+export interface StateLock {
+  /** True when an earlier run ended without cleaning up. */
+  readonly recovered: boolean;
+  release(): void;
+}
+
+/** One supervisor per directory. @throws {WeftError} WEFT_ALREADY_RUNNING. */
+export function lockStateDir(dir: StateDir): StateLock {
+  const recovered = takeLock(dir);
+  rmSync(dir.run, { recursive: true, force: true });
+  mkdirSync(dir.run, { mode: 0o700 });
+  return {
+    recovered,
+    release() {
+      rmSync(dir.run, { recursive: true, force: true });
+      rmSync(lockFile(dir), { force: true });
+    },
+  };
+}
+
+/** @returns whether a lock of an earlier run, now dead, was in the way. */
+function takeLock(dir: StateDir): boolean {
+  for (let stale = false; ; stale = true) {
+    try {
+      writeFileSync(lockFile(dir), `${process.pid}\n`, { mode: 0o600, flag: 'wx' });
+      return stale;
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+    }
+    const other = runningSupervisor(dir);
+    if (other !== undefined) {
+      throw new WeftError('WEFT_ALREADY_RUNNING', `a mesh already runs in ${dir.root} (process ${other})`, {
+        fix: `look at it with "weft status", stop it with "kill ${other}", or start another with --state DIR`,
+      });
+    }
+    rmSync(lockFile(dir), { force: true });
+  }
+}

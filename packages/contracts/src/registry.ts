@@ -7,7 +7,18 @@ export interface RegistryState {
   readonly version: number;
   readonly meshId: string;
   readonly trustDomain: string;
+  /** Every service that has had a workload since the supervisor started; one without workloads still exists (503 UH, not NC). */
+  readonly services: readonly RegisteredService[];
   readonly workloads: readonly RegisteredWorkload[];
+}
+
+export interface RegisteredService {
+  readonly name: string;
+  readonly namespace: string;
+  /** `reviews.default.svc.cluster.local`. */
+  readonly hostname: string;
+  /** Istio's port name tells the protocol. */
+  readonly ports: readonly { readonly name: string; readonly port: number }[];
 }
 
 export interface RegisteredWorkload {

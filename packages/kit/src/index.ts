@@ -1,4 +1,5 @@
 export { systemClock, type Clock, type Timer } from './clock.ts';
+export { atWallTime } from './wall-timer.ts';
 export { seededRandom, systemRandom, type Random } from './random.ts';
 export { errorCode, errorMessage, WeftError, type WeftErrorOptions } from './errors.ts';
 export {

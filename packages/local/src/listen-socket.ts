@@ -5,6 +5,7 @@
 import { createRequire } from 'node:module';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import type * as Koffi from 'koffi';
 import { WeftError } from '@weft/kit';
 
 export interface ListenSocket {
@@ -38,11 +39,11 @@ export function createListenSockets(): ListenSockets | undefined {
   }
 }
 
-function loadKoffi(): typeof import('koffi') {
-  return createRequire(import.meta.url)('koffi') as typeof import('koffi');
+function loadKoffi(): typeof Koffi {
+  return createRequire(import.meta.url)('koffi') as typeof Koffi;
 }
 
-function fromLibc(koffi: typeof import('koffi')): ListenSockets {
+function fromLibc(koffi: typeof Koffi): ListenSockets {
   const libc = koffi.load('libc.so.6');
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
@@ -57,7 +58,12 @@ function fromLibc(koffi: typeof import('koffi')): ListenSockets {
   };
   return {
     open(address, port) {
-      const fd = check(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number, 'socket', address, port);
+      const fd = check(
+        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number,
+        'socket',
+        address,
+        port,
+      );
       const one = Buffer.from(Int32Array.of(1).buffer);
       check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4) as number, 'setsockopt', address, port, fd);
       check(bind(fd, socketAddress(address, port), 16) as number, 'bind', address, port, fd);
@@ -95,7 +101,9 @@ function listenError(errno: number, what: string, address: string, port: number)
   const where = `${address}:${port}`;
   const { EADDRINUSE, EADDRNOTAVAIL, EACCES } = constants.errno;
   if (errno === EADDRINUSE) return new WeftError('WEFT_PORT_TAKEN', `${where} is in use by another program`, { where });
-  if (errno === EADDRNOTAVAIL) return new WeftError('WEFT_ADDRESS_UNAVAILABLE', `this machine has no address ${address}`, { where });
-  if (errno === EACCES) return new WeftError('WEFT_LISTEN_FAILED', `port ${port} needs privileges that this user does not have`, { where });
+  if (errno === EADDRNOTAVAIL)
+    return new WeftError('WEFT_ADDRESS_UNAVAILABLE', `this machine has no address ${address}`, { where });
+  if (errno === EACCES)
+    return new WeftError('WEFT_LISTEN_FAILED', `port ${port} needs privileges that this user does not have`, { where });
   return new WeftError('WEFT_LISTEN_FAILED', `${what} failed for ${where} (errno ${errno})`, { where });
 }

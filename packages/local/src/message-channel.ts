@@ -30,9 +30,10 @@ export function openMessageChannel<In, Out>(
   socket.on('data', (chunk: string) => {
     buffered += chunk;
     if (buffered.length > MAX_LINE_BYTES) return end('a message is too long');
-    for (let at = buffered.indexOf('\n'); at >= 0 && !closed; at = buffered.indexOf('\n')) {
-      const line = buffered.slice(0, at);
-      buffered = buffered.slice(at + 1);
+    const lines = buffered.split('\n');
+    buffered = lines.pop() ?? '';
+    for (const line of lines) {
+      if (closed) return;
       let message: In;
       try {
         message = JSON.parse(line) as In;

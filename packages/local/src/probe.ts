@@ -19,7 +19,14 @@ export function probe(target: Probe, address: string, port: number, timeoutMs: n
       socket.once('error', () => finish(false));
       return;
     }
-    const call = request({ host: address, port, path: target.path, method: 'GET', agent: false, headers: { 'user-agent': 'weft-heartbeat' } });
+    const call = request({
+      host: address,
+      port,
+      path: target.path,
+      method: 'GET',
+      agent: false,
+      headers: { 'user-agent': 'weft-heartbeat' },
+    });
     const timer = setTimeout(() => call.destroy(new Error('timeout')), timeoutMs);
     const finish = (answered: boolean): void => {
       clearTimeout(timer);

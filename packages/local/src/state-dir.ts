@@ -42,13 +42,18 @@ export function stateDirAt(root: string): StateDir {
 export function createStateDir(root: string): StateDir {
   const dir = stateDirAt(root);
   if (Buffer.byteLength(dir.supervisorSocket) > MAX_SOCKET_PATH) {
-    throw new WeftError('WEFT_STATE_DIR', `the path ${root} is too long for a Unix socket inside it`, { fix: 'use a shorter folder with --state DIR' });
+    throw new WeftError('WEFT_STATE_DIR', `the path ${root} is too long for a Unix socket inside it`, {
+      fix: 'use a shorter folder with --state DIR',
+    });
   }
   try {
-    for (const path of [dir.root, dir.config, dir.ca, dir.proxies, dir.logs, dir.store, dir.run]) mkdirSync(path, { recursive: true, mode: 0o700 });
+    for (const path of [dir.root, dir.config, dir.ca, dir.proxies, dir.logs, dir.store, dir.run])
+      mkdirSync(path, { recursive: true, mode: 0o700 });
     accessSync(dir.root, constants.W_OK | constants.X_OK);
     if (process.getuid && statSync(dir.root).uid !== process.getuid()) {
-      throw new WeftError('WEFT_STATE_DIR', `${root} belongs to another user`, { fix: 'choose another folder with --state DIR' });
+      throw new WeftError('WEFT_STATE_DIR', `${root} belongs to another user`, {
+        fix: 'choose another folder with --state DIR',
+      });
     }
   } catch (error) {
     if (error instanceof WeftError) throw error;

@@ -1,0 +1,88 @@
+/** The user's program: started, its output kept, its end seen. It knows nothing of the mesh. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { errorMessage } from '@weft/kit';
+import type { Clock } from '@weft/kit';
+import type { LogSink } from './log-sink.ts';
+import type { Reaper } from './reaper.ts';
+
+export interface ApplicationOptions {
+  readonly argv: readonly [string, ...string[]];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+}
+
+export interface ApplicationExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** Set when it could not be started at all. */
+  readonly error?: string;
+}
+
+export interface Application {
+  readonly pid: number | undefined;
+  /** SIGTERM to its group, SIGKILL after the grace. @returns when it is gone. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export function startApplication(
+  options: ApplicationOptions,
+  deps: {
+    readonly clock: Clock;
+    readonly log: LogSink;
+    readonly reaper: Reaper;
+    readonly onExit: (exit: ApplicationExit) => void;
+  },
+): Application {
+  const [command, ...args] = options.argv;
+  const child: ChildProcess = spawn(command, args, {
+    cwd: options.cwd,
+    env: options.env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const group = child.pid;
+  let over = false;
+  const waiting: (() => void)[] = [];
+  if (group !== undefined) deps.reaper.add(group);
+  if (child.stdout) deps.log.attach(child.stdout);
+  if (child.stderr) deps.log.attach(child.stderr);
+  const ended = (exit: ApplicationExit): void => {
+    if (over) return;
+    over = true;
+    if (group !== undefined) {
+      // What the program left behind in its group ends with it.
+      signalGroup(group, 'SIGKILL');
+      deps.reaper.remove(group);
+    }
+    deps.onExit(exit);
+    waiting.forEach((done) => done());
+  };
+  child.on('error', (error) => ended({ code: null, signal: null, error: errorMessage(error) }));
+  child.on('exit', (code, signal) => ended({ code, signal }));
+  return {
+    get pid() {
+      return over ? undefined : group;
+    },
+    stop(graceMs) {
+      if (over || group === undefined) return Promise.resolve();
+      return new Promise((resolve) => {
+        const timer = deps.clock.after(graceMs, () => signalGroup(group, 'SIGKILL'));
+        waiting.push(() => {
+          timer.cancel();
+          resolve();
+        });
+        signalGroup(group, 'SIGTERM');
+        // A stopped (SIGSTOP) program would not see SIGTERM.
+        signalGroup(group, 'SIGCONT');
+      });
+    },
+  };
+}
+
+function signalGroup(group: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-group, signal);
+  } catch {
+    // Already gone.
+  }
+}

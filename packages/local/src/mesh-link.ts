@@ -1,0 +1,67 @@
+/** What a workload's runner needs from the mesh it joins; in process for `weft demo`, over the Unix socket for `weft run`. */
+import type { OutboundBind, RegisteredWorkload, WorkloadPort, WorkloadSecret } from '@weft/contracts';
+
+export interface WorkloadSpec {
+  readonly name: string;
+  readonly namespace: string;
+  readonly kind: 'sidecar' | 'gateway';
+  readonly serviceAccount: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly service?: string;
+  readonly ports: readonly PortSpec[];
+}
+
+export interface PortSpec {
+  readonly name: string;
+  readonly servicePort: number;
+  readonly appAddress: string;
+  readonly appPort: number;
+}
+
+/** Everything a runner must know to start proxy, agent and application. */
+export interface Admission {
+  readonly address: string;
+  readonly adminAddress: string;
+  readonly ports: readonly WorkloadPort[];
+  readonly outbound: readonly OutboundBind[];
+  readonly httpProxy?: { readonly bind: string; readonly port: number };
+  readonly gatewayBinds: readonly { readonly gatewayPort: number; readonly bind: string; readonly port: number }[];
+  readonly trustDomain: string;
+  readonly meshId: string;
+  readonly xdsAddress: string;
+  readonly caAddress: string;
+  readonly rootCaPem: string;
+  readonly adminToken: string;
+  /** Where this proxy saves its last good configuration. */
+  readonly saveDir: string;
+  readonly logsDir: string;
+}
+
+export interface MeshLink {
+  /** @throws {WeftError} when the mesh is full, a port is taken or the name is in use. */
+  admit(spec: WorkloadSpec): Promise<Admission>;
+  /** A fresh single-use token for the CA. */
+  token(name: string, namespace: string): Promise<string>;
+  setHealth(name: string, namespace: string, health: RegisteredWorkload['health']): void;
+  leave(name: string, namespace: string): Promise<void>;
+}
+
+/** The keeper of key and certificate; the app passes @weft/agent in. */
+export interface WorkloadAgent {
+  /** Called with the current secrets, if there are some, and on each rotation. */
+  subscribe(onSecrets: (secrets: AgentSecrets) => void): () => void;
+  close(): void;
+}
+
+export interface AgentSecrets {
+  readonly default: WorkloadSecret;
+  readonly rootCaPem: string;
+}
+
+export type AgentFactory = (request: {
+  readonly spiffeId: string;
+  readonly token: () => Promise<string>;
+  readonly caAddress: string;
+  readonly xdsAddress: string;
+  readonly rootCaPem: string;
+}) => WorkloadAgent;

@@ -1,0 +1,309 @@
+/** The root of a mesh on one machine: owns registry, tokens, children and their order. */
+import { writeFileSync } from 'node:fs';
+import { GATEWAY_ACCOUNT, PORTS, SYSTEM_NAMESPACE, type ChildMessage, type RegisteredService } from '@weft/contracts';
+import { createBackoff, WeftError, type Clock, type Logger, type Random } from '@weft/kit';
+import { createAdmissions, type MeshEndpoints } from './admission.ts';
+import { startChild, type Child } from './child.ts';
+import { createListenSockets } from './listen-socket.ts';
+import { createLogSink, type LineListener } from './log-sink.ts';
+import type { AgentFactory, MeshLink } from './mesh-link.ts';
+import { findBlock, pickPort, tryPort } from './port-picker.ts';
+import { startReaper } from './reaper.ts';
+import { createLocalRegistry } from './registry.ts';
+import { readOrCreateToken, type StateDir } from './state-dir.ts';
+import { serveSupervisorApi } from './supervisor-api.ts';
+import { createTokenSigner } from './tokens.ts';
+import { runWorkload, type RunnerOptions, type RunningWorkload } from './workload-runner.ts';
+
+export interface SupervisorOptions {
+  readonly dir: StateDir;
+  readonly trustDomain: string;
+  /** Preferred ports; `auto` takes any free ones. */
+  readonly ports: 'fixed' | 'auto';
+  readonly gatewayPort: number;
+  readonly consolePort: number;
+  readonly programs: {
+    readonly controlPlane: string;
+    readonly proxy: string;
+    readonly nodeArgs: readonly string[];
+    readonly proxyNodeArgs: readonly string[];
+  };
+  readonly controlPlaneArgs: readonly string[];
+  readonly baseEnv: Readonly<Record<string, string>>;
+}
+
+export interface SupervisorDeps {
+  readonly agents: AgentFactory;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly onLine?: LineListener;
+  /** Somebody asked over the socket for the mesh to stop. */
+  readonly onShutdownAsked: () => void;
+}
+
+export interface MeshPorts {
+  readonly xds: number;
+  readonly ca: number;
+  readonly monitoring: number;
+  readonly console: number;
+  readonly gateway: number;
+}
+
+export interface Supervisor {
+  readonly ports: MeshPorts;
+  readonly block: number | undefined;
+  readonly token: string;
+  readonly controlPlane: Child;
+  workloads(): readonly RunningWorkload[];
+  declare(services: readonly RegisteredService[]): void;
+  run(options: RunnerOptions): Promise<RunningWorkload>;
+  /** Starts the ingress gateway. */
+  startGateway(): Promise<RunningWorkload>;
+  stop(drainMs: number): Promise<void>;
+}
+
+const CONTROL_PLANE_START_MS = 60_000;
+
+export async function startSupervisor(options: SupervisorOptions, deps: SupervisorDeps): Promise<Supervisor> {
+  const { dir } = options;
+  const { clock, random, logger } = deps;
+  const ports = await choosePorts(options);
+  const block = await findBlock(hash(dir.root));
+  const token = readOrCreateToken(dir);
+  const signer = await createTokenSigner(clock, random);
+  const registry = createLocalRegistry(`local-${hash(dir.root)}`, options.trustDomain);
+  const reaper = startReaper();
+  const sockets = createListenSockets();
+  if (!sockets)
+    logger.warn(
+      {},
+      'listening sockets can not be handed to children here: a restarted proxy refuses connections for a moment',
+    );
+
+  let rootCaPem = '';
+  const endpoints = (): MeshEndpoints => ({
+    xdsAddress: `127.0.0.1:${ports.xds}`,
+    caAddress: `127.0.0.1:${ports.ca}`,
+    rootCaPem,
+    adminToken: token,
+  });
+  const gatewayBinds = [80, 8080].map((gatewayPort) => ({
+    gatewayPort,
+    bind: PORTS.gatewayHttp.bind,
+    port: ports.gateway,
+  }));
+  const admissions = createAdmissions({ registry, clock, dir, block, gatewayBinds, endpoints });
+  const link: MeshLink = {
+    admit: (spec) => admissions.admit(spec),
+    token(name, namespace) {
+      const workload = registry.state().workloads.find((item) => item.name === name && item.namespace === namespace);
+      if (!workload)
+        return Promise.reject(new WeftError('WEFT_NOT_FOUND', `no workload ${name} in namespace ${namespace}`));
+      return signer.sign({ namespace, serviceAccount: workload.serviceAccount, workload: name });
+    },
+    setHealth(name, namespace, health) {
+      const workload = registry.state().workloads.find((item) => item.name === name && item.namespace === namespace);
+      if (workload && workload.health !== health) registry.update(name, namespace, { health });
+    },
+    leave(name, namespace) {
+      admissions.leave(name, namespace);
+      return Promise.resolve();
+    },
+  };
+
+  const running = new Map<string, RunningWorkload>();
+  const api = await serveSupervisorApi(dir.supervisorSocket, {
+    link,
+    registry,
+    clock,
+    shutdown: deps.onShutdownAsked,
+    status: () => ({
+      pid: process.pid,
+      ports,
+      block,
+      controlPlanePid: controlPlane.pid,
+      workloads: [...running.values()].map(describeWorkload),
+    }),
+  });
+
+  const log = createLogSink(dir.logs, 'control-plane');
+  let onReady: (message: Extract<ChildMessage, { type: 'ready' }>) => void = () => {};
+  let onFailed: (error: WeftError) => void = () => {};
+  const controlPlane = startChild(
+    {
+      name: 'control plane',
+      program: options.programs.controlPlane,
+      nodeArgs: options.programs.nodeArgs,
+      args: () => [
+        `--state=${dir.root}`,
+        `--trust-domain=${options.trustDomain}`,
+        `--xds-port=${ports.xds}`,
+        `--ca-port=${ports.ca}`,
+        `--monitoring-port=${ports.monitoring}`,
+        `--console-port=${ports.console}`,
+        ...options.controlPlaneArgs,
+      ],
+      env: options.baseEnv,
+    },
+    {
+      clock,
+      logger,
+      log,
+      backoff: createBackoff({ baseMs: 200, maxMs: 10_000 }, random),
+      onStart: (send) => send({ type: 'control-plane-start', tokenKeyJwk: { ...signer.publicJwk }, apiToken: token }),
+      onMessage(message) {
+        if (message.type === 'ready') onReady(message);
+        if (message.type === 'failed')
+          onFailed(new WeftError('WEFT_CONTROL_PLANE', message.message, message.fix ? { fix: message.fix } : {}));
+      },
+      onExit: () => {},
+    },
+  );
+  const stopEarly = async (): Promise<void> => {
+    await controlPlane.stop(0);
+    api.close();
+    reaper.close();
+    log.close();
+  };
+  try {
+    rootCaPem = await firstReady(
+      (resolve, reject) => {
+        onReady = (message) => {
+          rootCaPem = message.rootCaPem ?? rootCaPem;
+          resolve(rootCaPem);
+        };
+        onFailed = reject;
+      },
+      () => `read ${dir.logs}/control-plane.log`,
+    );
+  } catch (error) {
+    await stopEarly();
+    throw error;
+  }
+  writeFileSync(dir.meshFile, `${JSON.stringify({ pid: process.pid, ports, block })}\n`, { mode: 0o600 });
+
+  const run = async (runner: RunnerOptions): Promise<RunningWorkload> => {
+    const workload = await runWorkload(runner, {
+      link,
+      agents: deps.agents,
+      sockets,
+      reaper,
+      clock,
+      random,
+      logger,
+      proxyProgram: options.programs.proxy,
+      proxyNodeArgs: options.programs.proxyNodeArgs,
+      baseEnv: options.baseEnv,
+      ...(deps.onLine ? { onLine: deps.onLine } : {}),
+    });
+    running.set(runner.spec.name, workload);
+    return workload;
+  };
+
+  let stopped: Promise<void> | undefined;
+  return {
+    ports,
+    block,
+    token,
+    controlPlane,
+    workloads: () => [...running.values()],
+    declare: admissions.declare,
+    run,
+    startGateway: () =>
+      run({
+        spec: {
+          name: 'ingressgateway',
+          namespace: SYSTEM_NAMESPACE,
+          kind: 'gateway',
+          serviceAccount: GATEWAY_ACCOUNT,
+          labels: { app: 'istio-ingressgateway', istio: 'ingressgateway', version: 'v1' },
+          ports: [],
+        },
+        restart: true,
+      }),
+    stop(drainMs) {
+      stopped ??= (async () => {
+        const all = [...running.values()];
+        // The way in closes first, then the rest, then what they all lean on.
+        for (const workload of all.filter((item) => item.spec.kind === 'gateway')) await workload.stop(drainMs);
+        await Promise.all(all.map((workload) => workload.stop(drainMs)));
+        await controlPlane.stop(Math.min(drainMs, 2_000));
+        api.close();
+        reaper.close();
+        log.close();
+      })();
+      return stopped;
+    },
+  };
+}
+
+function describeWorkload(workload: RunningWorkload): unknown {
+  const { spec, admission } = workload;
+  return {
+    name: spec.name,
+    namespace: spec.namespace,
+    kind: spec.kind,
+    address: admission.address,
+    ports: admission.ports,
+    adminAddress: admission.adminAddress,
+    proxyPid: workload.proxyPid,
+    appPid: workload.appPid,
+    waitingFor: workload.waitingFor(),
+  };
+}
+
+function firstReady(
+  listen: (resolve: (rootCaPem: string) => void, reject: (error: WeftError) => void) => void,
+  hint: () => string,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(
+      () => reject(new WeftError('WEFT_CONTROL_PLANE', 'the control plane did not become ready', { fix: hint() })),
+      CONTROL_PLANE_START_MS,
+    );
+    listen(
+      (rootCaPem) => {
+        clearTimeout(timer);
+        resolve(rootCaPem);
+      },
+      (error) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
+}
+
+/** Ports that users type must be the ones they know: taken means refused. The others may move. */
+async function choosePorts(options: SupervisorOptions): Promise<MeshPorts> {
+  const taken = new Set<string>();
+  const host = '127.0.0.1';
+  const flexible = (port: number): Promise<number> => pickPort(host, options.ports === 'auto' ? 0 : port, taken);
+  const firm = async (port: number, what: string, flag: string): Promise<number> => {
+    if (options.ports === 'auto' || port === 0) return pickPort(host, 0, taken);
+    if ((await tryPort(host, port)) !== undefined) return port;
+    throw new WeftError(
+      'WEFT_PORT_TAKEN',
+      `port ${port} on ${host}, wanted for the ${what}, is in use by another program`,
+      {
+        fix: `stop that program, or choose another port with ${flag} N (0 takes any free one)`,
+      },
+    );
+  };
+  return {
+    gateway: await firm(options.gatewayPort, 'gateway', '--gateway-port'),
+    console: await firm(options.consolePort, 'console', '--console-port'),
+    xds: await flexible(PORTS.xds.port),
+    ca: await flexible(PORTS.ca.port),
+    monitoring: await flexible(PORTS.monitoring.port),
+  };
+}
+
+/** FNV-1a, to start looking for addresses at a place of this folder's own. */
+function hash(text: string): number {
+  let value = 0x811c9dc5;
+  for (let index = 0; index < text.length; index += 1)
+    value = Math.imul(value ^ text.charCodeAt(index), 0x01000193) >>> 0;
+  return value;
+}

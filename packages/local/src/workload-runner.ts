@@ -1,0 +1,288 @@
+/** One workload: its sockets, agent, sidecar and application, from admission to the end. */
+import { nodeId, spiffeId, type RegisteredWorkload } from '@weft/contracts';
+import { createBackoff, WeftError, type Clock, type Logger, type Random, type Timer } from '@weft/kit';
+import { appEnvironment, fillArguments } from './app-environment.ts';
+import { startApplication, type Application, type ApplicationExit } from './application.ts';
+import { startChild, type Child } from './child.ts';
+import { beat, DEFAULT_HEARTBEAT, STARTING, type HeartbeatState } from './heartbeat.ts';
+import type { ListenSocket, ListenSockets } from './listen-socket.ts';
+import { createLogSink, type LineListener, type LogSink } from './log-sink.ts';
+import type { Admission, AgentFactory, AgentSecrets, MeshLink, WorkloadSpec } from './mesh-link.ts';
+import { probe, type Probe } from './probe.ts';
+import type { Reaper } from './reaper.ts';
+
+export interface RunnerOptions {
+  readonly spec: WorkloadSpec;
+  /** Absent for gateways and for programs that somebody else starts. */
+  readonly command?: {
+    readonly argv: readonly [string, ...string[]];
+    readonly cwd: string;
+    readonly env: Readonly<Record<string, string>>;
+  };
+  readonly probe?: Probe;
+  /** Start the application again when it ends (the demo); else its end is the workload's end (`weft run`). */
+  readonly restart: boolean;
+}
+
+export interface RunnerDeps {
+  readonly link: MeshLink;
+  readonly agents: AgentFactory;
+  readonly sockets: ListenSockets | undefined;
+  readonly reaper: Reaper;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly proxyProgram: string;
+  readonly proxyNodeArgs: readonly string[];
+  /** The environment that mesh processes get; nothing secret in it. */
+  readonly baseEnv: Readonly<Record<string, string>>;
+  readonly onLine?: LineListener;
+  /** The application ended and will not be started again. */
+  readonly onAppEnd?: (exit: ApplicationExit) => void;
+}
+
+export interface RunningWorkload {
+  readonly spec: WorkloadSpec;
+  readonly admission: Admission;
+  readonly proxyPid: number | undefined;
+  readonly appPid: number | undefined;
+  /** Resolves when proxy and application serve; rejects when the application ended first. */
+  readonly ready: Promise<void>;
+  /** What it still waits for; empty when ready. */
+  waitingFor(): readonly string[];
+  /** Leaves the registry, drains the proxy, stops the application, closes the sockets. */
+  stop(drainMs: number): Promise<void>;
+}
+
+const APP_GRACE_MS = 5_000;
+// After it left the registry, clients need one push before they stop calling.
+const LEAVE_BEFORE_DRAIN_MS = 400;
+
+export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Promise<RunningWorkload> {
+  const { spec } = options;
+  const { name, namespace } = spec;
+  const { clock, logger } = deps;
+  const admission = await deps.link.admit(spec);
+  const sockets = openSockets(spec, admission, deps.sockets);
+  const proxyLog = createLogSink(admission.logsDir, `${name}.${namespace}.proxy`);
+  const appLog = createLogSink(admission.logsDir, `${name}.${namespace}.app`, deps.onLine);
+
+  let health: HeartbeatState = STARTING;
+  let proxyWaits: readonly string[] = ['the sidecar process'];
+  let stopping = false;
+  let app: Application | undefined;
+  let appTimer: Timer | undefined;
+  let beatTimer: Timer | undefined;
+  let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+  const ready = new Promise<void>((resolve, reject) => {
+    settle = { resolve, reject };
+  });
+  // A caller may look only at waitingFor().
+  ready.catch(() => {});
+
+  const hasApp = options.command !== undefined;
+  const waitingFor = (): readonly string[] => [
+    ...proxyWaits,
+    ...(hasApp && health.health !== 'healthy' ? [`the application to answer on ${appAddress(spec)}`] : []),
+  ];
+  const report = (): void => {
+    if (stopping) return;
+    const state: RegisteredWorkload['health'] = hasApp ? health.health : 'healthy';
+    // A starting proxy is not ready to take traffic, whatever the application says.
+    deps.link.setHealth(name, namespace, proxyWaits.length > 0 && state === 'healthy' ? 'starting' : state);
+    if (waitingFor().length === 0) settle?.resolve();
+  };
+
+  const agent = deps.agents({
+    spiffeId: spiffeId({ trustDomain: admission.trustDomain, namespace, serviceAccount: spec.serviceAccount }),
+    token: () => deps.link.token(name, namespace),
+    caAddress: admission.caAddress,
+    xdsAddress: admission.xdsAddress,
+    rootCaPem: admission.rootCaPem,
+  });
+  let secrets: AgentSecrets | undefined;
+  const proxy: Child = startChild(
+    {
+      name: `proxy of ${name}.${namespace}`,
+      program: deps.proxyProgram,
+      nodeArgs: deps.proxyNodeArgs,
+      args: () => proxyArguments(spec, admission, sockets),
+      descriptors: sockets.map((socket) => socket.fd),
+      env: deps.baseEnv,
+    },
+    {
+      clock,
+      logger,
+      log: proxyLog,
+      backoff: createBackoff({ baseMs: 100, maxMs: 10_000 }, deps.random),
+      onStart(send) {
+        send({ type: 'admin-token', token: admission.adminToken });
+        if (secrets) send({ type: 'secrets', ...secrets });
+      },
+      onMessage(message) {
+        if (message.type === 'ready') proxyWaits = [];
+        else if (message.type === 'waiting') proxyWaits = message.for;
+        else if (message.type === 'failed') proxyWaits = [`the sidecar: ${message.message}`];
+        report();
+      },
+      onExit({ unexpected }) {
+        proxyWaits = ['the sidecar process'];
+        // The socket keeps queueing connections and clients retry, so a quick restart is not announced to the mesh.
+        if (unexpected) logger.warn({ workload: name }, 'the sidecar ended');
+      },
+    },
+  );
+  const unsubscribe = agent.subscribe((next) => {
+    secrets = next;
+    proxy.send({ type: 'secrets', ...next });
+  });
+
+  const startApp = (): void => {
+    if (!options.command || stopping) return;
+    const { host, port } = appPlace(spec);
+    const { httpProxy } = admission;
+    const place = { host, port, namespace, outbound: admission.outbound, ...(httpProxy ? { httpProxy } : {}) };
+    app = startApplication(
+      {
+        argv: fillArguments(options.command.argv, host, port),
+        cwd: options.command.cwd,
+        env: { ...options.command.env, ...appEnvironment(place) },
+      },
+      { clock, log: appLog, reaper: deps.reaper, onExit: appEnded },
+    );
+  };
+  const appBackoff = createBackoff({ baseMs: 250, maxMs: 10_000 }, deps.random);
+  const appEnded = (exit: ApplicationExit): void => {
+    app = undefined;
+    // Seen at once: no heartbeat needs to be missed.
+    health = { health: 'unhealthy', misses: 0 };
+    report();
+    if (stopping) return;
+    if (options.restart && exit.error === undefined) {
+      const delayMs = Math.round(appBackoff.next());
+      logger.warn(
+        { workload: name, code: exit.code, signal: exit.signal, delayMs },
+        'the application ended; starting it again',
+      );
+      appTimer = clock.after(delayMs, startApp);
+      return;
+    }
+    settle?.reject(
+      new WeftError('WEFT_APP_ENDED', appEndText(name, exit), { fix: `read its output in ${admission.logsDir}` }),
+    );
+    deps.onAppEnd?.(exit);
+  };
+
+  const heartbeat = async (): Promise<void> => {
+    const { host, port } = appPlace(spec);
+    if (app?.pid !== undefined) {
+      const target = options.probe ?? { kind: 'tcp' };
+      const answered = await probe(target, host, port, DEFAULT_HEARTBEAT.intervalMs);
+      if (app?.pid !== undefined && !stopping) {
+        const before = health.health;
+        health = beat(health, answered, DEFAULT_HEARTBEAT);
+        if (health.health !== before) report();
+      }
+    }
+    // Quick while it starts, so that the mesh is up soon; then once a second.
+    const delayMs = health.health === 'starting' ? 100 : DEFAULT_HEARTBEAT.intervalMs;
+    if (!stopping) beatTimer = clock.after(delayMs, () => void heartbeat());
+  };
+  startApp();
+  if (hasApp) void heartbeat();
+
+  return {
+    spec,
+    admission,
+    get proxyPid() {
+      return proxy.pid;
+    },
+    get appPid() {
+      return app?.pid;
+    },
+    ready,
+    waitingFor,
+    async stop(drainMs) {
+      if (stopping) return;
+      deps.link.setHealth(name, namespace, 'draining');
+      stopping = true;
+      appTimer?.cancel();
+      beatTimer?.cancel();
+      if (drainMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, LEAVE_BEFORE_DRAIN_MS));
+      await proxy.stop(drainMs);
+      await app?.stop(APP_GRACE_MS);
+      unsubscribe();
+      agent.close();
+      sockets.forEach((socket) => socket.close());
+      await deps.link.leave(name, namespace);
+      closeAll([proxyLog, appLog]);
+      settle?.reject(new WeftError('WEFT_STOPPED', `${name} was stopped`));
+    },
+  };
+}
+
+const closeAll = (logs: readonly LogSink[]): void => logs.forEach((log) => log.close());
+
+function appPlace(spec: WorkloadSpec): { host: string; port: number } {
+  const port = spec.ports[0];
+  return { host: port?.appAddress ?? '127.0.0.1', port: port?.appPort ?? 0 };
+}
+
+function appAddress(spec: WorkloadSpec): string {
+  const { host, port } = appPlace(spec);
+  return `${host}:${port}`;
+}
+
+function appEndText(name: string, exit: ApplicationExit): string {
+  if (exit.error !== undefined) return `the application of ${name} could not be started: ${exit.error}`;
+  return `the application of ${name} ended with ${exit.signal === null ? `code ${exit.code}` : exit.signal}`;
+}
+
+/** The sockets that must outlive the proxy process: its mesh ports, its gateway ports, its known outbound listeners. */
+function openSockets(spec: WorkloadSpec, admission: Admission, sockets: ListenSockets | undefined): ListenSocket[] {
+  if (!sockets) return [];
+  const wanted = [
+    ...admission.ports.map((port) => ({ address: admission.address, port: port.meshPort })),
+    ...admission.gatewayBinds.map((bind) => ({ address: bind.bind, port: bind.port })),
+    ...(spec.kind === 'sidecar' ? admission.outbound.map((item) => ({ address: item.bind, port: item.port })) : []),
+  ];
+  const opened: ListenSocket[] = [];
+  try {
+    for (const { address, port } of wanted) {
+      if (!opened.some((item) => item.address === address && item.port === port))
+        opened.push(sockets.open(address, port));
+    }
+    return opened;
+  } catch (error) {
+    opened.forEach((socket) => socket.close());
+    throw error;
+  }
+}
+
+function proxyArguments(spec: WorkloadSpec, admission: Admission, sockets: readonly ListenSocket[]): string[] {
+  const type = spec.kind === 'gateway' ? 'router' : 'sidecar';
+  const metadata = {
+    NAMESPACE: spec.namespace,
+    LABELS: spec.labels,
+    SERVICE_ACCOUNT: spec.serviceAccount,
+    WORKLOAD_NAME: spec.name,
+    CLUSTER_ID: 'Kubernetes',
+    MESH_ID: admission.meshId,
+    INTERCEPTION_MODE: 'NONE',
+  };
+  return [
+    '--node-id',
+    nodeId({ type, ip: admission.address, name: spec.name, namespace: spec.namespace }),
+    '--metadata',
+    JSON.stringify(metadata),
+    '--xds',
+    admission.xdsAddress,
+    '--save-dir',
+    admission.saveDir,
+    '--admin',
+    admission.adminAddress,
+    '--parent-fd',
+    '3',
+    ...sockets.flatMap((socket, index) => ['--listen-fd', `${socket.address}:${socket.port}=${4 + index}`]),
+  ];
+}

@@ -45,3 +45,35 @@ export { DER_TAG, DerError, derReader, pemBlocks, readBitStringBytes, readObject
 export * as der from './x509/der-writer.ts';
 export type { Der } from './x509/der-writer.ts';
 export { CONTROL_PLANE_SERVER_NAME, MESH_TLS } from './tls.ts';
+export { STANDARD_ATTRIBUTES, VALUE_TYPES, type AttributeVocabulary, type ValueType } from './attributes.ts';
+export { GLOBAL_WORDS } from './mixer-words.ts';
+export type {
+  CodeRate,
+  EdgeRates,
+  LabelledTotal,
+  LatencyCounts,
+  LogQuery,
+  LogResult,
+  Percentiles,
+  RatesQuery,
+  Reporter,
+  ReportingProxy,
+  SeriesQuery,
+  ServiceRef,
+  SpanNode,
+  StoredLogEntry,
+  StoredSpan,
+  StoredTrace,
+  StoredTraceSummary,
+  StoreUsage,
+  TcpRates,
+  TelemetryQueries,
+  TimeSeries,
+  TotalsQuery,
+  TraceQuery,
+  TrafficProtocol,
+  TrafficRates,
+  TrafficSubject,
+  TrendsQuery,
+  WorkloadRef,
+} from './telemetry-views.ts';

@@ -56,9 +56,12 @@ export function createCitadelMetrics(clock: Clock, authority: ExpirySource): Cit
         ...family('citadel_server_root_cert_expiry_timestamp', 'gauge', 'When the first root ends, Unix seconds.', [
           ['', Math.floor(first / 1000)],
         ]),
-        ...family('citadel_server_root_cert_expiry_seconds', 'gauge', 'Seconds until each root ends.', [
-          ...rootsNotAfter.map((notAfter, index): Sample => [`{root="${index}"}`, secondsLeft(notAfter)]),
-        ]),
+        ...family(
+          'citadel_server_root_cert_expiry_seconds',
+          'gauge',
+          'Seconds until each root ends.',
+          rootsNotAfter.map((notAfter, index): Sample => [`{root="${index}"}`, secondsLeft(notAfter)]),
+        ),
         ...family('citadel_server_cert_chain_expiry_timestamp', 'gauge', 'When the signing chain ends, Unix seconds.', [
           ['', Math.floor(chainNotAfter / 1000)],
         ]),

@@ -1,39 +1,42 @@
 import { status } from '@grpc/grpc-js';
 import type { SignError } from '../metrics.ts';
 
-/** Expected ways for CreateCertificate to fail; each becomes a gRPC status in one place. */
-export type IssueFailure =
-  | { readonly kind: 'unauthenticated' }
-  | { readonly kind: 'impersonation' }
-  | { readonly kind: 'csr' | 'ttl' | 'signer' | 'not-ready' | 'generation'; readonly detail: string };
+/** Expected ways for CreateCertificate to fail. A new one does not compile until it has its status. */
+export type IssueFailureKind = 'unauthenticated' | 'impersonation' | 'csr' | 'signer' | 'ttl' | 'generation';
 
-export interface GrpcFailure {
+export interface IssueFailure {
+  readonly kind: IssueFailureKind;
+  /** What the caller may know beyond the kind. */
+  readonly detail?: string;
+}
+
+interface FailureRow {
   readonly code: status;
-  readonly details: string;
+  readonly message: string;
   /** The label under which it is counted; undefined counts as an authentication failure. */
   readonly counted: SignError | undefined;
 }
 
-export function grpcFailure(failure: IssueFailure): GrpcFailure {
-  switch (failure.kind) {
-    case 'unauthenticated':
-      return { code: status.UNAUTHENTICATED, details: 'request authenticate failure', counted: undefined };
-    case 'impersonation':
-      return {
-        code: status.UNAUTHENTICATED,
-        details: 'request impersonation authentication failure',
-        counted: undefined,
-      };
-    case 'csr':
-    case 'signer':
-      return { code: status.INVALID_ARGUMENT, details: signing(failure.detail), counted: 'CSR_ERROR' };
-    case 'ttl':
-      return { code: status.INVALID_ARGUMENT, details: signing(failure.detail), counted: 'TTL_ERROR' };
-    case 'not-ready':
-      return { code: status.INTERNAL, details: signing(failure.detail), counted: 'CA_NOT_READY' };
-    case 'generation':
-      return { code: status.INTERNAL, details: signing(failure.detail), counted: 'CERT_GEN_ERROR' };
-  }
-}
+const SIGNING = 'CSR signing error';
 
-const signing = (detail: string): string => `CSR signing error (${detail})`;
+export const FAILURES: Record<IssueFailureKind, FailureRow> = {
+  unauthenticated: {
+    code: status.UNAUTHENTICATED,
+    message: 'request authenticate failure',
+    counted: undefined,
+  },
+  impersonation: {
+    code: status.UNAUTHENTICATED,
+    message: 'request impersonation authentication failure',
+    counted: undefined,
+  },
+  csr: { code: status.INVALID_ARGUMENT, message: SIGNING, counted: 'CSR_ERROR' },
+  signer: { code: status.INVALID_ARGUMENT, message: SIGNING, counted: 'CSR_ERROR' },
+  ttl: { code: status.INVALID_ARGUMENT, message: SIGNING, counted: 'TTL_ERROR' },
+  generation: { code: status.INTERNAL, message: SIGNING, counted: 'CERT_GEN_ERROR' },
+};
+
+export function failureDetails({ kind, detail }: IssueFailure): string {
+  const { message } = FAILURES[kind];
+  return detail === undefined ? message : `${message} (${detail})`;
+}

@@ -7,9 +7,9 @@ import {
   type IstioCertificateRequest,
   type IstioCertificateResponse,
 } from '@weft/contracts/full/istio/v1/auth/ca';
-import { errorMessage, type Logger } from '@weft/kit';
-import { grpcFailure } from './failures.ts';
-import { issue, type IssueDeps } from './issue.ts';
+import { errorMessage } from '@weft/kit';
+import { FAILURES, failureDetails } from './failures.ts';
+import { issue, type IssueDeps, type IssueRequest } from './issue.ts';
 
 /** `istio.v1.auth.IstioCertificateService`, for `grpc.Server.addService`. */
 export const certificateService = {
@@ -34,19 +34,39 @@ export interface CertificateHandlers extends grpc.UntypedServiceImplementation {
 export function createHandlers(deps: IssueDeps): CertificateHandlers {
   return {
     createCertificate(call, callback) {
-      answer(deps, call).then(
-        (response) => callback(null, response),
-        (error: unknown) => callback(asServiceError(error, deps)),
-      );
+      void respond(deps, call, callback);
     },
   };
 }
 
 type CreateCall = grpc.ServerUnaryCall<IstioCertificateRequest, IstioCertificateResponse>;
 
-async function answer(deps: IssueDeps, call: CreateCall): Promise<IstioCertificateResponse> {
+async function respond(
+  deps: IssueDeps,
+  call: CreateCall,
+  callback: grpc.sendUnaryData<IstioCertificateResponse>,
+): Promise<void> {
+  const { metrics, logger } = deps;
+  try {
+    const result = await issue(deps, issueRequest(call));
+    if (result.ok) {
+      callback(null, create(IstioCertificateResponseSchema, { certChain: [...result.chain] }));
+      return;
+    }
+    const { code, counted } = FAILURES[result.failure.kind];
+    if (counted === undefined) metrics.authenticationFailed();
+    else metrics.signFailed(counted);
+    callback({ code, details: failureDetails(result.failure) });
+  } catch (error) {
+    metrics.signFailed('UNKNOWN');
+    logger.error({ error: errorMessage(error) }, 'certificate request failed');
+    callback({ code: grpc.status.INTERNAL, details: 'CSR signing error (internal error)' });
+  }
+}
+
+function issueRequest(call: CreateCall): IssueRequest {
   const { csr, validityDuration, metadata } = call.request;
-  const result = await issue(deps, {
+  return {
     credentials: {
       authorization: call.metadata.get('authorization').map(String),
       verifiedPeer: call.getAuthContext().sslPeerCertificate?.raw,
@@ -55,32 +75,7 @@ async function answer(deps: IssueDeps, call: CreateCall): Promise<IstioCertifica
     validitySeconds: validityDuration,
     impersonated: textOf(metadata?.['ImpersonatedIdentity']),
     certSigner: textOf(metadata?.['CertSigner']),
-  });
-  if (result.ok) return create(IstioCertificateResponseSchema, { certChain: [...result.chain] });
-  const failure = grpcFailure(result.failure);
-  if (failure.counted === undefined) deps.metrics.authenticationFailed();
-  else deps.metrics.signFailed(failure.counted);
-  throw new RefusedCall(failure.code, failure.details);
-}
-
-class RefusedCall extends Error {
-  override readonly name = 'RefusedCall';
-  readonly code: grpc.status;
-
-  constructor(code: grpc.status, details: string) {
-    super(details);
-    this.code = code;
-  }
-}
-
-function asServiceError(
-  error: unknown,
-  { metrics, logger }: { metrics: IssueDeps['metrics']; logger: Logger },
-): Partial<grpc.StatusObject> {
-  if (error instanceof RefusedCall) return { code: error.code, details: error.message };
-  metrics.signFailed('UNKNOWN');
-  logger.error({ error: errorMessage(error) }, 'certificate request failed');
-  return { code: grpc.status.INTERNAL, details: 'CSR signing error (internal error)' };
+  };
 }
 
 /** Absent, null and empty count as not given; any other value counts as given, whatever its type. */

@@ -1,0 +1,23 @@
+export { compileRoutes } from './routes.ts';
+export type { CompiledRoute, PackedConfig, RouteDeps, RouteMatch, RouteTable, RouteTracing } from './routes.ts';
+export type {
+  DirectResponse,
+  ForwardAction,
+  HashPolicy,
+  MirrorPolicy,
+  RedirectAction,
+  RegexRewrite,
+  RouteDecision,
+} from './route-action.ts';
+export type { RetryPolicy } from './retry-policy.ts';
+export type { HeaderMutation } from './header-mutations.ts';
+export { compileHeaderMatcher, queryParameter, type RequestTest } from './header-matcher.ts';
+export { fractionOf, type PathRule } from './route-match.ts';
+export { redirectLocation, rewritePath } from './rewrite.ts';
+export { compileRbac, type CompiledRbac, type RbacVerdict } from './rbac.ts';
+export type { AuthorizationFacts, DrawSource, RequestFacts } from './facts.ts';
+export { compileStringMatcher, type TextTest } from './string-matcher.ts';
+export { createRegexEngine, type CompiledRegex, type RegexEngine } from './regex.ts';
+export { cidrTest, parseAddress, type AddressWords } from './ip.ts';
+export { ConfigRejectedError, type Place } from './rejected.ts';
+export { withoutPort } from './hosts.ts';

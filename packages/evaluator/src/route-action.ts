@@ -1,0 +1,218 @@
+import {
+  RedirectAction_RedirectResponseCode as RedirectCode,
+  RouteAction_ClusterNotFoundResponseCode as NotFoundCode,
+  type DirectResponseAction,
+  type RedirectAction as RedirectMessage,
+  type RouteAction as RouteActionMessage,
+  type RouteAction_HashPolicy as HashPolicyMessage,
+  type RouteAction_RequestMirrorPolicy as MirrorMessage,
+} from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { millis } from './durations.ts';
+import type { CompiledRegex, RegexEngine } from './regex.ts';
+import { at, type Place, reject } from './rejected.ts';
+import { compileRetryPolicy, type RetryPolicy } from './retry-policy.ts';
+import { fractionOf } from './route-match.ts';
+import { compileRegex } from './string-matcher.ts';
+
+export type HashPolicy = { readonly terminal: boolean } & (
+  | { readonly kind: 'header'; readonly name: string }
+  | { readonly kind: 'cookie'; readonly name: string; readonly ttlMs: number | undefined; readonly path: string }
+  | { readonly kind: 'source-ip' }
+  | { readonly kind: 'query-parameter'; readonly name: string }
+);
+
+export interface MirrorPolicy {
+  readonly cluster: string;
+  /** 0–1. */
+  readonly fraction: number;
+  readonly traceSampled: boolean | undefined;
+}
+
+export interface RegexRewrite {
+  readonly pattern: CompiledRegex;
+  readonly substitution: string;
+}
+
+/** Send the request on. Which cluster is in the RouteMatch, since weights choose among several. */
+export interface ForwardAction {
+  readonly kind: 'forward';
+  /** From the end of the request to the end of the response, retries included; 0 = none. Envoy's default is 15 s. */
+  readonly timeoutMs: number;
+  /** Overrides the listener's stream idle timeout; 0 = none. */
+  readonly idleTimeoutMs: number | undefined;
+  readonly maxStreamDurationMs: number | undefined;
+  /** Cap for the caller's `grpc-timeout`, when that is to be honoured; 0 = no cap. */
+  readonly maxGrpcTimeoutMs: number | undefined;
+  readonly retry: RetryPolicy | undefined;
+  readonly prefixRewrite: string;
+  readonly regexRewrite: RegexRewrite | undefined;
+  readonly autoHostRewrite: boolean;
+  readonly appendForwardedHost: boolean;
+  readonly hashPolicies: readonly HashPolicy[];
+  readonly mirrors: readonly MirrorPolicy[];
+  /** Lower-case upgrade types and whether they are allowed here. */
+  readonly upgrades: ReadonlyMap<string, boolean>;
+  readonly clusterNotFoundStatus: 503 | 404 | 500;
+}
+
+export interface RedirectAction {
+  readonly kind: 'redirect';
+  readonly status: 301 | 302 | 303 | 307 | 308;
+  /** Empty keeps the request's own. */
+  readonly scheme: string;
+  readonly host: string;
+  /** 0 keeps the request's own. */
+  readonly port: number;
+  /** Whole new path, may hold a query. */
+  readonly path: string | undefined;
+  readonly prefixRewrite: string | undefined;
+  readonly regexRewrite: RegexRewrite | undefined;
+  readonly stripQuery: boolean;
+}
+
+export interface DirectResponse {
+  readonly kind: 'direct-response';
+  readonly status: number;
+  readonly body: Uint8Array;
+}
+
+export type RouteDecision = ForwardAction | RedirectAction | DirectResponse;
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+const NOT_FOUND_STATUS: Readonly<Record<NotFoundCode, 503 | 404 | 500>> = {
+  [NotFoundCode.SERVICE_UNAVAILABLE]: 503,
+  [NotFoundCode.NOT_FOUND]: 404,
+  [NotFoundCode.INTERNAL_SERVER_ERROR]: 500,
+};
+const REDIRECT_STATUS: Readonly<Record<RedirectCode, RedirectAction['status']>> = {
+  [RedirectCode.MOVED_PERMANENTLY]: 301,
+  [RedirectCode.FOUND]: 302,
+  [RedirectCode.SEE_OTHER]: 303,
+  [RedirectCode.TEMPORARY_REDIRECT]: 307,
+  [RedirectCode.PERMANENT_REDIRECT]: 308,
+};
+
+/** What a virtual host gives to those of its routes that do not say themselves. */
+export interface HostDefaults {
+  readonly retry: RetryPolicy | undefined;
+  readonly mirrors: readonly MirrorPolicy[];
+}
+
+export function compileForward(
+  action: RouteActionMessage,
+  defaults: HostDefaults,
+  regex: RegexEngine,
+  place: Place,
+): ForwardAction {
+  if (action.prefixRewrite !== '' && action.regexRewrite !== undefined) {
+    return reject(place, 'prefix_rewrite and regex_rewrite can not both be set');
+  }
+  const timeoutMs = millis(action.timeout) ?? DEFAULT_TIMEOUT_MS;
+  if (timeoutMs < 0) return reject(at(place, 'timeout'), 'must not be below 0');
+  return {
+    kind: 'forward',
+    timeoutMs,
+    idleTimeoutMs: millis(action.idleTimeout),
+    maxStreamDurationMs: millis(action.maxStreamDuration?.maxStreamDuration),
+    maxGrpcTimeoutMs: millis(action.maxStreamDuration?.grpcTimeoutHeaderMax) ?? millis(action.maxGrpcTimeout),
+    retry:
+      action.retryPolicy === undefined
+        ? defaults.retry
+        : compileRetryPolicy(action.retryPolicy, regex, at(place, 'retry_policy')),
+    prefixRewrite: action.prefixRewrite,
+    regexRewrite: compileRewrite(action.regexRewrite, regex, at(place, 'regex_rewrite')),
+    autoHostRewrite: action.hostRewriteSpecifier.case === 'autoHostRewrite' && action.hostRewriteSpecifier.value.value,
+    appendForwardedHost: action.appendXForwardedHost,
+    hashPolicies: action.hashPolicy.map((policy, i) => compileHashPolicy(policy, at(place, `hash_policy[${i}]`))),
+    mirrors: action.requestMirrorPolicies.length > 0 ? compileMirrors(action.requestMirrorPolicies) : defaults.mirrors,
+    upgrades: new Map(
+      action.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
+    ),
+    clusterNotFoundStatus: NOT_FOUND_STATUS[action.clusterNotFoundResponseCode],
+  };
+}
+
+export const compileMirrors = (policies: readonly MirrorMessage[]): MirrorPolicy[] =>
+  policies.map(({ cluster, runtimeFraction, traceSampled }) => ({
+    cluster,
+    fraction: fractionOf(runtimeFraction?.defaultValue),
+    traceSampled,
+  }));
+
+function compileHashPolicy({ policySpecifier, terminal }: HashPolicyMessage, place: Place): HashPolicy {
+  switch (policySpecifier.case) {
+    case 'header':
+      return { kind: 'header', name: policySpecifier.value.headerName.toLowerCase(), terminal };
+    case 'cookie': {
+      const { name, ttl, path } = policySpecifier.value;
+      return { kind: 'cookie', name, ttlMs: millis(ttl), path, terminal };
+    }
+    case 'connectionProperties':
+      if (!policySpecifier.value.sourceIp)
+        return reject(place, 'connection_properties without source_ip hashes nothing');
+      return { kind: 'source-ip', terminal };
+    case 'queryParameter':
+      return { kind: 'query-parameter', name: policySpecifier.value.name, terminal };
+    case undefined:
+      return reject(place, 'no policy is set, or one that is not supported');
+  }
+}
+
+function compileRewrite(
+  rewrite: RouteActionMessage['regexRewrite'],
+  regex: RegexEngine,
+  place: Place,
+): RegexRewrite | undefined {
+  if (rewrite === undefined) return undefined;
+  return { pattern: compileRegex(rewrite.pattern, regex, at(place, 'pattern')), substitution: rewrite.substitution };
+}
+
+export function compileRedirect(action: RedirectMessage, regex: RegexEngine, place: Place): RedirectAction {
+  const { schemeRewriteSpecifier: scheme, pathRewriteSpecifier: path } = action;
+  return {
+    kind: 'redirect',
+    status: REDIRECT_STATUS[action.responseCode],
+    scheme: scheme.case === 'httpsRedirect' ? (scheme.value ? 'https' : '') : (scheme.value ?? ''),
+    host: action.hostRedirect,
+    port: action.portRedirect,
+    path: path.case === 'pathRedirect' ? path.value : undefined,
+    prefixRewrite: path.case === 'prefixRewrite' ? path.value : undefined,
+    regexRewrite:
+      path.case === 'regexRewrite' ? compileRewrite(path.value, regex, at(place, 'regex_rewrite')) : undefined,
+    stripQuery: action.stripQuery,
+  };
+}
+
+export const HTTPS_REDIRECT: RedirectAction = {
+  kind: 'redirect',
+  status: 301,
+  scheme: 'https',
+  host: '',
+  port: 0,
+  path: undefined,
+  prefixRewrite: undefined,
+  regexRewrite: undefined,
+  stripQuery: false,
+};
+
+export function compileDirectResponse(action: DirectResponseAction, maxBytes: number, place: Place): DirectResponse {
+  if (action.status < 200 || action.status > 599) {
+    return reject(at(place, 'status'), `${action.status} is not a final HTTP status`);
+  }
+  const body = bodyOf(action, at(place, 'body'));
+  if (body.length > maxBytes)
+    return reject(at(place, 'body'), `${body.length} bytes are more than the ${maxBytes} allowed`);
+  return { kind: 'direct-response', status: action.status, body };
+}
+
+function bodyOf({ body }: DirectResponseAction, place: Place): Uint8Array {
+  if (body === undefined) return new Uint8Array();
+  switch (body.specifier.case) {
+    case 'inlineBytes':
+      return body.specifier.value;
+    case 'inlineString':
+      return new TextEncoder().encode(body.specifier.value);
+    default:
+      return reject(place, 'only inline_bytes and inline_string are supported');
+  }
+}

@@ -1,12 +1,18 @@
-// Bundles a program into one ESM file. usage: node tools/bundle.mjs OUT_DIR ENTRY... (paths from the package's folder)
+// Bundles a program into one ESM file. usage: node tools/bundle.mjs OUT_DIR ENTRY... (paths from the
+// package's folder; NAME=PATH gives the output another name). What is imported on demand becomes a file of its own.
 // Packages in `external` stay beside the bundle because they carry native code, wasm or are loaded only on demand.
+import { basename } from 'node:path';
 import { build } from 'esbuild';
 
-const [outdir, ...entryPoints] = process.argv.slice(2);
-if (!outdir || entryPoints.length === 0) {
+const [outdir, ...entries] = process.argv.slice(2);
+if (!outdir || entries.length === 0) {
   process.stderr.write('usage: bundle.mjs OUT_DIR ENTRY...\n');
   process.exit(64);
 }
+const entryPoints = entries.map((entry) => {
+  const [path, name] = entry.split('=').reverse();
+  return { in: path, out: name ?? basename(path).replace(/\.[jt]s$/, '') };
+});
 await build({
   entryPoints,
   outdir,
@@ -16,7 +22,7 @@ await build({
   target: 'node20.19',
   sourcemap: true,
   logLevel: 'warning',
-  splitting: false,
+  splitting: true,
   external: ['koffi', 'node-sqlite3-wasm'],
   // CommonJS dependencies call require() for node: modules.
   banner: {

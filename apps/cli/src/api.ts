@@ -1,0 +1,107 @@
+/** The control plane's API over its Unix socket, which only this user can open. */
+import { request } from 'node:http';
+import type { ErrorBody } from '@weft/contracts/console-views';
+import { errorCode, WeftError } from '@weft/kit';
+import { stateDirAt } from '@weft/local';
+import { stateDirOf } from './mesh/options.ts';
+
+export interface Api {
+  get<T>(path: string): Promise<T>;
+  post<T>(path: string, body: unknown): Promise<T>;
+  delete<T>(path: string): Promise<T>;
+}
+
+export interface ApiFlags {
+  readonly state?: string;
+  readonly timeout?: string;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+export function openApi(flags: ApiFlags): Api {
+  const { apiSocket, root } = stateDirAt(stateDirOf(flags.state));
+  const timeoutMs = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : Number(flags.timeout) * 1000;
+  if (!(timeoutMs > 0)) throw new WeftError('WEFT_USAGE', `--timeout needs seconds, not "${flags.timeout}"`);
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
+    const { status, text } = await exchange(apiSocket, root, method, path, body, timeoutMs);
+    if (status < 400) return (text === '' ? undefined : JSON.parse(text)) as T;
+    throw refusal(status, text);
+  };
+  return {
+    get: (path) => call('GET', path),
+    post: (path, body) => call('POST', path, body),
+    delete: (path) => call('DELETE', path),
+  };
+}
+
+/** A refusal of the API with the findings that explain it. */
+export class ApiError extends WeftError {
+  readonly body: ErrorBody['error'];
+
+  constructor(code: string, body: ErrorBody['error']) {
+    super(code, body.message, body.hint === undefined ? {} : { fix: body.hint });
+    this.body = body;
+  }
+}
+
+function refusal(status: number, text: string): WeftError {
+  let body: ErrorBody;
+  try {
+    body = JSON.parse(text) as ErrorBody;
+  } catch {
+    return new WeftError('WEFT_UNREACHABLE', `the control plane answered ${status}`);
+  }
+  const code =
+    status === 401 || status === 403
+      ? 'WEFT_NOT_PERMITTED'
+      : status === 400 || status === 422
+        ? 'WEFT_BAD_INPUT'
+        : body.error.code;
+  return new ApiError(code, body.error);
+}
+
+function exchange(
+  socketPath: string,
+  root: string,
+  method: string,
+  path: string,
+  body: unknown,
+  timeoutMs: number,
+): Promise<{ status: number; text: string }> {
+  return new Promise((resolve, reject) => {
+    const payload = body === undefined ? undefined : JSON.stringify(body);
+    const headers =
+      payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
+    const call = request({ socketPath, method, path, agent: false, headers: { host: 'localhost', ...headers } });
+    const timer = setTimeout(() => {
+      call.destroy(new WeftError('WEFT_TIMEOUT', `the control plane did not answer within ${timeoutMs / 1000} s`));
+    }, timeoutMs);
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      reject(unreachable(error, root));
+    };
+    call.once('error', fail);
+    call.once('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (text += chunk));
+      response.once('error', fail);
+      response.once('end', () => {
+        clearTimeout(timer);
+        resolve({ status: response.statusCode ?? 500, text });
+      });
+    });
+    call.end(payload);
+  });
+}
+
+function unreachable(error: Error, root: string): Error {
+  if (error instanceof WeftError) return error;
+  const code = errorCode(error);
+  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
+    return new WeftError('WEFT_NOT_RUNNING', `no control plane answers in ${root}`, {
+      fix: 'start a mesh with "weft up" or "weft demo", or name its folder with --state DIR',
+    });
+  }
+  return new WeftError('WEFT_UNREACHABLE', `the control plane can not be reached: ${error.message}`, { cause: error });
+}

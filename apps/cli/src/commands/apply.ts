@@ -1,0 +1,51 @@
+/** `weft apply`: gives configuration to the mesh, whole files or nothing. */
+import type { ConfigApplyResult, DiagnosticView } from '@weft/contracts/console-views';
+import { ApiError, openApi, type ApiFlags } from '../api.ts';
+import { EXIT } from '../exit-codes.ts';
+import { describe } from '../output/diagnostics.ts';
+import { parseFormat, printData, say } from '../output/print.ts';
+import { printable } from '../output/printable.ts';
+import { readInputs } from './input.ts';
+
+export interface ApplyFlags extends ApiFlags {
+  readonly filename: readonly string[];
+  readonly dryRun?: boolean;
+  readonly output?: string;
+}
+
+export async function apply(flags: ApplyFlags): Promise<number> {
+  const format = parseFormat(flags.output, ['table', 'json', 'yaml', 'name']);
+  const inputs = await readInputs(flags.filename);
+  const api = openApi(flags);
+  const results: ConfigApplyResult[] = [];
+  let refused = false;
+  for (const { file, text } of inputs) {
+    try {
+      const result = await api.post<ConfigApplyResult>('/api/v1/config/apply', {
+        yaml: text,
+        dryRun: flags.dryRun === true,
+      });
+      results.push(result);
+      result.diagnostics.forEach((diagnostic) => say(describe(diagnostic, file)));
+      if (format === 'table' || format === 'name') printChanges(result, format);
+    } catch (error) {
+      const findings: readonly DiagnosticView[] = error instanceof ApiError ? (error.body.diagnostics ?? []) : [];
+      if (findings.length === 0) throw error;
+      refused = true;
+      findings.forEach((diagnostic) => say(describe(diagnostic, file)));
+      say(`${file} was refused; nothing of it was applied`);
+    }
+  }
+  if (format === 'json' || format === 'yaml') printData({ results }, format);
+  return refused ? EXIT.badInput : EXIT.ok;
+}
+
+function printChanges(result: ConfigApplyResult, format: 'table' | 'name'): void {
+  for (const { kind, group, namespace, name, action } of result.changes) {
+    const full = printable(`${kind.toLowerCase()}${group === '' ? '' : `.${group}`}/${name}`);
+    const place = namespace === '' || namespace === 'default' ? '' : ` in ${printable(namespace)}`;
+    process.stdout.write(
+      format === 'name' ? `${full}\n` : `${full} ${action}${place}${result.dryRun ? ' (dry run)' : ''}\n`,
+    );
+  }
+}

@@ -1,0 +1,125 @@
+/** `weft run`: puts any program into the mesh, in the foreground. */
+import { constants } from 'node:os';
+import { createLogger, systemClock, systemRandom, WeftError } from '@weft/kit';
+import {
+  createListenSockets,
+  createRemoteLink,
+  pickPort,
+  runWorkload,
+  startReaper,
+  stateDirAt,
+  type WorkloadSpec,
+} from '@weft/local';
+import { createAgents } from '../mesh/agents.ts';
+import { parsePort, parseSeconds, stateDirOf } from '../mesh/options.ts';
+import { createProgress } from '../mesh/progress.ts';
+import { findPrograms } from '../mesh/programs.ts';
+import { watchShutdown } from '../mesh/shutdown.ts';
+import { meshEnvironment, PROXY_NODE_ARGS, waitReady } from '../mesh/start.ts';
+
+export interface RunFlags {
+  readonly state?: string;
+  readonly service?: string;
+  readonly version: string;
+  readonly name?: string;
+  readonly namespace: string;
+  readonly port: string;
+  readonly protocol: string;
+  readonly serviceAccount?: string;
+  readonly label: readonly string[];
+  readonly healthPath?: string;
+  readonly drain?: string;
+}
+
+export async function run(command: readonly string[], flags: RunFlags): Promise<number> {
+  const [program, ...args] = command;
+  if (program === undefined) {
+    throw new WeftError('WEFT_USAGE', 'which program should run in the mesh?', {
+      fix: 'weft run --service NAME --port PORT -- COMMAND ARGS',
+    });
+  }
+  const spec = await specOf(flags);
+  const dir = stateDirAt(stateDirOf(flags.state));
+  const drainMs = parseSeconds(flags.drain, 3, '--drain') * 1000;
+  const progress = createProgress();
+  const logger = createLogger({ name: 'run', level: 'warn' });
+  const shutdown = watchShutdown({ hangUp: true, onSecond: () => process.exit(130) });
+  const link = createRemoteLink(dir.supervisorSocket, () => shutdown.ask('the mesh ended'));
+  const reaper = startReaper();
+  let exitCode = 0;
+  try {
+    const workload = await runWorkload(
+      {
+        spec,
+        command: { argv: [program, ...args], cwd: process.cwd(), env: definedEnv() },
+        ...(flags.protocol === 'http' ? { probe: { kind: 'http' as const, path: flags.healthPath ?? '/' } } : {}),
+        restart: false,
+      },
+      {
+        link,
+        agents: createAgents(logger),
+        sockets: createListenSockets(),
+        reaper,
+        clock: systemClock,
+        random: systemRandom,
+        logger,
+        proxyProgram: findPrograms().proxy,
+        proxyNodeArgs: PROXY_NODE_ARGS,
+        baseEnv: meshEnvironment(),
+        onLine: (_, line) => process.stdout.write(`${line}\n`),
+        onAppEnd(exit) {
+          exitCode = exit.code ?? (exit.signal ? 128 + constants.signals[exit.signal] : 1);
+          if (exit.error !== undefined) process.stderr.write(`error: ${program} could not be started: ${exit.error}\n`);
+          shutdown.ask(`${program} ended`);
+        },
+      },
+    );
+    void waitReady(workload.ready, () => workload.waitingFor(), spec.name, progress).then(
+      () => progress.done(`${spec.name} is in the mesh as ${spec.service ?? 'a client'}`),
+      (error: unknown) => progress.note(error instanceof Error ? error.message : String(error)),
+    );
+    await shutdown.asked;
+    await workload.stop(drainMs);
+  } finally {
+    reaper.close();
+    link.close();
+    shutdown.release();
+  }
+  return exitCode;
+}
+
+async function specOf(flags: RunFlags): Promise<WorkloadSpec> {
+  const name = flags.name ?? (flags.service === undefined ? undefined : `${flags.service}-${flags.version}`);
+  if (name === undefined) throw new WeftError('WEFT_USAGE', 'a workload needs --service, or --name for a pure client');
+  const servicePort = parsePort(flags.port, 0, '--port');
+  if (servicePort === 0) throw new WeftError('WEFT_USAGE', '--port is the port that clients call: it can not be 0');
+  const labels = Object.fromEntries(
+    flags.label.map((text) => {
+      const at = text.indexOf('=');
+      if (at <= 0) throw new WeftError('WEFT_USAGE', `--label needs key=value, not "${text}"`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+  return {
+    name,
+    namespace: flags.namespace,
+    kind: 'sidecar',
+    serviceAccount: flags.serviceAccount ?? flags.service ?? name,
+    labels: { app: flags.service ?? name, version: flags.version, ...labels },
+    ...(flags.service === undefined ? {} : { service: flags.service }),
+    ports: [
+      {
+        name: flags.protocol,
+        servicePort,
+        appAddress: '127.0.0.1',
+        appPort: await pickPort('127.0.0.1', 0, new Set()),
+      },
+    ],
+  };
+}
+
+function definedEnv(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  );
+}

@@ -1,0 +1,28 @@
+/** Joins @weft/agent to the port of the workload runner. */
+import { createAgent } from '@weft/agent';
+import { parseSpiffeId } from '@weft/contracts';
+import { WeftError, type Logger } from '@weft/kit';
+import type { AgentFactory } from '@weft/local';
+
+export function createAgents(logger: Logger): AgentFactory {
+  return (request) => {
+    const identity = parseSpiffeId(request.spiffeId);
+    if (!identity) throw new WeftError('WEFT_BAD_WORKLOAD', `${request.spiffeId} is not a workload's SPIFFE id`);
+    const agent = createAgent({
+      identity,
+      tokenSource: request.token,
+      caAddress: () => ({ token: request.caAddress, peer: request.xdsAddress }),
+      caRootPem: () => request.rootCaPem,
+      logger,
+    });
+    agent.start();
+    return {
+      subscribe: (onSecrets) =>
+        agent.subscribe(() => {
+          const secrets = agent.secrets();
+          if (secrets) onSecrets(secrets);
+        }),
+      close: () => agent.close(),
+    };
+  };
+}

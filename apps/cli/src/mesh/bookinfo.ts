@@ -1,0 +1,56 @@
+/** Bookinfo as workloads: what runs, which service it belongs to, how its health is asked. */
+import type { RegisteredService } from '@weft/contracts';
+import { pickPort, serviceOf, type WorkloadSpec } from '@weft/local';
+import type { RunnerOptions } from '@weft/local';
+
+const PARTS = [
+  { service: 'details', version: 'v1' },
+  { service: 'ratings', version: 'v1' },
+  { service: 'reviews', version: 'v1' },
+  { service: 'reviews', version: 'v2' },
+  { service: 'reviews', version: 'v3' },
+  { service: 'productpage', version: 'v1' },
+] as const;
+
+const SERVICE_PORT = 9080;
+const NAMESPACE = 'default';
+
+export interface Bookinfo {
+  services(): Promise<readonly RegisteredService[]>;
+  workloads(): Promise<readonly RunnerOptions[]>;
+}
+
+export function createBookinfo(program: (name: string) => string, env: Readonly<Record<string, string>>): Bookinfo {
+  const taken = new Set<string>();
+  const spec = async (service: string, version: string): Promise<WorkloadSpec> => ({
+    name: `${service}-${version}`,
+    namespace: NAMESPACE,
+    kind: 'sidecar',
+    service,
+    serviceAccount: `bookinfo-${service}`,
+    labels: { app: service, version },
+    ports: [
+      {
+        name: 'http',
+        servicePort: SERVICE_PORT,
+        appAddress: '127.0.0.1',
+        appPort: await pickPort('127.0.0.1', 0, taken),
+      },
+    ],
+  });
+  const specs = Promise.all(PARTS.map(({ service, version }) => spec(service, version)));
+  return {
+    services: async () => (await specs).map((item) => serviceOf(item.service ?? item.name, item)),
+    workloads: async () =>
+      (await specs).map((item) => ({
+        spec: item,
+        command: {
+          argv: [process.execPath, program(item.service ?? item.name)],
+          cwd: process.cwd(),
+          env: { ...env, SERVICE_VERSION: item.labels['version'] ?? '' },
+        },
+        probe: { kind: 'http', path: '/health' },
+        restart: true,
+      })),
+  };
+}

@@ -1,0 +1,63 @@
+/** Flags that `up` and `demo` share, from text to values. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
+import { LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
+
+export interface MeshFlags {
+  readonly state?: string;
+  readonly ports?: string;
+  readonly gatewayPort?: string;
+  readonly consolePort?: string;
+  readonly trustDomain?: string;
+  readonly logLevel?: string;
+  readonly drain?: string;
+}
+
+export interface MeshOptions {
+  readonly stateDir: string;
+  readonly ports: 'fixed' | 'auto';
+  readonly gatewayPort: number;
+  readonly consolePort: number;
+  readonly trustDomain: string;
+  readonly logLevel: LogLevel;
+  readonly drainMs: number;
+}
+
+/** `--state`, else `$WEFT_STATE`, else `~/.weft`. */
+export const stateDirOf = (flag: string | undefined): string =>
+  resolve(flag ?? process.env['WEFT_STATE'] ?? join(homedir(), '.weft'));
+
+export function parseMeshFlags(flags: MeshFlags): MeshOptions {
+  const ports = flags.ports ?? 'fixed';
+  if (ports !== 'fixed' && ports !== 'auto')
+    throw new WeftError('WEFT_USAGE', `--ports is "fixed" or "auto", not "${ports}"`);
+  return {
+    stateDir: stateDirOf(flags.state),
+    ports,
+    gatewayPort: parsePort(flags.gatewayPort, PORTS.gatewayHttp.port, '--gateway-port'),
+    consolePort: parsePort(flags.consolePort, PORTS.console.port, '--console-port'),
+    trustDomain: flags.trustDomain ?? DEFAULT_TRUST_DOMAIN,
+    logLevel: parseLogLevel(flags.logLevel),
+    drainMs: parseSeconds(flags.drain, 3, '--drain') * 1000,
+  };
+}
+
+export function parsePort(text: string | undefined, fallback: number, flag: string): number {
+  if (text === undefined) return fallback;
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new WeftError('WEFT_USAGE', `${flag} needs a port from 0 to 65535, not "${text}"`);
+}
+
+export function parseSeconds(text: string | undefined, fallback: number, flag: string): number {
+  if (text === undefined) return fallback;
+  if (/^\d+(\.\d+)?$/.test(text) && Number(text) <= 3600) return Number(text);
+  throw new WeftError('WEFT_USAGE', `${flag} needs seconds from 0 to 3600, not "${text}"`);
+}
+
+function parseLogLevel(text: string | undefined): LogLevel {
+  const level = LOG_LEVELS.find((item) => item === (text ?? 'info'));
+  if (level) return level;
+  throw new WeftError('WEFT_USAGE', `unknown log level "${text}"`, { fix: `use one of: ${LOG_LEVELS.join(', ')}` });
+}

@@ -1,0 +1,123 @@
+/** Starts a mesh on this machine: state folder, supervisor, control plane, gateway. Used by `up` and `demo`. */
+import { openSync, closeSync } from 'node:fs';
+import { join } from 'node:path';
+import { createLogger, systemClock, systemRandom, WeftError, type Logger } from '@weft/kit';
+import { createStateDir, lockStateDir, startSupervisor, type StateDir, type Supervisor } from '@weft/local';
+import { createAgents } from './agents.ts';
+import type { MeshOptions } from './options.ts';
+import { findPrograms } from './programs.ts';
+import type { Progress } from './progress.ts';
+
+export interface RunningMesh {
+  readonly dir: StateDir;
+  readonly supervisor: Supervisor;
+  readonly logger: Logger;
+  /** Stops everything in order and releases the folder. */
+  stop(drainMs: number): Promise<void>;
+}
+
+export interface StartExtras {
+  readonly progress: Progress;
+  readonly gateway: boolean;
+  readonly onLine?: (source: string, line: string) => void;
+  readonly onShutdownAsked: () => void;
+}
+
+/** The environment of the mesh's own processes: what Node needs, and nothing else of the user's. */
+export function meshEnvironment(): Record<string, string> {
+  const names = ['PATH', 'HOME', 'LANG', 'TZ', 'TMPDIR', 'NODE_EXTRA_CA_CERTS', 'NODE_OPTIONS'];
+  return Object.fromEntries(
+    names.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
+}
+
+/** V8 settings of a sidecar: see docs/performance.md for what each was measured to give. */
+export const PROXY_NODE_ARGS = ['--max-semi-space-size=2', '--max-old-space-size=256'] as const;
+
+export async function startMesh(options: MeshOptions, extras: StartExtras): Promise<RunningMesh> {
+  const { progress } = extras;
+  const programs = findPrograms();
+  const dir = createStateDir(options.stateDir);
+  const lock = lockStateDir(dir);
+  if (lock.recovered) progress.note(`an earlier run in ${dir.root} ended without cleaning up; its leftovers are gone`);
+  const logFd = openSync(join(dir.logs, 'supervisor.log'), 'a', 0o600);
+  const logger = createLogger({ name: 'supervisor', level: options.logLevel, fd: logFd });
+  try {
+    progress.step('starting the control plane');
+    const supervisor = await startSupervisor(
+      {
+        dir,
+        trustDomain: options.trustDomain,
+        ports: options.ports,
+        gatewayPort: options.gatewayPort,
+        consolePort: options.consolePort,
+        programs: {
+          controlPlane: programs.controlPlane,
+          proxy: programs.proxy,
+          nodeArgs: [],
+          proxyNodeArgs: PROXY_NODE_ARGS,
+        },
+        controlPlaneArgs: [`--console-dir=${programs.consoleDir}`, `--log-level=${options.logLevel}`],
+        baseEnv: meshEnvironment(),
+      },
+      {
+        agents: createAgents(logger),
+        clock: systemClock,
+        random: systemRandom,
+        logger,
+        onShutdownAsked: extras.onShutdownAsked,
+        ...(extras.onLine ? { onLine: extras.onLine } : {}),
+      },
+    );
+    const stop = async (drainMs: number): Promise<void> => {
+      await supervisor.stop(drainMs);
+      lock.release();
+      closeSync(logFd);
+    };
+    if (extras.gateway) {
+      progress.step('starting the gateway');
+      const gateway = await supervisor.startGateway();
+      await waitReady(gateway.ready, () => gateway.waitingFor(), 'the gateway', progress).catch(
+        async (error: unknown) => {
+          await stop(0);
+          throw error;
+        },
+      );
+    }
+    return { dir, supervisor, logger, stop };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+const READY_MS = 60_000;
+const SAY_AFTER_MS = 5_000;
+
+/** Waits for a workload; after a while says what it waits for. @throws {WeftError} WEFT_TIMEOUT naming it. */
+export async function waitReady(
+  ready: Promise<void>,
+  waitingFor: () => readonly string[],
+  what: string,
+  progress: Progress,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const say = setInterval(() => progress.note(`${what} still waits for ${waitingFor().join(', ')}`), SAY_AFTER_MS);
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new WeftError('WEFT_TIMEOUT', `${what} did not become ready; it waits for ${waitingFor().join(', ')}`, {
+            fix: 'read the logs with "weft logs"',
+          }),
+        ),
+      READY_MS,
+    );
+  });
+  try {
+    await Promise.race([ready, late]);
+  } finally {
+    clearTimeout(timer);
+    clearInterval(say);
+  }
+}

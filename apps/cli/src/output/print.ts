@@ -1,0 +1,24 @@
+/** The answer on stdout in the format asked for. */
+import { stringify } from 'yaml';
+import { WeftError } from '@weft/kit';
+
+export const FORMATS = ['table', 'json', 'yaml', 'name'] as const;
+export type Format = (typeof FORMATS)[number];
+
+/** @throws {WeftError} WEFT_USAGE that lists the known ones. */
+export function parseFormat<Allowed extends Format>(
+  text: string | undefined,
+  allowed: readonly Allowed[],
+): Allowed | 'table' {
+  if (text === undefined) return 'table';
+  const format = allowed.find((item) => item === text);
+  if (format) return format;
+  throw new WeftError('WEFT_USAGE', `unknown output format "${text}"`, { fix: `use one of: ${allowed.join(', ')}` });
+}
+
+export function printData(value: unknown, format: 'json' | 'yaml'): void {
+  process.stdout.write(format === 'json' ? `${JSON.stringify(value, undefined, 2)}\n` : stringify(value));
+}
+
+/** Talk for people; answers go to stdout. */
+export const say = (text: string): void => void process.stderr.write(`${text}\n`);

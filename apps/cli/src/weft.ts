@@ -1,0 +1,150 @@
+/** The `weft` command: flags to values, each command loaded only when it is called. */
+import { Command, CommanderError, Option } from 'commander';
+import { WeftError } from '@weft/kit';
+import packageJson from '../package.json' with { type: 'json' };
+import { EXIT } from './exit-codes.ts';
+import { reportError } from './output/errors.ts';
+
+const collect = (value: string, list: readonly string[]): string[] => [...list, value];
+
+/** Runs a command's function and makes its result the exit code. */
+function action<Args extends readonly unknown[]>(
+  load: (...args: Args) => Promise<number>,
+): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    const flags = args.findLast(
+      (item): item is Record<string, unknown> =>
+        typeof item === 'object' && item !== null && !Array.isArray(item) && !(item instanceof Command),
+    );
+    try {
+      process.exitCode = await load(...args);
+    } catch (error) {
+      process.exitCode = reportError(error, flags?.['output'] === 'json');
+    }
+  };
+}
+
+function meshFlags(command: Command): Command {
+  return command
+    .option('--state <dir>', 'folder for all state of the mesh (default: $WEFT_STATE or ~/.weft)')
+    .addOption(
+      new Option('--ports <how>', 'the documented ports, or any free ones').choices(['fixed', 'auto']).default('fixed'),
+    )
+    .option('--gateway-port <port>', 'where the gateway listens; 0 takes a free one (default: 8080)')
+    .option('--console-port <port>', 'where the console listens; 0 takes a free one (default: 20001)')
+    .option('--trust-domain <name>', 'trust domain of all identities (default: cluster.local)')
+    .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')
+    .option('--log-level <level>', "level of the mesh's own logs (default: info)");
+}
+
+const state = (command: Command): Command =>
+  command.option('--state <dir>', 'folder of the mesh (default: $WEFT_STATE or ~/.weft)');
+const remote = (command: Command): Command =>
+  state(command).option('--timeout <seconds>', 'give up after this long (default: 30)');
+const scoped = (command: Command): Command => command.option('-n, --namespace <name>', 'namespace', 'default');
+const output = (command: Command, formats: string): Command =>
+  command.option('-o, --output <format>', `output format: ${formats}`);
+
+export function createProgram(): Command {
+  const program = new Command('weft')
+    .description('An Istio-compatible service mesh that runs whole on one machine.')
+    .version(packageJson.version, '-V, --version', 'print the version of this command')
+    .showHelpAfterError('(run with --help for what is possible)')
+    .configureHelp({ sortSubcommands: false })
+    .exitOverride();
+
+  meshFlags(program.command('up'))
+    .description('start control plane and gateway, until Ctrl-C')
+    .option('--no-gateway', 'without the ingress gateway')
+    .action(action(async (flags) => (await import('./commands/up.ts')).up(flags)));
+  meshFlags(program.command('demo'))
+    .description('start the mesh with the Bookinfo sample in it, until Ctrl-C')
+    .option('--traffic [rps]', 'make a little traffic (5 requests per second, or as many as given)')
+    .action(action(async (flags) => (await import('./commands/demo.ts')).demo(flags)));
+  scoped(state(program.command('run')))
+    .description('run a program as a workload of the mesh, in the foreground')
+    .argument('<command...>', 'the program and its arguments, after --; {host} and {port} are filled in')
+    .option('--service <name>', 'the service that it is an instance of')
+    .option('--version <version>', 'value of its version label', 'v1')
+    .option('--name <name>', "the workload's name (default: SERVICE-VERSION)")
+    .requiredOption('--port <port>', 'the port that clients call')
+    .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
+    .option('--service-account <name>', 'its identity (default: the service)')
+    .option('--label <key=value>', 'a label; may be repeated', collect, [])
+    .option('--health-path <path>', 'path of the heartbeat for http (default: /)')
+    .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')
+    .addHelpText('after', '\nExample:\n  weft run --service reviews --version v2 --port 9080 -- node reviews.js')
+    .action(action(async (command, flags) => (await import('./commands/run.ts')).run(command, flags)));
+  output(remote(program.command('apply')), 'json, yaml, name')
+    .description('give configuration to the mesh')
+    .requiredOption('-f, --filename <path>', 'file, folder or - for standard input; may be repeated', collect, [])
+    .option('--dry-run', 'say what would change, change nothing')
+    .action(action(async (flags) => (await import('./commands/apply.ts')).apply(flags)));
+  output(scoped(remote(program.command('get'))), 'table, json, yaml, name')
+    .description('show configuration')
+    .argument('[kind]', 'kind, short name or KIND/NAME; all kinds when absent')
+    .argument('[name]')
+    .option('-A, --all-namespaces', 'in every namespace')
+    .option('--no-headers', 'without the line of headers')
+    .action(action(async (kind, name, flags) => (await import('./commands/get.ts')).get(defined(kind, name), flags)));
+  scoped(remote(program.command('delete')))
+    .description('take configuration away')
+    .argument('[kind]', 'kind, short name or KIND/NAME')
+    .argument('[name]')
+    .option('-f, --filename <path>', 'delete what this file, folder or - holds', collect, [])
+    .option('--dry-run', 'say what would go, delete nothing')
+    .option('--ignore-not-found', 'what is already gone is no error')
+    .action(
+      action(async (kind, name, flags) => (await import('./commands/delete.ts')).remove(defined(kind, name), flags)),
+    );
+  output(remote(program.command('status')), 'table, json, yaml')
+    .description('health of the mesh: proxies, workloads, certificates, ports')
+    .action(action(async (flags) => (await import('./commands/status.ts')).status(flags)));
+  remote(program.command('dashboard'))
+    .description('open the console, signed in')
+    .argument('[page]', 'a page of it: graph, traces, config, mesh …')
+    .option('--no-browser', 'only print the address')
+    .action(action(async (page, flags) => (await import('./commands/dashboard.ts')).dashboard(page, flags)));
+  scoped(state(program.command('logs')))
+    .description('output of a workload, or of control-plane and supervisor')
+    .argument('<name>', 'a workload, control-plane or supervisor')
+    .option('--proxy', "the sidecar's log instead of the program's")
+    .option('-f, --follow', 'go on as lines come')
+    .option('--tail <lines>', 'how many lines from the end', '200')
+    .action(action(async (name, flags) => (await import('./commands/logs.ts')).logs(name, flags)));
+  output(remote(program.command('version')), 'table, json, yaml')
+    .description('versions of this command and of the running control plane')
+    .option('--client', 'only of this command')
+    .action(action(async (flags) => (await import('./commands/version.ts')).version(flags)));
+  program
+    .command('completion')
+    .description('shell completion: add its output to your shell')
+    .argument('<shell>', 'bash, zsh or fish')
+    .action(action(async (shell: string) => (await import('./commands/completion.ts')).completion(shell, program)));
+  return program;
+}
+
+const defined = (...words: readonly (string | undefined)[]): string[] => words.filter((word) => word !== undefined);
+
+async function main(): Promise<void> {
+  const program = createProgram();
+  program.commands.forEach((command) => command.exitOverride());
+  try {
+    if (process.argv.length <= 2) {
+      program.outputHelp();
+      return;
+    }
+    await program.parseAsync(process.argv);
+  } catch (error) {
+    if (!(error instanceof CommanderError)) {
+      process.exitCode = reportError(error, false);
+      return;
+    }
+    // Commander has already printed what is wrong.
+    process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+}
+
+await main().catch((error: unknown) => {
+  process.exitCode = reportError(new WeftError('WEFT_INTERNAL', String(error), { cause: error }), false);
+});

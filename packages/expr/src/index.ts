@@ -1,0 +1,10 @@
+export { attributesOf, type Expression } from './ast.ts';
+export { bagAccess, createBag, type AttributeBag } from './bag.ts';
+export { checkExpression, type TypedExpression } from './checker.ts';
+export { closest } from './closest.ts';
+export { compileExpression, type AttributeAccess, type CompiledExpression } from './compiler.ts';
+export { formatDuration, parseDuration } from './duration.ts';
+export { EvaluationFailure, ExpressionError } from './errors.ts';
+export { parseExpression } from './parser.ts';
+export { printExpression } from './print.ts';
+export { formatIp, hasType, parseIp, type StringMapView, type Value } from './values.ts';

@@ -100,11 +100,11 @@ describe('evaluation', () => {
     ['toLower(request.headers["x"]) | ""', 'absent', 24, 'request.headers["x"] is absent'],
     ['request.referer == "" || true', 'absent', 1, 'request.referer is absent'],
     ['ip(request.path) == source.ip', 'invalid', 1, 'ip: "/reviews/1" is no IP address'],
-    ['request.headers["cookie"].matches("x") || ("(" + request.method).matches("x")', 'invalid', 66, /not valid RE2/],
+    ['request.headers["cookie"].matches("x") || ("(" + request.method).matches("x")', 'invalid', 66, 'not valid RE2'],
   ])('%s has no value', (text, reason, column, message) => {
     const failure = evaluate(text);
     expect(failure).toBeInstanceOf(EvaluationFailure);
-    expect(failure).toMatchObject({ reason, column, message: expect.stringMatching(message) as unknown });
+    expect(failure).toMatchObject({ reason, column, message: expect.stringContaining(message) as unknown });
   });
 
   it('takes a value of a wrong type for absent', () => {
@@ -159,7 +159,7 @@ describe('checkExpression', () => {
         accepted += 1;
         const result = compileExpression(typed, bagAccess).evaluate(createBag(values));
         if (!(result instanceof EvaluationFailure)) {
-          expect(hasType(result, typed.type), `${printExpression(expression)} gave ${String(result)}`).toBe(true);
+          expect(hasType(result, typed.type), `${printExpression(expression)} gave another type`).toBe(true);
         }
       }),
       { numRuns: 3000 },

@@ -246,6 +246,7 @@ function describeWorkload(workload: RunningWorkload): unknown {
     kind: spec.kind,
     address: admission.address,
     ports: admission.ports,
+    outbound: admission.outbound,
     adminAddress: admission.adminAddress,
     proxyPid: workload.proxyPid,
     appPid: workload.appPid,

@@ -1,0 +1,248 @@
+/** A real mesh for a test: the built command in a process of its own, with a state folder and ports of its own. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { tempDir, waitFor } from '@weft/testkit';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+export const weftProgram = join(root, 'apps/cli/bin/weft.mjs');
+export const samples = join(root, 'deploy/samples');
+
+export interface CommandResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command to its end. */
+export async function weft(args: readonly string[], options: { readonly input?: string; readonly env?: Record<string, string>; readonly cwd?: string } = {}): Promise<CommandResult> {
+  const child = spawn(process.execPath, [weftProgram, ...args], {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input ?? '');
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+export interface MeshPorts {
+  readonly xds: number;
+  readonly ca: number;
+  readonly monitoring: number;
+  readonly console: number;
+  readonly gateway: number;
+}
+
+export interface SupervisorWorkload {
+  readonly name: string;
+  readonly namespace: string;
+  readonly kind: string;
+  readonly address: string;
+  readonly adminAddress: string;
+  readonly ports: readonly { readonly name: string; readonly servicePort: number; readonly meshPort: number; readonly appAddress: string; readonly appPort: number }[];
+  readonly outbound?: readonly { readonly hostname: string; readonly servicePort: number; readonly bind: string; readonly port: number }[];
+  readonly proxyPid?: number;
+  readonly appPid?: number;
+  readonly waitingFor: readonly string[];
+}
+
+export interface RunHandle {
+  readonly child: ChildProcess;
+  output(): string;
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface TestMesh extends AsyncDisposable {
+  readonly state: string;
+  readonly child: ChildProcess;
+  readonly ports: MeshPorts;
+  readonly gateway: string;
+  readonly console: string;
+  output(): string;
+  /** A command against this mesh. */
+  weft(args: readonly string[], options?: { readonly input?: string }): Promise<CommandResult>;
+  /** Applies YAML and waits until every proxy has it. @throws when it is refused. */
+  apply(yaml: string): Promise<void>;
+  applyFile(name: string): Promise<void>;
+  delete(target: string): Promise<void>;
+  /** Every connected proxy has acknowledged all that was sent. */
+  synced(): Promise<void>;
+  supervisor(): Promise<{ readonly pid: number; readonly controlPlanePid?: number; readonly workloads: readonly SupervisorWorkload[] }>;
+  workload(name: string): Promise<SupervisorWorkload>;
+  /** Where a workload calls a service: an address of its own. */
+  outbound(client: string, service: string, port?: number): Promise<string>;
+  api<T>(path: string): Promise<T>;
+  /** `weft run` in the background, until it is in the mesh. */
+  run(args: readonly string[], options?: { readonly env?: Record<string, string>; readonly ready?: boolean }): Promise<RunHandle>;
+  stop(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface MeshOptions {
+  /** `demo` brings Bookinfo. */
+  readonly command?: 'up' | 'demo';
+  readonly args?: readonly string[];
+  readonly env?: Record<string, string>;
+}
+
+const START_MS = 90_000;
+
+export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
+  const { command = 'up' } = options;
+  const dir = await tempDir('weft-e2e-');
+  const state = dir.path;
+  const args = [weftProgram, command, '--state', state, '--ports', 'auto', '--gateway-port', '0', '--console-port', '0', ...(options.args ?? [])];
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const keep = (text: string): void => void (output += text);
+  child.stdout.setEncoding('utf8').on('data', keep);
+  child.stderr.setEncoding('utf8').on('data', keep);
+  const logs = (): string => ['control-plane', 'supervisor'].map((name) => tail(join(state, 'logs', `${name}.log`))).join('\n');
+  const background: RunHandle[] = [];
+
+  const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
+    for (const handle of background.splice(0)) await handle.stop();
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill(signal);
+      await once(child, 'exit');
+    }
+    return child.exitCode;
+  };
+  const dispose = async (): Promise<void> => {
+    await stop();
+    await dir.remove();
+  };
+  const marker = command === 'demo' ? 'Ctrl-C stops everything' : 'Ctrl-C';
+  try {
+    await waitFor(
+      () => {
+        if (child.exitCode !== null) throw new Error(`weft ${command} ended with ${child.exitCode}`);
+        return output.includes(marker);
+      },
+      { timeoutMs: START_MS, what: `weft ${command}` },
+    );
+  } catch (error) {
+    await stop('SIGKILL');
+    const text = `${String(error)}\n--- output\n${output}\n--- logs\n${logs()}`;
+    await dir.remove();
+    throw new Error(text, { cause: error });
+  }
+
+  const mesh = JSON.parse(readFileSync(join(state, 'run/mesh.json'), 'utf8')) as { ports: MeshPorts };
+  const run = (args: readonly string[], input?: { readonly input?: string }): Promise<CommandResult> => {
+    const [verb = '', ...rest] = args;
+    return weft([verb, '--state', state, ...rest], input);
+  };
+  const supervisor: TestMesh['supervisor'] = async () => {
+    const { code, stdout, stderr } = await run(['status', '-o', 'json']);
+    if (code !== 0 && stdout === '') throw new Error(`weft status: ${stderr}`);
+    return (JSON.parse(stdout) as { supervisor: Awaited<ReturnType<TestMesh['supervisor']>> }).supervisor;
+  };
+  const consoleUrl = `http://127.0.0.1:${mesh.ports.console}`;
+  const api = async <T>(path: string): Promise<T> => {
+    const response = await fetch(`${consoleUrl}${path}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return (await response.json()) as T;
+  };
+  const workload = async (name: string): Promise<SupervisorWorkload> => {
+    const found = (await api<{ items: readonly SupervisorWorkload[] }>(`/api/v1/workloads?limit=500`)).items.find((item) => item.name === name);
+    const local = (await supervisor()).workloads.find((item) => item.name === name);
+    if (!found && !local) throw new Error(`no workload ${name}`);
+    return { ...found, ...local } as SupervisorWorkload;
+  };
+  const synced = async (): Promise<void> => {
+    await waitFor(
+      async () => {
+        const { items } = await api<{ items: readonly { readonly connected: boolean; readonly sync: readonly { readonly state: string }[] }[] }>('/api/v1/proxies?limit=500');
+        return items.length > 0 && items.every((proxy) => proxy.connected && proxy.sync.every((type) => type.state === 'synced'));
+      },
+      { timeoutMs: 30_000, what: 'all proxies in sync' },
+    );
+  };
+  const checked = async (args: readonly string[], input?: string): Promise<void> => {
+    const result = await run(args, input === undefined ? {} : { input });
+    if (result.code !== 0) throw new Error(`weft ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
+    // The push follows the write by the debounce interval.
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await synced();
+  };
+  return {
+    state,
+    child,
+    ports: mesh.ports,
+    gateway: `http://127.0.0.1:${mesh.ports.gateway}`,
+    console: consoleUrl,
+    output: () => output,
+    weft: run,
+    apply: (yaml) => checked(['apply', '-f', '-'], yaml),
+    applyFile: (name) => checked(['apply', '-f', join(samples, name)]),
+    delete: (target) => checked(['delete', '--ignore-not-found', target]),
+    synced,
+    supervisor,
+    workload,
+    async outbound(client, service, port = 9080) {
+      const { outbound = [] } = await workload(client);
+      const bind = outbound.find((item) => item.hostname === `${service}.default.svc.cluster.local` && item.servicePort === port);
+      if (!bind) throw new Error(`${client} has no outbound listener for ${service}:${port}`);
+      return `http://${bind.bind}:${bind.port}`;
+    },
+    api,
+    async run(args, runOptions = {}) {
+      const handle = startRun(['run', '--state', state, ...args], runOptions.env);
+      background.push(handle);
+      if (runOptions.ready !== false) {
+        await waitFor(
+          () => {
+            if (handle.child.exitCode !== null) throw new Error(`weft run ended with ${handle.child.exitCode}: ${handle.output()}`);
+            return handle.output().includes('is in the mesh');
+          },
+          { timeoutMs: 40_000, what: `weft run ${args.join(' ')}: ${handle.output()}` },
+        );
+      }
+      return handle;
+    },
+    stop,
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+function startRun(args: readonly string[], env?: Record<string, string>): RunHandle {
+  const child = spawn(process.execPath, [weftProgram, ...args], {
+    cwd: root,
+    env: { ...process.env, NO_COLOR: '1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
+  return {
+    child,
+    output: () => output,
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill(signal);
+        await once(child, 'exit');
+      }
+      return child.exitCode;
+    },
+  };
+}
+
+function tail(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').split('\n').slice(-40).join('\n');
+  } catch {
+    return '';
+  }
+}

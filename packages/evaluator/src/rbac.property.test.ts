@@ -73,7 +73,7 @@ describe('compileRbac', () => {
           const policies = Object.fromEntries(
             formulas.map((one, i) => [`p${i}`, { permissions: [permission(one)], principals: [{ any: true }] }]),
           );
-          const verdict = compileRbac(rbac({ action, policies } as Json), { regex }, 'r').check(
+          const verdict = compileRbac(rbac({ action, policies }), { regex }, 'r').check(
             factsOf({ destinationPort: asked.port, headers: asked.header === undefined ? {} : { h: asked.header } }),
           );
           const matched = formulas.findIndex((one) => holds(one, asked));

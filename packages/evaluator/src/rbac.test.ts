@@ -1,3 +1,4 @@
+import { WireType } from '@bufbuild/protobuf/wire';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cidrTest, parseAddress } from './ip.ts';
@@ -11,7 +12,7 @@ const JASON = 'spiffe://cluster.local/ns/default/sa/jason';
 const compile = (json: Json) => compileRbac(rbac(json), { regex }, 'Listener "in"');
 const ANY = [{ any: true }];
 const allowed = (permissions: Json, principals: Json, facts: Parameters<typeof factsOf>[0]) =>
-  compile({ action: 'ALLOW', policies: { p: { permissions, principals } } } as Json).check(factsOf(facts)).allowed;
+  compile({ action: 'ALLOW', policies: { p: { permissions, principals } } }).check(factsOf(facts)).allowed;
 
 describe('principals', () => {
   it.each<[string, Json, Parameters<typeof factsOf>[0], boolean]>([
@@ -129,7 +130,7 @@ describe('actions', () => {
     ['LOG', 9080, true, 'b'],
     ['LOG', 2, true, ''],
   ])('%s at port %d', (action, destinationPort, expected, policy) => {
-    const verdict = compile({ action, policies } as Json).check(factsOf({ destinationPort }));
+    const verdict = compile({ action, policies }).check(factsOf({ destinationPort }));
     expect(verdict).toEqual({ allowed: expected, policy });
   });
   it('allows nobody when there is no policy to allow', () => {
@@ -167,7 +168,7 @@ describe('refusals', () => {
     const rules = rbac({ policies: { p: { permissions: ANY, principals: ANY } } });
     const policy = rules.policies['p'];
     if (policy === undefined) throw new Error('no policy');
-    policy.$unknown = [{ no: 3, wireType: 2, data: new Uint8Array() }];
+    policy.$unknown = [{ no: 3, wireType: WireType.LengthDelimited, data: new Uint8Array() }];
     expect(() => compileRbac(rules, { regex }, 'x')).toThrow('policies["p"]: field number 3 is not supported here');
   });
 });

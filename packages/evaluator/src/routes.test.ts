@@ -1,3 +1,4 @@
+import { WireType } from '@bufbuild/protobuf/wire';
 import { seededRandom } from '@weft/kit';
 import { describe, expect, it } from 'vitest';
 import { createRegexEngine } from './regex.ts';
@@ -10,7 +11,7 @@ const random = seededRandom(1);
 type Json = Parameters<typeof routeConfig>[0];
 
 const table = (json: Json) => compileRoutes(routeConfig(json), { regex });
-const route = (match: Json, cluster: string): Json => ({ match, route: { cluster } }) as Json;
+const route = (match: Json, cluster: string): Json => ({ match, route: { cluster } });
 /** One host `*` with these routes, then `rest` for everything. */
 const withMatch = (match: Json) =>
   table({
@@ -437,8 +438,10 @@ describe('decisions', () => {
 });
 
 describe('refusals name the resource and the field', () => {
-  const one = (routes: Json, more: object = {}): Json =>
-    ({ name: '9080', virtualHosts: [{ name: 'h', domains: ['*'], routes, ...more }] }) as Json;
+  const one = (routes: Json, more: object = {}): Json => ({
+    name: '9080',
+    virtualHosts: [{ name: 'h', domains: ['*'], routes, ...more }],
+  });
   it.each<[string, Json]>([
     [
       'virtual_hosts[1]: domain "A.b" is in two virtual hosts, or twice in one',
@@ -507,7 +510,7 @@ describe('refusals name the resource and the field', () => {
     const config = routeConfig(one([{ match: { prefix: '/' }, route: { cluster: 'c' } }]));
     const match = config.virtualHosts[0]?.routes[0]?.match;
     if (match === undefined) throw new Error('no match');
-    match.$unknown = [{ no: 13, wireType: 2, data: new Uint8Array() }];
+    match.$unknown = [{ no: 13, wireType: WireType.LengthDelimited, data: new Uint8Array() }];
     expect(() => compileRoutes(config, { regex })).toThrow(
       'virtual_hosts[0].routes[0].match: field number 13 is not supported here',
     );

@@ -88,11 +88,11 @@ export interface RouteDeps<FilterConfig> {
 const DEFAULT_MAX_BODY_BYTES = 4096;
 
 /** @throws {ConfigRejectedError} naming the configuration and the field. */
-export function compileRoutes(config: RouteConfiguration, deps: { readonly regex: RegexEngine }): RouteTable;
 export function compileRoutes<FilterConfig>(
   config: RouteConfiguration,
   deps: RouteDeps<FilterConfig>,
 ): RouteTable<FilterConfig>;
+export function compileRoutes(config: RouteConfiguration, deps: { readonly regex: RegexEngine }): RouteTable;
 export function compileRoutes<FilterConfig>(
   config: RouteConfiguration,
   deps: { readonly regex: RegexEngine } | RouteDeps<FilterConfig>,

@@ -18,3 +18,7 @@ export type {
   WritableConfigStore,
 } from './store/config-store.ts';
 export { createMemoryStore, type MemoryStoreDeps } from './store/memory-store.ts';
+export { parseConfig, type ParsedObject, type ParseOptions, type ParseResult } from './parse-config.ts';
+export { DEFAULT_READ_LIMITS, type ReadLimits } from './source/limits.ts';
+export { durationMs } from './validate/duration.ts';
+export { covers, overlaps, qualifiedHost } from './validate/hosts.ts';

@@ -27,8 +27,16 @@ export const stringMatch = (meta: MessageMeta = {}) =>
     { requiredOneofs: ['match_type'], ...meta },
   );
 
-/** As `stringMatch`, but `{}` is allowed and asks only for presence. */
-export const presenceMatch = (meta: MessageMeta = {}) => stringMatch({ ...meta, requiredOneofs: [] });
+/** As `stringMatch`, but `{}` is allowed and asks only for presence, as the regex `*` does. */
+export const presenceMatch = (meta: MessageMeta = {}) =>
+  message(
+    {
+      exact: opt(text({ oneof: 'match_type' })),
+      prefix: opt(text({ oneof: 'match_type' })),
+      regex: opt(regex({ oneof: 'match_type', format: 'regex-or-star' })),
+    },
+    meta,
+  );
 
 export const percent = (meta: FieldMeta = {}) =>
   message({ value: opt(num({ format: 'percent', min: 0, max: 100, default: 0 })) }, meta);

@@ -29,7 +29,7 @@ export const GatewaySpec = message({
             mend: 'Leave it out: on one machine the gateway listens on 127.0.0.1 only.',
           }),
         ),
-        hosts: list(text({ format: 'namespace-host' }), { minItems: 1 }),
+        hosts: list(text({ format: 'gateway-host' }), { minItems: 1 }),
         tls: opt(
           serverTls({
             effect: 'refused',

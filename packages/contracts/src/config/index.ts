@@ -10,6 +10,7 @@ export {
   type KindInfo,
   type KindName,
   type SpecOf,
+  type UnsupportedKind,
 } from './kinds.ts';
 export {
   byAge,

@@ -111,28 +111,43 @@ export function kindByAlias(word: string): KindName | undefined {
   });
 }
 
-/** Kinds that are refused by name, with what to say. The key is `group/kind`; `*` stands for every kind of a group. */
-export const UNSUPPORTED_KINDS: Readonly<Record<string, string>> = {
-  'networking.istio.io/EnvoyFilter': 'Patches of generated proxy configuration are not supported yet.',
-  'networking.istio.io/ProxyConfig': 'Settings of single proxies are not supported yet.',
-  'networking.istio.io/WorkloadGroup': 'Workload groups are not supported yet; write WorkloadEntry objects.',
-  'extensions.istio.io/*': 'Extensions of the proxy are not supported yet.',
-  'gateway.networking.k8s.io/*':
-    'The Kubernetes Gateway API is not supported yet; write networking.istio.io Gateway and VirtualService objects.',
-  'config.istio.io/QuotaSpec': 'Quotas are not enforced yet, so nothing would be limited.',
-  'config.istio.io/QuotaSpecBinding': 'Quotas are not enforced yet, so nothing would be limited.',
-  'config.istio.io/HTTPAPISpec': 'API specifications are not read yet.',
-  'config.istio.io/HTTPAPISpecBinding': 'API specifications are not read yet.',
-  'config.istio.io/adapter': 'Adapters in a process of their own are not called yet.',
-  'config.istio.io/template': 'Templates of out-of-process adapters are not read yet.',
-  'config.istio.io/*': 'This adapter or template is not built in; prometheus, stdio and denier are.',
-  'authentication.istio.io/*': 'The first authentication API was replaced; write PeerAuthentication.',
-  'rbac.istio.io/*': 'The first RBAC API was replaced; write AuthorizationPolicy.',
-  'install.istio.io/*': 'Installation profiles belong to istioctl.',
-  'apps/*': 'Weft starts workloads by `weft run --service NAME --port PORT -- COMMAND`, not from a Deployment.',
-  'batch/*': 'Weft starts workloads by `weft run`, not from a Job.',
-  '/Pod': 'Weft starts workloads by `weft run --service NAME --port PORT -- COMMAND`, not from a Pod.',
-  '/ServiceAccount': 'Service accounts need no object: `weft run --service-account NAME` names one.',
-  '/Secret': 'Secrets are not read yet.',
-  '/ConfigMap': 'ConfigMaps are not read yet.',
+/** What to say of a kind that is known by name only. */
+export interface UnsupportedKind {
+  /** `refused`: leaving it out would change what happens to traffic. `skipped`: it is no matter of the mesh here. */
+  readonly verdict: 'refused' | 'skipped';
+  readonly message: string;
+}
+
+const refused = (message: string): UnsupportedKind => ({ verdict: 'refused', message });
+const skipped = (message: string): UnsupportedKind => ({ verdict: 'skipped', message });
+
+const RUN = 'Weft starts workloads by `weft run --service NAME --port PORT -- COMMAND`.';
+
+/** Kinds known by name only. The key is `group/kind`; `*` stands for every other kind of a group. */
+export const UNSUPPORTED_KINDS: Readonly<Record<string, UnsupportedKind>> = {
+  'networking.istio.io/EnvoyFilter': refused('Patches of generated proxy configuration are not supported yet.'),
+  'networking.istio.io/ProxyConfig': refused('Settings of single proxies are not supported yet.'),
+  'networking.istio.io/WorkloadGroup': refused('Workload groups are not supported yet; write WorkloadEntry objects.'),
+  'extensions.istio.io/*': refused('Extensions of the proxy are not supported yet.'),
+  'gateway.networking.k8s.io/*': refused(
+    'The Kubernetes Gateway API is not supported yet; write Gateway and VirtualService of networking.istio.io/v1.',
+  ),
+  'config.istio.io/QuotaSpec': refused('Quotas are not enforced yet, so nothing would be limited.'),
+  'config.istio.io/QuotaSpecBinding': refused('Quotas are not enforced yet, so nothing would be limited.'),
+  'config.istio.io/HTTPAPISpec': refused('API specifications are not read yet.'),
+  'config.istio.io/HTTPAPISpecBinding': refused('API specifications are not read yet.'),
+  'config.istio.io/adapter': refused('Adapters in a process of their own are not called yet.'),
+  'config.istio.io/template': refused('Templates of out-of-process adapters are not read yet.'),
+  'config.istio.io/*': refused('This adapter or template is not built in yet; prometheus, stdio and denier are.'),
+  'authentication.istio.io/*': refused('The first authentication API is not served; write PeerAuthentication.'),
+  'rbac.istio.io/*': refused('The first RBAC API is not served; write AuthorizationPolicy.'),
+  'networking.k8s.io/NetworkPolicy': refused('Network policies are not enforced here; write AuthorizationPolicy.'),
+  'networking.k8s.io/*': refused('Ingress objects are not supported yet; write Gateway and VirtualService.'),
+  'install.istio.io/*': skipped('Installation profiles belong to istioctl.'),
+  'apps/*': skipped(RUN),
+  'batch/*': skipped(RUN),
+  '/Pod': skipped(RUN),
+  '/ServiceAccount': skipped('Service accounts need no object here.'),
+  '/Secret': refused('Secrets are not read yet.'),
+  '/ConfigMap': skipped('ConfigMaps are not read.'),
 };

@@ -4,7 +4,7 @@ import { choice, list, message, opt, text, uint32 } from './meta.ts';
 import { workloadEntry } from './workload-entry.ts';
 
 export const ServiceEntrySpec = message({
-  hosts: list(text({ format: 'host' }), { minItems: 1, maxItems: 256 }),
+  hosts: list(text({ format: 'service-host' }), { minItems: 1, maxItems: 256 }),
   addresses: opt(list(text({ maxLength: 64 }), { maxItems: 256 })),
   ports: opt(
     list(

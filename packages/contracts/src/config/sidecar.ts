@@ -31,7 +31,7 @@ export const SidecarSpec = message({
         port: opt(listenerPort()),
         bind: opt(text()),
         captureMode: captureMode(),
-        hosts: list(text({ format: 'namespace-host' }), { minItems: 1 }),
+        hosts: list(text({ format: 'egress-host' }), { minItems: 1 }),
       }),
     ),
   ),

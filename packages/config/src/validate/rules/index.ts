@@ -1,0 +1,31 @@
+import type { KindName } from '@weft/contracts/config';
+import { destinationRule } from './destination-rule.ts';
+import { gateway } from './gateway.ts';
+import { handler, instance, mixerRule, prometheus } from './mixer.ts';
+import type { Rule } from './rule.ts';
+import { authorizationPolicy, peerAuthentication, requestAuthentication } from './security.ts';
+import { serviceEntry, workloadEntry } from './service-entry.ts';
+import { service } from './service.ts';
+import { sidecar } from './sidecar.ts';
+import { telemetry } from './telemetry.ts';
+import { virtualService } from './virtual-service.ts';
+
+/** The rules of each kind; kinds without an entry are told all by their schema. */
+export const RULES: { readonly [Kind in KindName]?: Rule<Kind> } = {
+  Gateway: gateway,
+  VirtualService: virtualService,
+  DestinationRule: destinationRule,
+  ServiceEntry: serviceEntry,
+  WorkloadEntry: workloadEntry,
+  Sidecar: sidecar,
+  PeerAuthentication: peerAuthentication,
+  RequestAuthentication: requestAuthentication,
+  AuthorizationPolicy: authorizationPolicy,
+  Telemetry: telemetry,
+  Service: service,
+  handler,
+  instance,
+  rule: mixerRule,
+  prometheus,
+};
+export type { Rule, RuleContext } from './rule.ts';

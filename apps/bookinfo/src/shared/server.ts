@@ -62,8 +62,7 @@ export function runService(
 function listen(name: string, { host, port, version }: ServiceOptions, handle: Handler): void {
   let draining = false;
   const server = createServer((message, response) => {
-    if (draining) response.setHeader('connection', 'close');
-    void answer(name, handle, message, response);
+    void replyTo(name, handle, message).then((reply) => send(response, reply, draining));
   });
   server.on('error', (error: NodeJS.ErrnoException) => {
     process.stderr.write(`${name}: can not listen on ${host}:${port}: ${error.message}\n`);
@@ -89,18 +88,14 @@ function listen(name: string, { host, port, version }: ServiceOptions, handle: H
   process.stderr.on('error', () => {});
 }
 
-async function answer(
-  name: string,
-  handle: Handler,
-  message: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
+/** @param last no further request is wanted on this connection. */
+function send(response: ServerResponse, reply: Reply, last: boolean): void {
   response.on('error', () => {});
-  const reply = await replyTo(name, handle, message);
   response.writeHead(reply.status, {
     'content-type': TYPES[reply.type],
     'content-length': Buffer.byteLength(reply.body),
     ...reply.headers,
+    ...(last ? { connection: 'close' } : {}),
   });
   response.end(reply.body);
 }

@@ -44,7 +44,8 @@ export const TrafficSchema = Type.Object({
 
 export const CodeCountSchema = Type.Object({
   code: text('HTTP status, or `-` when there was no answer.'),
-  flag: text("Envoy's response flag, `-` for none."),
+  flag: text("Envoy's response flags, `-` for none."),
+  grpcStatus: optional(Type.String()),
   requestsPerSecond: Type.Number(),
 });
 

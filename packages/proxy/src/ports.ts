@@ -1,5 +1,6 @@
 // What the data path needs from the rest of the process, and what it tells it. Both sides import this file and nothing
 // else of each other, so the data path can be tested with plain objects.
+import type { AccessLog as AccessLogConfig } from '@weft/contracts/lean/envoy/config/accesslog/v3/accesslog';
 import type { Cluster } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
 import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import type { Listener } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
@@ -56,6 +57,8 @@ export interface RequestLabels {
   readonly destinationServiceNamespace: string;
   /** Of the endpoint's metadata `istio.workload`: "name;namespace;canonical service;canonical revision;cluster". Empty when unknown. */
   readonly destinationWorkload: string;
+  /** The caller in the same form, as `PeerExchange.read` gave it; reporter `destination` only. Empty when unknown. */
+  readonly sourceWorkload: string;
   readonly protocol: 'http' | 'grpc' | 'tcp';
   readonly mutualTls: boolean;
   readonly listener: string;
@@ -67,7 +70,14 @@ export interface RequestLabels {
  */
 export interface StatsSink {
   requestSlot(labels: RequestLabels): number;
-  recordRequest(slot: number, code: number, flags: number, durationMs: number, requestBytes: number, responseBytes: number): void;
+  recordRequest(
+    slot: number,
+    code: number,
+    flags: number,
+    durationMs: number,
+    requestBytes: number,
+    responseBytes: number,
+  ): void;
   /** `recordTcp` may be called many times for one connection: once with opened = 1, with byte deltas, once with closed = 1. */
   recordTcp(slot: number, opened: number, closed: number, receivedBytes: number, sentBytes: number): void;
   /** A named counter or gauge, for example `cluster.x.upstream_cx_total`; the same name gives the same slot. */
@@ -80,6 +90,32 @@ export interface StatsSink {
 /** Called once per request or TCP connection, after it ended. Reads what it needs at once: the record may be reused. */
 export interface AccessLogger {
   log(record: RequestRecord): void;
+}
+
+/** Compiles what listeners say about logging. */
+export interface AccessLogs {
+  /**
+   * The logger of one filter or listener: its own `access_log` list, and the entries that telemetry asks for. Never slow
+   * and never failing when called later. @throws {ConfigRejectedError} naming `resource`.
+   */
+  create(configs: readonly AccessLogConfig[], resource: string): AccessLogger;
+}
+
+/**
+ * Who the caller is, told as Istio's sidecars tell it: on requests to a peer of the mesh (mutual TLS) the client's proxy
+ * sets `x-envoy-peer-metadata-id` and `x-envoy-peer-metadata`; the server's proxy reads them on connections with a
+ * verified certificate and strips them always, as do gateways and the outbound side for what applications send.
+ */
+export interface PeerExchange {
+  /** Values of the two headers for this proxy. */
+  readonly id: string;
+  readonly metadata: string;
+  /**
+   * "name;namespace;canonical service;canonical revision;cluster" from a received `x-envoy-peer-metadata`, for
+   * `RequestLabels.sourceWorkload`. Remembered by value, so cheap for the values that repeat. Empty when it can not be
+   * read or its namespace is not the one of `principal`.
+   */
+  read(metadata: string, principal: string): string;
 }
 
 /** Sampling as the listener says, 0–1. */
@@ -104,3 +140,50 @@ export interface Tracer {
 
 /** Everything that a listener on this address needs to be adopted rather than bound: `"ADDRESS:PORT"` → descriptor. */
 export type InheritedFds = ReadonlyMap<string, number>;
+
+/** One host of a cluster, for the admin page. */
+export interface HostStatus {
+  /** "address:port". */
+  readonly name: string;
+  readonly hostname: string;
+  readonly healthy: boolean;
+  readonly weight: number;
+  readonly priority: number;
+  /** "region/zone/subzone". */
+  readonly locality: string;
+  readonly activeConnections: number;
+  readonly activeRequests: number;
+  readonly totalRequests: number;
+  readonly failedRequests: number;
+  readonly connectFailures: number;
+}
+
+export interface ClusterStatus {
+  readonly name: string;
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  readonly hosts: readonly HostStatus[];
+}
+
+export interface ListenerStatus {
+  readonly name: string;
+  /** "address:port" as bound; empty when the listener binds no port. */
+  readonly address: string;
+  readonly state: 'active' | 'warming' | 'draining' | 'failed';
+  /** Why, for `warming` and `failed`. */
+  readonly reason: string;
+}
+
+/** What the rest of the process asks of the data path. */
+export interface DataPath {
+  /** Takes a whole new set. @returns what was refused; the former version of each stands. */
+  update(resources: ResourceSet): readonly RejectedResource[];
+  listeners(): readonly ListenerStatus[];
+  clusters(): readonly ClusterStatus[];
+  activeConnections(): number;
+  /** Stops accepting and lets requests finish. @returns how many connections were cut at the deadline (epoch milliseconds). */
+  drain(deadlineMs: number): Promise<number>;
+  close(): Promise<void>;
+}

@@ -49,6 +49,8 @@ export class RequestRecord {
   destinationPrincipal = '';
   /** "name;namespace;canonical service;revision;cluster" of the chosen endpoint. */
   destinationWorkload = '';
+  /** The caller in the same form, for inbound requests of mesh peers. */
+  sourceWorkload = '';
   mutualTls = false;
   requestId = '';
   forwardedFor = '';

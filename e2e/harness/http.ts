@@ -27,7 +27,10 @@ export function http(url: string, call: Call = {}): Promise<Answer> {
       {
         method: call.method ?? 'GET',
         agent: call.agent ?? false,
-        headers: { ...call.headers, ...(call.body === undefined ? {} : { 'content-length': Buffer.byteLength(call.body) }) },
+        headers: {
+          ...call.headers,
+          ...(call.body === undefined ? {} : { 'content-length': Buffer.byteLength(call.body) }),
+        },
       },
       (response) => {
         let body = '';
@@ -36,12 +39,17 @@ export function http(url: string, call: Call = {}): Promise<Answer> {
         response.once('error', reject);
         response.once('end', () => {
           clearTimeout(timer);
-          const headers = Object.fromEntries(Object.entries(response.headers).map(([name, value]) => [name, String(value)]));
+          const headers = Object.fromEntries(
+            Object.entries(response.headers).map(([name, value]) => [name, String(value)]),
+          );
           resolve({ status: response.statusCode ?? 0, headers, body, ms: performance.now() - startMs });
         });
       },
     );
-    const timer = setTimeout(() => outgoing.destroy(new Error(`no answer from ${url} within ${call.timeoutMs ?? 30_000} ms`)), call.timeoutMs ?? 30_000);
+    const timer = setTimeout(
+      () => outgoing.destroy(new Error(`no answer from ${url} within ${call.timeoutMs ?? 30_000} ms`)),
+      call.timeoutMs ?? 30_000,
+    );
     outgoing.once('error', (error) => {
       clearTimeout(timer);
       reject(error);

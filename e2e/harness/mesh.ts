@@ -17,7 +17,10 @@ export interface CommandResult {
 }
 
 /** Runs the command to its end. */
-export async function weft(args: readonly string[], options: { readonly input?: string; readonly env?: Record<string, string>; readonly cwd?: string } = {}): Promise<CommandResult> {
+export async function weft(
+  args: readonly string[],
+  options: { readonly input?: string; readonly env?: Record<string, string>; readonly cwd?: string } = {},
+): Promise<CommandResult> {
   const child = spawn(process.execPath, [weftProgram, ...args], {
     cwd: options.cwd ?? root,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -47,8 +50,19 @@ export interface SupervisorWorkload {
   readonly kind: string;
   readonly address: string;
   readonly adminAddress: string;
-  readonly ports: readonly { readonly name: string; readonly servicePort: number; readonly meshPort: number; readonly appAddress: string; readonly appPort: number }[];
-  readonly outbound?: readonly { readonly hostname: string; readonly servicePort: number; readonly bind: string; readonly port: number }[];
+  readonly ports: readonly {
+    readonly name: string;
+    readonly servicePort: number;
+    readonly meshPort: number;
+    readonly appAddress: string;
+    readonly appPort: number;
+  }[];
+  readonly outbound?: readonly {
+    readonly hostname: string;
+    readonly servicePort: number;
+    readonly bind: string;
+    readonly port: number;
+  }[];
   readonly proxyPid?: number;
   readonly appPid?: number;
   readonly waitingFor: readonly string[];
@@ -75,13 +89,20 @@ export interface TestMesh extends AsyncDisposable {
   delete(target: string): Promise<void>;
   /** Every connected proxy has acknowledged all that was sent. */
   synced(): Promise<void>;
-  supervisor(): Promise<{ readonly pid: number; readonly controlPlanePid?: number; readonly workloads: readonly SupervisorWorkload[] }>;
+  supervisor(): Promise<{
+    readonly pid: number;
+    readonly controlPlanePid?: number;
+    readonly workloads: readonly SupervisorWorkload[];
+  }>;
   workload(name: string): Promise<SupervisorWorkload>;
   /** Where a workload calls a service: an address of its own. */
   outbound(client: string, service: string, port?: number): Promise<string>;
   api<T>(path: string): Promise<T>;
   /** `weft run` in the background, until it is in the mesh. */
-  run(args: readonly string[], options?: { readonly env?: Record<string, string>; readonly ready?: boolean }): Promise<RunHandle>;
+  run(
+    args: readonly string[],
+    options?: { readonly env?: Record<string, string>; readonly ready?: boolean },
+  ): Promise<RunHandle>;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -98,7 +119,19 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const { command = 'up' } = options;
   const dir = await tempDir('weft-e2e-');
   const state = dir.path;
-  const args = [weftProgram, command, '--state', state, '--ports', 'auto', '--gateway-port', '0', '--console-port', '0', ...(options.args ?? [])];
+  const args = [
+    weftProgram,
+    command,
+    '--state',
+    state,
+    '--ports',
+    'auto',
+    '--gateway-port',
+    '0',
+    '--console-port',
+    '0',
+    ...(options.args ?? []),
+  ];
   const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
@@ -108,7 +141,8 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const keep = (text: string): void => void (output += text);
   child.stdout.setEncoding('utf8').on('data', keep);
   child.stderr.setEncoding('utf8').on('data', keep);
-  const logs = (): string => ['control-plane', 'supervisor'].map((name) => tail(join(state, 'logs', `${name}.log`))).join('\n');
+  const logs = (): string =>
+    ['control-plane', 'supervisor'].map((name) => tail(join(state, 'logs', `${name}.log`))).join('\n');
   const background: RunHandle[] = [];
 
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
@@ -156,7 +190,9 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     return (await response.json()) as T;
   };
   const workload = async (name: string): Promise<SupervisorWorkload> => {
-    const found = (await api<{ items: readonly SupervisorWorkload[] }>(`/api/v1/workloads?limit=500`)).items.find((item) => item.name === name);
+    const found = (await api<{ items: readonly SupervisorWorkload[] }>(`/api/v1/workloads?limit=500`)).items.find(
+      (item) => item.name === name,
+    );
     const local = (await supervisor()).workloads.find((item) => item.name === name);
     if (!found && !local) throw new Error(`no workload ${name}`);
     return { ...found, ...local } as SupervisorWorkload;
@@ -164,15 +200,21 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const synced = async (): Promise<void> => {
     await waitFor(
       async () => {
-        const { items } = await api<{ items: readonly { readonly connected: boolean; readonly sync: readonly { readonly state: string }[] }[] }>('/api/v1/proxies?limit=500');
-        return items.length > 0 && items.every((proxy) => proxy.connected && proxy.sync.every((type) => type.state === 'synced'));
+        const { items } = await api<{
+          items: readonly { readonly connected: boolean; readonly sync: readonly { readonly state: string }[] }[];
+        }>('/api/v1/proxies?limit=500');
+        return (
+          items.length > 0 &&
+          items.every((proxy) => proxy.connected && proxy.sync.every((type) => type.state === 'synced'))
+        );
       },
       { timeoutMs: 30_000, what: 'all proxies in sync' },
     );
   };
   const checked = async (args: readonly string[], input?: string): Promise<void> => {
     const result = await run(args, input === undefined ? {} : { input });
-    if (result.code !== 0) throw new Error(`weft ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
+    if (result.code !== 0)
+      throw new Error(`weft ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
     // The push follows the write by the debounce interval.
     await new Promise((resolve) => setTimeout(resolve, 400));
     await synced();
@@ -193,7 +235,9 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     workload,
     async outbound(client, service, port = 9080) {
       const { outbound = [] } = await workload(client);
-      const bind = outbound.find((item) => item.hostname === `${service}.default.svc.cluster.local` && item.servicePort === port);
+      const bind = outbound.find(
+        (item) => item.hostname === `${service}.default.svc.cluster.local` && item.servicePort === port,
+      );
       if (!bind) throw new Error(`${client} has no outbound listener for ${service}:${port}`);
       return `http://${bind.bind}:${bind.port}`;
     },
@@ -204,7 +248,8 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
       if (runOptions.ready !== false) {
         await waitFor(
           () => {
-            if (handle.child.exitCode !== null) throw new Error(`weft run ended with ${handle.child.exitCode}: ${handle.output()}`);
+            if (handle.child.exitCode !== null)
+              throw new Error(`weft run ended with ${handle.child.exitCode}: ${handle.output()}`);
             return handle.output().includes('is in the mesh');
           },
           { timeoutMs: 40_000, what: `weft run ${args.join(' ')}: ${handle.output()}` },

@@ -20,12 +20,27 @@ const server = createServer((request, response) => {
     const size = get('size');
     const body =
       size === null
-        ? JSON.stringify({ name: NAME, version: VERSION, method: request.method, url: request.url, headers: request.headers, rawHeaders: request.rawHeaders, body: Buffer.concat(chunks).toString(), calls })
+        ? JSON.stringify({
+            name: NAME,
+            version: VERSION,
+            method: request.method,
+            url: request.url,
+            headers: request.headers,
+            rawHeaders: request.rawHeaders,
+            body: Buffer.concat(chunks).toString(),
+            calls,
+          })
         : 'x'.repeat(Number(size));
-    setTimeout(() => {
-      response.writeHead(status, { 'content-type': size === null ? 'application/json' : 'text/plain', 'x-app': NAME });
-      response.end(request.method === 'HEAD' ? undefined : body);
-    }, Number(get('delay') ?? 0));
+    setTimeout(
+      () => {
+        response.writeHead(status, {
+          'content-type': size === null ? 'application/json' : 'text/plain',
+          'x-app': NAME,
+        });
+        response.end(request.method === 'HEAD' ? undefined : body);
+      },
+      Number(get('delay') ?? 0),
+    );
   });
 });
 server.listen(Number(PORT), HOST, () => console.log(`listening on ${server.address().port}`));

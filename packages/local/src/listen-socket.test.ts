@@ -21,7 +21,8 @@ async function answer(address: string, port: number): Promise<string> {
 describe.runIf(process.platform === 'linux')('createListenSockets', () => {
   it('keeps connections that arrive between two children, and never accepts itself', async () => {
     const socket = createListenSockets()!.open('127.0.0.1', 0);
-    const serve = (name: string) => spawn(process.execPath, ['-e', SERVE, name], { stdio: ['ignore', 'ignore', 'inherit', socket.fd] });
+    const serve = (name: string) =>
+      spawn(process.execPath, ['-e', SERVE, name], { stdio: ['ignore', 'ignore', 'inherit', socket.fd] });
     try {
       const early = answer('127.0.0.1', socket.port);
       const first = serve('first');
@@ -41,7 +42,9 @@ describe.runIf(process.platform === 'linux')('createListenSockets', () => {
   it('says which address is taken, and frees it on close', async () => {
     const sockets = createListenSockets()!;
     const socket = sockets.open('127.0.0.1', 0);
-    expect(() => sockets.open('127.0.0.1', socket.port)).toThrow(`127.0.0.1:${socket.port} is in use by another program`);
+    expect(() => sockets.open('127.0.0.1', socket.port)).toThrow(
+      `127.0.0.1:${socket.port} is in use by another program`,
+    );
     socket.close();
     const again = await waitFor(() => sockets.open('127.0.0.1', socket.port));
     again.close();

@@ -1,0 +1,82 @@
+import type { ConfigObject } from '@weft/contracts/config';
+import { compareAge, refOf, type Config } from './config-object.ts';
+import type {
+  AuthorizationPolicySpec,
+  DestinationRuleSpec,
+  GatewaySpec,
+  ServiceSpec,
+  PeerAuthenticationSpec,
+  ServiceEntrySpec,
+  SidecarSpec,
+  VirtualServiceSpec,
+  WorkloadEntrySpec,
+} from './kinds.ts';
+
+/** All user configuration by kind, each list oldest first, so that "the older wins" is "the first wins". */
+export interface MeshConfig {
+  readonly virtualServices: readonly Config<VirtualServiceSpec>[];
+  readonly destinationRules: readonly Config<DestinationRuleSpec>[];
+  readonly gateways: readonly Config<GatewaySpec>[];
+  readonly serviceEntries: readonly Config<ServiceEntrySpec>[];
+  readonly workloadEntries: readonly Config<WorkloadEntrySpec>[];
+  readonly sidecars: readonly Config<SidecarSpec>[];
+  readonly peerAuthentications: readonly Config<PeerAuthenticationSpec>[];
+  readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
+  readonly services: readonly Config<ServiceSpec>[];
+}
+
+/** Kinds that the generators read; a change of any other kind can not change what a proxy gets. */
+export const READ_KINDS: ReadonlySet<string> = new Set([
+  'VirtualService',
+  'DestinationRule',
+  'Gateway',
+  'ServiceEntry',
+  'WorkloadEntry',
+  'Sidecar',
+  'PeerAuthentication',
+  'AuthorizationPolicy',
+  'Service',
+]);
+
+export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
+  const byKind = new Map<string, ConfigObject[]>();
+  for (const object of objects) {
+    const list = byKind.get(kindKey(object));
+    if (list) list.push(object);
+    else byKind.set(kindKey(object), [object]);
+  }
+  // The store validated each spec against the schema of its kind: this is the one place where that becomes a type.
+  const of = <Spec>(key: string): readonly Config<Spec>[] =>
+    (byKind.get(key) ?? []).map((object) => toConfig(object) as Config<Spec>).sort(compareAge);
+  return {
+    virtualServices: of('networking.istio.io/VirtualService'),
+    destinationRules: of('networking.istio.io/DestinationRule'),
+    gateways: of('networking.istio.io/Gateway'),
+    serviceEntries: of('networking.istio.io/ServiceEntry'),
+    workloadEntries: of('networking.istio.io/WorkloadEntry'),
+    sidecars: of('networking.istio.io/Sidecar'),
+    peerAuthentications: of('security.istio.io/PeerAuthentication'),
+    authorizationPolicies: of('security.istio.io/AuthorizationPolicy'),
+    services: of('/Service'),
+  };
+}
+
+/** Versions of one kind share one schema, so only the group tells kinds apart (Gateway is in two). */
+function kindKey({ apiVersion, kind }: ConfigObject): string {
+  const slash = apiVersion.indexOf('/');
+  return `${slash < 0 ? '' : apiVersion.slice(0, slash)}/${kind}`;
+}
+
+function toConfig(object: ConfigObject): Config<unknown> {
+  const { metadata } = object;
+  const created = metadata.creationTimestamp === undefined ? Number.NaN : Date.parse(metadata.creationTimestamp);
+  return {
+    ref: refOf(object),
+    namespace: metadata.namespace,
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    annotations: metadata.annotations ?? {},
+    createdAt: Number.isNaN(created) ? undefined : created,
+    spec: object.spec ?? {},
+  };
+}

@@ -1,0 +1,253 @@
+/** CDS: outbound clusters for what a proxy may call, inbound clusters for its own ports. */
+import { create } from '@bufbuild/protobuf';
+import { BLACK_HOLE_CLUSTER, clusterName, ISTIO_METADATA, PASSTHROUGH_CLUSTER } from '@weft/contracts';
+import {
+  Cluster_DiscoveryType,
+  Cluster_DnsLookupFamily,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
+import { MetadataSchema, type Metadata } from '@weft/contracts/full/envoy/config/core/v3/base';
+import { refPath } from '../config-store/config-object.ts';
+import type { Subset } from '../config-store/kinds.ts';
+import { serviceKey } from '../model/build-model.ts';
+import { durationMs } from '../model/duration.ts';
+import { compareText } from '../model/hostname.ts';
+import { matchesLabels } from '../model/labels.ts';
+import type { Service, ServicePort } from '../model/service.ts';
+import {
+  effectivePolicy,
+  findDestinationRule,
+  type DestinationRule,
+  type EffectivePolicy,
+} from '../snapshot/destination-rules.ts';
+import { endpointsOf, type MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
+import {
+  circuitBreakers,
+  HTTP_PROTOCOL_OPTIONS,
+  httpProtocolOptions,
+  loadBalancer,
+  needsAutoTlsNames,
+  originalDestination,
+  outlierDetection,
+  tcpKeepalive,
+  type ClusterInit,
+} from './cluster-policy.ts';
+import type { GeneratorContext } from './context.ts';
+import { buildAssignment } from './endpoints.ts';
+import { adsSource, duration } from './envoy.ts';
+import { inboundPorts, type InboundPort } from './inbound-plan.ts';
+import { generated, type GeneratedCluster } from './resource.ts';
+import { meshClientTls, originateTls, rawBuffer } from './tls.ts';
+
+/** A cluster per visible service port and subset, sorted by name so that equal input gives equal bytes. */
+export function buildClusters(context: GeneratorContext): readonly GeneratedCluster[] {
+  const { snapshot, scope, proxy } = context;
+  const outbound = scope.clusterServices.flatMap((service) => {
+    const rule = findDestinationRule(snapshot, proxy, service);
+    return service.ports
+      .filter((port) => port.protocol !== 'udp')
+      .flatMap((port) =>
+        [undefined, ...(rule?.subsets ?? [])].map((subset) =>
+          outboundCluster(context, { service, port, rule, subset }),
+        ),
+      );
+  });
+  const inbound = proxy.type === 'sidecar' ? inboundPorts(context).map((port) => inboundCluster(context, port)) : [];
+  return [...outbound, ...inbound, blackHole(snapshot), passthrough(snapshot)].toSorted((a, b) =>
+    compareText(a.name, b.name),
+  );
+}
+
+/** All that a service port's cluster is made from. */
+export interface ClusterTarget {
+  readonly service: Service;
+  readonly port: ServicePort;
+  readonly rule: DestinationRule | undefined;
+  readonly subset: Subset | undefined;
+}
+
+function outboundCluster(context: GeneratorContext, target: ClusterTarget): GeneratedCluster {
+  const { service, port, rule, subset } = target;
+  const rules = (rule?.refs ?? []).map((ref) => `${ref.namespace}/${ref.name}`).join(',');
+  const key = `cluster|${context.proxy.type}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}`;
+  return context.memo.once(key, () => {
+    const policy = effectivePolicy(rule, port.number, subset);
+    const name = clusterName('outbound', port.number, service.hostname, subset?.name);
+    const pool = policy.connectionPool;
+    const message = create(ClusterSchema, {
+      name,
+      altStatName: `${name};`,
+      connectTimeout: duration(durationMs(pool?.tcp?.connectTimeout) ?? context.snapshot.mesh.connectTimeoutMs),
+      ...discovery(context.snapshot, target, name),
+      ...lbPolicy(service, policy),
+      circuitBreakers: circuitBreakers(pool, policy.retryBudget),
+      ...(policy.outlierDetection ? { outlierDetection: outlierDetection(policy.outlierDetection) } : {}),
+      // Unhealthy endpoints are sent and marked; without a threshold of its own a service never falls back to them.
+      commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
+      ...tcpKeepalive(pool),
+      ...protocolOptions(service, port, policy),
+      ...transportSockets(context.snapshot, target, policy),
+      metadata: outboundMetadata(target, policy),
+    });
+    return generated(message, [...service.refs, ...(rule?.refs ?? [])]);
+  });
+}
+
+/** Which endpoints of a service a subset chooses. */
+export const inSubset =
+  (subset: Subset | undefined) =>
+  (endpoint: { readonly labels: Readonly<Record<string, string>> }): boolean =>
+    matchesLabels(subset?.labels, endpoint.labels);
+
+function discovery(snapshot: MeshSnapshot, { service, port, subset }: ClusterTarget, name: string): ClusterInit {
+  switch (service.resolution) {
+    case 'eds':
+      return {
+        clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+        edsClusterConfig: { edsConfig: adsSource(), serviceName: name },
+      };
+    case 'dns':
+    case 'dns-round-robin': {
+      const endpoints = endpointsOf(snapshot, service).filter(
+        (endpoint) => endpoint.servicePort === port.number && inSubset(subset)(endpoint),
+      );
+      const logical = service.resolution === 'dns-round-robin';
+      return {
+        clusterDiscoveryType: {
+          case: 'type',
+          value: logical ? Cluster_DiscoveryType.LOGICAL_DNS : Cluster_DiscoveryType.STRICT_DNS,
+        },
+        dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
+        respectDnsTtl: true,
+        dnsRefreshRate: duration(60_000),
+        loadAssignment: buildAssignment(snapshot, name, logical ? endpoints.slice(0, 1) : endpoints, false),
+      };
+    }
+    case 'passthrough':
+      return originalDestination();
+  }
+}
+
+const lbPolicy = (service: Service, policy: EffectivePolicy): ClusterInit =>
+  service.resolution === 'passthrough' ? {} : loadBalancer(policy.loadBalancer);
+
+function protocolOptions(service: Service, port: ServicePort, policy: EffectivePolicy): ClusterInit {
+  const options = httpProtocolOptions(
+    port.protocol,
+    policy.connectionPool,
+    needsAutoTlsNames(policy.tls, service.subjectAltNames),
+  );
+  return options ? { typedExtensionProtocolOptions: { [HTTP_PROTOCOL_OPTIONS]: options } } : {};
+}
+
+/** A rule's `tls` rules; else mutual TLS to every endpoint that takes it, plaintext to the others. */
+function transportSockets(
+  snapshot: MeshSnapshot,
+  { service, port, subset }: ClusterTarget,
+  policy: EffectivePolicy,
+): ClusterInit {
+  const mode = policy.tls?.mode;
+  const mutual = (): ReturnType<typeof meshClientTls> =>
+    meshClientTls({
+      hostname: service.hostname,
+      port: port.number,
+      subset: subset?.name ?? '',
+      protocol: port.protocol,
+      identities: identitiesOf(snapshot, service),
+    });
+  if (policy.tls) {
+    if (mode === 'ISTIO_MUTUAL') return { transportSocket: mutual() };
+    if (mode === 'SIMPLE' || mode === 'MUTUAL')
+      return { transportSocket: originateTls(policy.tls, service.subjectAltNames, port.protocol) };
+    return {};
+  }
+  if (!snapshot.mesh.enableAutoMtls || service.external || service.resolution !== 'eds') return {};
+  return {
+    transportSocketMatches: [
+      { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: mutual() },
+      { name: 'tlsMode-disabled', match: {}, transportSocket: rawBuffer() },
+    ],
+  };
+}
+
+/** Secure naming: the accounts of all the service's endpoints and what the service itself names. */
+function identitiesOf(snapshot: MeshSnapshot, service: Service): readonly string[] {
+  const ids = endpointsOf(snapshot, service).flatMap((endpoint) =>
+    endpoint.identity === undefined ? [] : [endpoint.identity],
+  );
+  return [...new Set([...ids, ...service.subjectAltNames])].sort(compareText);
+}
+
+function outboundMetadata({ service, port, rule, subset }: ClusterTarget, policy: EffectivePolicy): Metadata {
+  const ref = rule?.refs[0];
+  return create(MetadataSchema, {
+    filterMetadata: {
+      [ISTIO_METADATA]: {
+        ...(policy.tls && policy.tls.mode !== 'ISTIO_MUTUAL' ? { alpn_override: 'false' } : {}),
+        ...(ref ? { config: refPath(ref) } : {}),
+        default_original_port: port.number,
+        ...(service.external ? { external: true } : {}),
+        services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
+        ...(subset ? { subset: subset.name } : {}),
+      },
+    },
+  });
+}
+
+/** To the application, on the address where it listens. */
+function inboundCluster(context: GeneratorContext, port: InboundPort): GeneratedCluster {
+  const { snapshot } = context;
+  const pool = port.connectionPool;
+  const name = clusterName('inbound', port.number);
+  const options = httpProtocolOptions(port.protocol, pool, { sni: false, sans: false });
+  const message = create(ClusterSchema, {
+    name,
+    altStatName: `${name};`,
+    connectTimeout: duration(durationMs(pool?.tcp?.connectTimeout) ?? snapshot.mesh.connectTimeoutMs),
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: port.target } } }] }],
+    },
+    circuitBreakers: circuitBreakers(pool, undefined),
+    ...tcpKeepalive(pool),
+    ...(options ? { typedExtensionProtocolOptions: { [HTTP_PROTOCOL_OPTIONS]: options } } : {}),
+    metadata: {
+      filterMetadata: {
+        [ISTIO_METADATA]: {
+          services: port.services.map((service) => ({
+            host: service.hostname,
+            name: service.name,
+            namespace: service.namespace,
+          })),
+        },
+      },
+    },
+  });
+  return generated(message, port.refs);
+}
+
+/** No endpoint, ever: what is sent here is refused. */
+const blackHole = (snapshot: MeshSnapshot): GeneratedCluster =>
+  generated(
+    create(ClusterSchema, {
+      name: BLACK_HOLE_CLUSTER,
+      connectTimeout: duration(snapshot.mesh.connectTimeoutMs),
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+      lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+    }),
+    [],
+  );
+
+const passthrough = (snapshot: MeshSnapshot): GeneratedCluster =>
+  generated(
+    create(ClusterSchema, {
+      name: PASSTHROUGH_CLUSTER,
+      connectTimeout: duration(snapshot.mesh.connectTimeoutMs),
+      ...originalDestination(),
+      circuitBreakers: circuitBreakers(undefined, undefined),
+    }),
+    [],
+  );

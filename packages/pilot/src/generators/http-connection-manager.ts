@@ -1,0 +1,112 @@
+import { create } from '@bufbuild/protobuf';
+import { FilterSchema, type Filter } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
+import type { RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
+import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
+import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
+import {
+  HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManagerSchema,
+  HttpFilterSchema,
+  type HttpConnectionManager_TracingSchema,
+  type HttpFilter,
+} from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import { canonicalName, canonicalRevision } from '../model/labels.ts';
+import { accessLogs } from './access-log.ts';
+import type { GeneratorContext } from './context.ts';
+import { adsSource, duration, pack, type Init } from './envoy.ts';
+
+export const FAULT_FILTER = 'envoy.filters.http.fault';
+export const CORS_FILTER = 'envoy.filters.http.cors';
+const ROUTER_FILTER = 'envoy.filters.http.router';
+
+export type HttpSide = 'outbound' | 'inbound' | 'gateway' | 'http-proxy';
+
+export interface HttpStack {
+  readonly side: HttpSide;
+  readonly statPrefix: string;
+  /** A name for RDS, or the routes themselves. */
+  readonly routes: string | RouteConfiguration;
+  /** Authorization filters, in front of all others. */
+  readonly authorization?: readonly HttpFilter[];
+}
+
+type Hcm = Init<typeof HttpConnectionManagerSchema>;
+
+/** The terminal filter of every HTTP chain. */
+export function httpConnectionManager(context: GeneratorContext, stack: HttpStack): Filter {
+  const { mesh } = context.snapshot;
+  return create(FilterSchema, {
+    name: 'envoy.filters.network.http_connection_manager',
+    configType: {
+      case: 'typedConfig',
+      value: pack(HttpConnectionManagerSchema, {
+        statPrefix: `${stack.statPrefix};`,
+        routeSpecifier:
+          typeof stack.routes === 'string'
+            ? { case: 'rds', value: { configSource: adsSource(), routeConfigName: stack.routes } }
+            : { case: 'routeConfig', value: stack.routes },
+        httpFilters: httpFilters(stack),
+        // Long polls and streams have no limit but those that routes set.
+        streamIdleTimeout: duration(0),
+        normalizePath: true,
+        upgradeConfigs: [{ upgradeType: 'websocket' }],
+        accessLog: accessLogs(mesh),
+        ...(mesh.enableTracing ? { tracing: tracing(context) } : {}),
+        ...sideOf(stack.side, mesh.serverName),
+      }),
+    },
+  });
+}
+
+/** What is trusted of the caller, and what it is told. */
+function sideOf(side: HttpSide, serverName: string): Hcm {
+  switch (side) {
+    case 'inbound':
+      return {
+        useRemoteAddress: false,
+        serverName,
+        forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
+        setCurrentClientCertDetails: { subject: true, dns: true, uri: true },
+      };
+    case 'gateway':
+      return {
+        useRemoteAddress: true,
+        serverName,
+        forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
+        setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },
+      };
+    case 'http-proxy':
+      return { useRemoteAddress: false, httpProtocolOptions: { allowAbsoluteUrl: true } };
+    case 'outbound':
+      return { useRemoteAddress: false };
+  }
+}
+
+/** Fault and CORS do nothing here: routes carry their settings. */
+function httpFilters({ side, authorization = [] }: HttpStack): HttpFilter[] {
+  const onRoutes =
+    side === 'inbound'
+      ? []
+      : [httpFilter(FAULT_FILTER, pack(HTTPFaultSchema)), httpFilter(CORS_FILTER, pack(CorsSchema))];
+  return [...authorization, ...onRoutes, httpFilter(ROUTER_FILTER, pack(RouterSchema))];
+}
+
+export const httpFilter = (name: string, value: ReturnType<typeof pack>): HttpFilter =>
+  create(HttpFilterSchema, { name, configType: { case: 'typedConfig', value } });
+
+/** A caller's own decision is kept; the rate is for requests without one. */
+function tracing({ snapshot, proxy }: GeneratorContext): Init<typeof HttpConnectionManager_TracingSchema> {
+  const tags: readonly (readonly [string, string])[] = [
+    ['istio.canonical_revision', canonicalRevision(proxy.labels)],
+    ['istio.canonical_service', canonicalName(proxy.labels, proxy.name)],
+    ['istio.cluster_id', snapshot.mesh.clusterId],
+    ['istio.namespace', proxy.namespace],
+  ];
+  return {
+    clientSampling: { value: 100 },
+    randomSampling: { value: snapshot.mesh.tracingSampling },
+    overallSampling: { value: 100 },
+    customTags: tags.map(([tag, value]) => ({ tag, type: { case: 'literal', value: { value } } })),
+  };
+}

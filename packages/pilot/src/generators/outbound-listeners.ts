@@ -1,0 +1,97 @@
+/** A sidecar's listeners for its workload's own calls. */
+import { create } from '@bufbuild/protobuf';
+import { BLACK_HOLE_CLUSTER, listenerName } from '@weft/contracts';
+import { TrafficDirection } from '@weft/contracts/full/envoy/config/core/v3/base';
+import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
+import type { FilterChainSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
+import type { SourceRef } from '../config-store/config-object.ts';
+import type { GeneratorContext } from './context.ts';
+import { duration, socketAddress, type Init } from './envoy.ts';
+import { httpConnectionManager } from './http-connection-manager.ts';
+import { httpInspector } from './inbound-listeners.ts';
+import { planOutbound, type OutboundListener, type OutboundTarget } from './outbound-plan.ts';
+import { generated, type GeneratedListener } from './resource.ts';
+import { tcpProxy } from './tcp-proxy.ts';
+import { tcpTargets } from './tcp-routes.ts';
+
+type ChainInit = Init<typeof FilterChainSchema>;
+
+export function buildOutboundListeners(context: GeneratorContext): readonly GeneratedListener[] {
+  return planOutbound(context).map((listener) => outboundListener(context, listener));
+}
+
+function outboundListener(context: GeneratorContext, listener: OutboundListener): GeneratedListener {
+  const name = listenerName(listener.bind, listener.port);
+  const sidecar = context.scope.sidecar;
+  const { chain, fallback, refs } =
+    listener.kind === 'tcp' ? tcpChain(context, listener.target) : httpChain(context, listener, name);
+  const message = create(ListenerSchema, {
+    name,
+    address: socketAddress(listener.bind, listener.port),
+    trafficDirection: TrafficDirection.OUTBOUND,
+    // Nothing redirects to these: programs dial them.
+    bindToPort: true,
+    filterChains: [chain],
+    ...(fallback
+      ? {
+          defaultFilterChain: fallback,
+          listenerFilters: [httpInspector()],
+          continueOnListenerFiltersTimeout: true,
+          listenerFiltersTimeout: duration(0),
+        }
+      : {}),
+  });
+  return generated(message, [...refs, ...(sidecar ? [sidecar.ref] : [])]);
+}
+
+interface Chains {
+  readonly chain: ChainInit;
+  /** For bytes that are not HTTP, where the protocol is not declared. */
+  readonly fallback?: ChainInit;
+  readonly refs: readonly SourceRef[];
+}
+
+function httpChain(
+  context: GeneratorContext,
+  listener: Exclude<OutboundListener, { kind: 'tcp' }>,
+  name: string,
+): Chains {
+  const filters = [
+    httpConnectionManager(context, {
+      side: listener.hosts === 'proxy' ? 'http-proxy' : 'outbound',
+      statPrefix: `outbound_${name}`,
+      routes: listener.routeName,
+    }),
+  ];
+  const refs = listener.hosts === 'proxy' ? [] : listener.targets.flatMap(({ service }) => service.refs);
+  if (listener.kind === 'http') return { chain: { name, filters }, refs };
+  const tcp = tcpChain(context, listener.targets[0]);
+  return {
+    chain: {
+      name: `${name}_http`,
+      filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] },
+      filters,
+    },
+    fallback: { ...tcp.chain, name: `${name}_tcp` },
+    refs: [...refs, ...tcp.refs],
+  };
+}
+
+/** A service that is not imported has no way through: without interception there is no original destination to pass to. */
+function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
+  const { mesh } = context.snapshot;
+  if (!target)
+    return {
+      chain: {
+        name: BLACK_HOLE_CLUSTER,
+        filters: [tcpProxy(mesh, BLACK_HOLE_CLUSTER, [{ name: BLACK_HOLE_CLUSTER, weight: 1 }])],
+      },
+      refs: [],
+    };
+  const { targets, idleMs, refs } = tcpTargets(context, target);
+  const prefix = `outbound|${target.port.number}||${target.service.hostname}`;
+  return {
+    chain: { name: prefix, filters: [tcpProxy(mesh, prefix, targets, idleMs)] },
+    refs: [...target.service.refs, ...refs],
+  };
+}

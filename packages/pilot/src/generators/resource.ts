@@ -1,0 +1,72 @@
+/** What a generator makes: named Envoy messages that remember where they came from, and their one encoding. */
+import { createHash } from 'node:crypto';
+import { toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { ClusterSchema, type Cluster } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
+import {
+  ClusterLoadAssignmentSchema,
+  type ClusterLoadAssignment,
+} from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
+import { ListenerSchema, type Listener } from '@weft/contracts/full/envoy/config/listener/v3/listener';
+import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { uniqueRefs, type SourceRef } from '../config-store/config-object.ts';
+
+export const TYPE_URL = {
+  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  endpoint: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+} as const;
+
+export type ResourceKind = keyof typeof TYPE_URL;
+
+/** Order of a push: what is named comes before what names it. */
+export const PUSH_ORDER: readonly ResourceKind[] = ['cluster', 'endpoint', 'listener', 'route'];
+
+export interface Generated<Message> {
+  readonly name: string;
+  readonly message: Message;
+  /** The configuration objects that made it what it is, in a fixed order. */
+  readonly sources: readonly SourceRef[];
+}
+
+export type GeneratedCluster = Generated<Cluster>;
+export type GeneratedEndpoints = Generated<ClusterLoadAssignment>;
+export type GeneratedListener = Generated<Listener>;
+export type GeneratedRoutes = Generated<RouteConfiguration>;
+
+export function generated<Message extends { name: string }>(
+  message: Message,
+  sources: Iterable<SourceRef>,
+): Generated<Message> {
+  return { name: message.name, message, sources: uniqueRefs(sources) };
+}
+
+/** A resource as it goes on the wire. Equal messages have equal bytes and so equal versions. */
+export interface EncodedResource {
+  readonly kind: ResourceKind;
+  readonly name: string;
+  readonly typeUrl: string;
+  /** Hash of the bytes. */
+  readonly version: string;
+  readonly bytes: Uint8Array;
+  readonly sources: readonly SourceRef[];
+}
+
+export const encodeCluster = (resource: GeneratedCluster): EncodedResource =>
+  encode('cluster', ClusterSchema, resource);
+export const encodeEndpoints = (resource: GeneratedEndpoints): EncodedResource =>
+  encode('endpoint', ClusterLoadAssignmentSchema, resource);
+export const encodeListener = (resource: GeneratedListener): EncodedResource =>
+  encode('listener', ListenerSchema, resource);
+export const encodeRoutes = (resource: GeneratedRoutes): EncodedResource =>
+  encode('route', RouteConfigurationSchema, resource);
+
+function encode<Desc extends DescMessage>(
+  kind: ResourceKind,
+  schema: Desc,
+  resource: Generated<MessageShape<Desc>>,
+): EncodedResource {
+  const bytes = toBinary(schema, resource.message);
+  const version = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
+  return { kind, name: resource.name, typeUrl: TYPE_URL[kind], version, bytes, sources: resource.sources };
+}

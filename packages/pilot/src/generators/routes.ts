@@ -1,0 +1,30 @@
+/** RDS: one route configuration per name that a proxy asks for; an unknown name gets an empty one, so that nobody waits. */
+import { create } from '@bufbuild/protobuf';
+import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { compareText } from '../model/hostname.ts';
+import type { GeneratorContext } from './context.ts';
+import { planGateway } from './gateway-plan.ts';
+import { gatewayRoutes } from './gateway-routes.ts';
+import { planOutbound } from './outbound-plan.ts';
+import { generated, type GeneratedRoutes } from './resource.ts';
+import { routeConfigurationDefaults, sidecarRoutes } from './sidecar-routes.ts';
+
+/** The names that a proxy's listeners have, sorted: what a fresh proxy is going to ask for. */
+export function routeNames(context: GeneratorContext): readonly string[] {
+  const names =
+    context.proxy.type === 'router'
+      ? planGateway(context).map((listener) => listener.routeName)
+      : planOutbound(context).flatMap((listener) => (listener.kind === 'tcp' ? [] : [listener.routeName]));
+  return [...new Set(names)].sort(compareText);
+}
+
+export function buildRoutes(context: GeneratorContext, names: readonly string[]): readonly GeneratedRoutes[] {
+  const build = context.proxy.type === 'router' ? gatewayRoutes : sidecarRoutes;
+  return names
+    .toSorted(compareText)
+    .map(
+      (name) =>
+        build(context, name) ??
+        generated(create(RouteConfigurationSchema, { ...routeConfigurationDefaults(), name }), []),
+    );
+}

@@ -1,0 +1,74 @@
+import { DEFAULT_TRUST_DOMAIN } from '@weft/contracts';
+
+/** The part of Istio's MeshConfig that the control plane acts on. Durations are milliseconds. */
+export interface MeshOptions {
+  readonly trustDomain: string;
+  readonly trustDomainAliases: readonly string[];
+  /** Suffix of service names: `reviews.default.svc.<domainSuffix>`. */
+  readonly domainSuffix: string;
+  /** Objects in this namespace apply to the whole mesh. */
+  readonly rootNamespace: string;
+  readonly clusterId: string;
+  readonly connectTimeoutMs: number;
+  readonly enableAutoMtls: boolean;
+  readonly outboundTrafficPolicy: { readonly mode: 'ALLOW_ANY' | 'REGISTRY_ONLY' };
+  /** Fields of an HTTPRetry without perTryTimeout; `attempts: 0` turns retries off. */
+  readonly defaultHttpRetryPolicy: DefaultRetryPolicy;
+  /** Empty turns access logs off. */
+  readonly accessLogFile: string;
+  /** Empty takes Istio's built-in format. JSON: an object of operators, written as JSON text. */
+  readonly accessLogFormat: string;
+  readonly accessLogEncoding: 'TEXT' | 'JSON';
+  readonly enableTracing: boolean;
+  /** 0–100, percent of requests without an incoming decision. */
+  readonly tracingSampling: number;
+  readonly defaultServiceExportTo: readonly string[];
+  readonly defaultVirtualServiceExportTo: readonly string[];
+  readonly defaultDestinationRuleExportTo: readonly string[];
+  /** `server` header of inbound responses and gateways. */
+  readonly serverName: string;
+}
+
+export interface DefaultRetryPolicy {
+  readonly attempts: number;
+  readonly retryOn: string;
+  readonly backoffMs?: number;
+  readonly retryIgnorePreviousHosts: boolean;
+}
+
+/** Istio's defaults, and `weft-safe-reset`: a reset is retried only where no request can run twice. */
+export const DEFAULT_RETRY_ON =
+  'connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes,weft-safe-reset';
+
+export const DEFAULT_MESH_OPTIONS: MeshOptions = {
+  trustDomain: DEFAULT_TRUST_DOMAIN,
+  trustDomainAliases: [],
+  domainSuffix: 'cluster.local',
+  rootNamespace: 'istio-system',
+  clusterId: 'weft',
+  connectTimeoutMs: 10_000,
+  enableAutoMtls: true,
+  outboundTrafficPolicy: { mode: 'ALLOW_ANY' },
+  defaultHttpRetryPolicy: { attempts: 2, retryOn: DEFAULT_RETRY_ON, retryIgnorePreviousHosts: true },
+  accessLogFile: '',
+  accessLogFormat: '',
+  accessLogEncoding: 'TEXT',
+  enableTracing: true,
+  tracingSampling: 100,
+  defaultServiceExportTo: ['*'],
+  defaultVirtualServiceExportTo: ['*'],
+  defaultDestinationRuleExportTo: ['*'],
+  serverName: 'istio-envoy',
+};
+
+export interface PushOptions {
+  /** A change is pushed once nothing more changed for this long. */
+  readonly quietMs: number;
+  /** No change waits longer than this. */
+  readonly maxMs: number;
+  /** The same two for changes of endpoints only: a dead endpoint must be gone at once. */
+  readonly endpointQuietMs: number;
+  readonly endpointMaxMs: number;
+}
+
+export const DEFAULT_PUSH_OPTIONS: PushOptions = { quietMs: 100, maxMs: 10_000, endpointQuietMs: 5, endpointMaxMs: 50 };

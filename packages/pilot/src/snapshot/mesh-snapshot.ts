@@ -1,0 +1,38 @@
+import type { RegisteredWorkload, RegistryState } from '@weft/contracts';
+import type { ConfigObject } from '@weft/contracts/config';
+import { buildMeshConfig, type MeshConfig } from '../config-store/mesh-config.ts';
+import { buildModel, serviceKey } from '../model/build-model.ts';
+import type { Endpoint, Service } from '../model/service.ts';
+import type { MeshOptions } from '../options.ts';
+import { diagnose } from './diagnose.ts';
+import type { Diagnostic } from './diagnostic.ts';
+
+/** One consistent view of the mesh. Frozen when built; every generator of a push reads the same one. */
+export interface MeshSnapshot {
+  /** +1 per build, from 1 at process start. */
+  readonly version: number;
+  readonly mesh: MeshOptions;
+  readonly config: MeshConfig;
+  /** Sorted by host name, then namespace. */
+  readonly services: readonly Service[];
+  readonly workloads: ReadonlyMap<string, RegisteredWorkload>;
+  readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface SnapshotInput {
+  readonly version: number;
+  readonly objects: readonly ConfigObject[];
+  readonly registry: RegistryState;
+  readonly mesh: MeshOptions;
+}
+
+/** Pure: equal input, in any order, gives an equal snapshot. */
+export function buildSnapshot({ version, objects, registry, mesh }: SnapshotInput): MeshSnapshot {
+  const config = buildMeshConfig(objects);
+  const model = buildModel(config, registry, mesh);
+  return Object.freeze({ version, mesh, config, ...model, diagnostics: diagnose(config, mesh) });
+}
+
+export const endpointsOf = (snapshot: MeshSnapshot, service: Service): readonly Endpoint[] =>
+  snapshot.endpoints.get(serviceKey(service)) ?? [];

@@ -77,3 +77,4 @@ export type {
   TrendsQuery,
   WorkloadRef,
 } from './telemetry-views.ts';
+export { XDS_PUSH_ORDER, XDS_TYPE, xdsShortName, type XdsKind } from './xds.ts';

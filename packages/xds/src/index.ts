@@ -1,0 +1,28 @@
+/** The discovery protocol: pure state machines, server, client and gRPC transport. */
+export { mergeChanges, type ChangeSet, type XdsNode, type XdsResource } from './resource.ts';
+export type { ProxySession, ResourceView, Subscription, Verdict, XdsSource } from './server/xds-source.ts';
+export type {
+  AdsCounters,
+  AdsLimits,
+  AdsServer,
+  AdsServerOptions,
+  ConnectionRecord,
+  Exchange,
+  TypeRecord,
+} from './server/ads-server-types.ts';
+export type {
+  AdsClient,
+  AdsClientHandlers,
+  AdsClientOptions,
+  AdsClientState,
+  AdsTypeState,
+  HeldVersions,
+  ReceivedResource,
+  RejectedName,
+} from './client/ads-client-types.ts';
+export type { AdsStream, AdsStreamEvents, AdsTransport } from './client/ads-transport.ts';
+export { grpcMethod } from './transport/grpc-method.ts';
+export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from './transport/grpc-server.ts';
+export { createRotatingCredentials, type RotatingCredentials, type ServerTls } from './transport/server-credentials.ts';
+export { createGrpcClient, type ChannelTarget } from './transport/channel.ts';
+export { expectServer, peerOf, type PeerIdentity, type PeerVerdict } from './transport/peer.ts';

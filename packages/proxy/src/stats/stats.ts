@@ -1,0 +1,230 @@
+import type { FlagSet } from '../response-flags.ts';
+import type { RequestLabels, StatsSink } from '../ports.ts';
+import {
+  BUCKET_BOUNDS,
+  overflowLabelValues,
+  peerLabelValues,
+  REQUEST_HISTOGRAMS,
+  requestLabelValues,
+  TCP_COUNTERS,
+  tcpLabelValues,
+} from './standard-metrics.ts';
+import type { WorkloadLabels } from './workload-labels.ts';
+
+export interface StatsOptions {
+  /** Series of HTTP requests: label sets times codes and flags. Default 4096. */
+  readonly maxRequestSeries?: number;
+  /** Default 2048. */
+  readonly maxTcpSeries?: number;
+  /** Named counters and gauges. Default 65536. */
+  readonly maxNamed?: number;
+}
+
+const BUCKETS = BUCKET_BOUNDS.length + 1;
+/** A histogram: its sum, then its buckets. */
+export const HISTOGRAM_CELLS = BUCKETS + 1;
+/** A request series: its count, then its histograms. */
+export const REQUEST_CELLS = 1 + REQUEST_HISTOGRAMS.length * HISTOGRAM_CELLS;
+export const TCP_CELLS = TCP_COUNTERS.length;
+const BYTES = 8;
+
+// A slot holds its kind in the lowest bit, so that one number space serves requests and TCP.
+const TCP_BIT = 1;
+
+interface RequestSlot {
+  readonly peer: readonly string[];
+  /** Series by code and flags. */
+  readonly series: Map<number, number>;
+  lastKey: number;
+  lastSeries: number;
+}
+
+/** One set of cells with its label values; `base` is the first cell. */
+export interface Series {
+  readonly labels: readonly string[];
+  readonly base: number;
+}
+
+export interface NamedStat {
+  readonly name: string;
+  readonly kind: 'counter' | 'gauge';
+  readonly value: number;
+}
+
+/**
+ * All numbers of a proxy, in typed arrays over shared memory: a worker adds to cells that it owns, the main thread reads
+ * them. Memory is reserved at once and used page by page.
+ */
+export interface Stats extends StatsSink {
+  readonly requestCells: Float64Array;
+  readonly requestSeries: readonly Series[];
+  readonly tcpCells: Float64Array;
+  readonly tcpSeries: readonly Series[];
+  named(): NamedStat[];
+  valueOf(name: string): number;
+  /** Label sets, and named values, that found no room and were counted together. */
+  overflowed(): number;
+}
+
+export function createStats(self: WorkloadLabels, options: StatsOptions = {}): Stats {
+  const { maxRequestSeries = 4096, maxTcpSeries = 2048, maxNamed = 65_536 } = options;
+  const requestCells = new Float64Array(new SharedArrayBuffer(maxRequestSeries * REQUEST_CELLS * BYTES));
+  const tcpCells = new Float64Array(new SharedArrayBuffer(maxTcpSeries * TCP_CELLS * BYTES));
+  const namedCells = new Float64Array(new SharedArrayBuffer(maxNamed * BYTES));
+  const requestSeries: Series[] = [];
+  const tcpSeries: Series[] = [];
+  const requestSlots: RequestSlot[] = [];
+  const slotNumbers = new Map<string, number>();
+  const seriesNumbers = new Map<string, number>();
+  const namedNumbers = new Map<string, number>();
+  const kinds: ('counter' | 'gauge')[] = [];
+  let overflowed = 0;
+
+  /** The number of these label values; the last number is kept for what comes after the limit. */
+  const seriesOf = (
+    list: Series[],
+    labels: readonly string[],
+    cells: number,
+    max: number,
+    spare: readonly string[],
+  ): number => {
+    const key = `${cells}\n${labels.join('\n')}`;
+    const former = seriesNumbers.get(key);
+    if (former !== undefined) return former;
+    if (list.length >= max - 1) {
+      overflowed += 1;
+      if (list.length === max - 1) list.push({ labels: spare, base: (max - 1) * cells });
+      seriesNumbers.set(key, max - 1);
+      return max - 1;
+    }
+    const number = list.length;
+    list.push({ labels, base: number * cells });
+    seriesNumbers.set(key, number);
+    return number;
+  };
+
+  const findSeries = (slot: RequestSlot, key: number, code: number, flags: FlagSet): number => {
+    let series = slot.series.get(key);
+    if (series === undefined) {
+      const spare = requestLabelValues(
+        slot.peer.map((_, i) => (i === 0 ? (slot.peer[0] ?? '') : 'other')),
+        0,
+        0,
+      );
+      series = seriesOf(
+        requestSeries,
+        requestLabelValues(slot.peer, code, flags),
+        REQUEST_CELLS,
+        maxRequestSeries,
+        spare,
+      );
+      slot.series.set(key, series);
+    }
+    slot.lastKey = key;
+    slot.lastSeries = series;
+    return series;
+  };
+
+  const observe = (base: number, value: number): void => {
+    requestCells[base] = (requestCells[base] ?? 0) + value;
+    let bucket = 0;
+    while (bucket < BUCKETS - 1 && value > (BUCKET_BOUNDS[bucket] ?? 0)) bucket += 1;
+    const cell = base + 1 + bucket;
+    requestCells[cell] = (requestCells[cell] ?? 0) + 1;
+  };
+
+  const named = (name: string, kind: 'counter' | 'gauge'): number => {
+    const former = namedNumbers.get(name);
+    if (former !== undefined) return former;
+    if (kinds.length >= maxNamed) {
+      overflowed += 1;
+      namedNumbers.set(name, maxNamed - 1);
+      return maxNamed - 1;
+    }
+    const number = kinds.length;
+    kinds.push(kind);
+    namedNumbers.set(name, number);
+    return number;
+  };
+
+  const takeSlot = (labels: RequestLabels): number => {
+    if (labels.protocol === 'tcp') {
+      const values = tcpLabelValues(peerLabelValues(labels, self));
+      const spare = tcpLabelValues(overflowLabelValues(labels));
+      return (seriesOf(tcpSeries, values, TCP_CELLS, maxTcpSeries, spare) << 1) | TCP_BIT;
+    }
+    requestSlots.push({ peer: peerLabelValues(labels, self), series: new Map(), lastKey: -1, lastSeries: 0 });
+    return (requestSlots.length - 1) << 1;
+  };
+
+  return {
+    requestCells,
+    requestSeries,
+    tcpCells,
+    tcpSeries,
+    requestSlot(labels) {
+      const key = JSON.stringify(peerLabelValues(labels, self));
+      const former = slotNumbers.get(key);
+      if (former !== undefined) return former;
+      // Beyond the limit new label sets share a slot; those that have one keep it.
+      if (slotNumbers.size >= maxRequestSeries) {
+        const spare = JSON.stringify(overflowLabelValues(labels));
+        const slot = slotNumbers.get(spare) ?? takeSlot(otherLabels(labels));
+        slotNumbers.set(spare, slot);
+        overflowed += 1;
+        return slot;
+      }
+      const slot = takeSlot(labels);
+      slotNumbers.set(key, slot);
+      return slot;
+    },
+    recordRequest(slot, code, flags, durationMs, requestBytes, responseBytes) {
+      const entry = requestSlots[slot >> 1];
+      if (entry === undefined) return;
+      // Flags use 26 bits; the product stays an exact integer.
+      const key = code * 0x400_0000 + flags;
+      const series = entry.lastKey === key ? entry.lastSeries : findSeries(entry, key, code, flags);
+      const base = series * REQUEST_CELLS;
+      requestCells[base] = (requestCells[base] ?? 0) + 1;
+      observe(base + 1, durationMs);
+      observe(base + 1 + HISTOGRAM_CELLS, requestBytes);
+      observe(base + 1 + 2 * HISTOGRAM_CELLS, responseBytes);
+    },
+    recordTcp(slot, opened, closed, receivedBytes, sentBytes) {
+      if ((slot & TCP_BIT) === 0) return;
+      const base = (slot >> 1) * TCP_CELLS;
+      tcpCells[base] = (tcpCells[base] ?? 0) + opened;
+      tcpCells[base + 1] = (tcpCells[base + 1] ?? 0) + closed;
+      tcpCells[base + 2] = (tcpCells[base + 2] ?? 0) + receivedBytes;
+      tcpCells[base + 3] = (tcpCells[base + 3] ?? 0) + sentBytes;
+    },
+    counter: (name) => named(name, 'counter'),
+    gauge: (name) => named(name, 'gauge'),
+    add(slot, by) {
+      namedCells[slot] = (namedCells[slot] ?? 0) + by;
+    },
+    set(slot, value) {
+      namedCells[slot] = value;
+    },
+    named: () =>
+      [...namedNumbers]
+        .map(([name, slot]) => ({ name, kind: kinds[slot] ?? 'counter', value: namedCells[slot] ?? 0 }))
+        .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    valueOf(name) {
+      const slot = namedNumbers.get(name);
+      return slot === undefined ? 0 : (namedCells[slot] ?? 0);
+    },
+    overflowed: () => overflowed,
+  };
+}
+
+const otherLabels = (labels: RequestLabels): RequestLabels => ({
+  ...labels,
+  sourcePrincipal: 'other',
+  destinationPrincipal: 'other',
+  destinationService: 'other',
+  destinationServiceName: 'other',
+  destinationServiceNamespace: 'other',
+  destinationWorkload: 'other;other;other;other;other',
+  sourceWorkload: 'other;other;other;other;other',
+});

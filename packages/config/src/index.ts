@@ -22,3 +22,10 @@ export { parseConfig, type ParsedObject, type ParseOptions, type ParseResult } f
 export { DEFAULT_READ_LIMITS, type ReadLimits } from './source/limits.ts';
 export { durationMs } from './validate/duration.ts';
 export { covers, overlaps, qualifiedHost } from './validate/hosts.ts';
+export {
+  createDirectoryStore,
+  type DirectoryStore,
+  type DirectoryStoreDeps,
+  type DirectoryTiming,
+} from './store/directory/directory-store.ts';
+export { toPlain, toPlainWithStatus, toYaml, yamlText } from './emit/to-yaml.ts';

@@ -44,6 +44,7 @@ const keepKubectlTags = (tags: Tags): Tags =>
  * ends the process, not the call (seen on Node 20: a regular expression compiled at the end of the stack).
  */
 function* boundedTokens(text: string, lines: LineCounter, maxDepth: number): Generator<CST.Token, void> {
+  lines.addNewLine(0);
   const parser = new Parser(lines.addNewLine);
   // A level of the document is one collection on the stack and at most one token inside it.
   const maxStack = 2 * maxDepth + 8;

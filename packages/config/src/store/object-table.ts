@@ -1,4 +1,5 @@
 /** The versioned table behind every store: which objects there are, and what changed. */
+import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import {
   byAge,
@@ -16,7 +17,8 @@ export interface ObjectRecord {
   readonly uid: string;
   readonly creationTimestamp: string;
   readonly generation: number;
-  readonly resourceVersion: string;
+  /** Tells whether the spec changed while the store was not running. */
+  readonly specHash: string;
 }
 
 export interface TableDeps {
@@ -48,7 +50,10 @@ export function createObjectTable(deps: TableDeps): ObjectTable {
 
   const stamp = (object: ConfigObject, former: ConfigObject | undefined): ConfigObject => {
     const known = deps.remembered?.get(configKey(refOf(object)));
-    const specChanged = former !== undefined && !isDeepStrictEqual(former.spec, object.spec);
+    const specChanged =
+      former === undefined
+        ? known !== undefined && known.specHash !== specHash(object)
+        : !isDeepStrictEqual(former.spec, object.spec);
     resourceVersion += 1;
     const metadata: ObjectMeta = {
       ...object.metadata,
@@ -95,13 +100,13 @@ export function createObjectTable(deps: TableDeps): ObjectTable {
     size: () => objects.size,
     records: () =>
       new Map(
-        [...objects].map(([key, { metadata }]) => [
+        [...objects].map(([key, object]) => [
           key,
           {
-            uid: metadata.uid ?? '',
-            creationTimestamp: metadata.creationTimestamp ?? '',
-            generation: metadata.generation ?? 1,
-            resourceVersion: metadata.resourceVersion ?? '0',
+            uid: object.metadata.uid ?? '',
+            creationTimestamp: object.metadata.creationTimestamp ?? '',
+            generation: object.metadata.generation ?? 1,
+            specHash: specHash(object),
           },
         ]),
       ),
@@ -132,3 +137,6 @@ function groupByKind(objects: readonly ConfigObject[]): Map<KindName, readonly C
   }
   return groups;
 }
+
+const specHash = ({ spec }: ConfigObject): string =>
+  createHash('sha256').update(JSON.stringify(spec)).digest('hex').slice(0, 16);

@@ -63,11 +63,19 @@ export function validateObject(value: unknown, report: Report, options: Validate
     note,
   );
   const label = metadata === undefined ? kind : `${kind}/${metadata.namespace}/${metadata.name}`;
-  const { value: spec, shapeOk } = walk(info.spec, value['spec'] ?? {}, ['spec'], note);
+  let misspelt = false;
+  const { value: spec, shapeOk } = walk(info.spec, value['spec'] ?? {}, ['spec'], (finding) => {
+    if (finding.code === 'W0010') misspelt = true;
+    note(finding);
+  });
   if (metadata === undefined) return none(label);
   checkAnnotations(kind, metadata.annotations, note);
   if (shapeOk) {
-    const context: RuleContext = { ...metadata, report: note, fail: fail(note), warn: warn(note) };
+    // What seems to be missing is most likely what was misspelt.
+    const aboutWhole: Report = (finding) => {
+      if (!misspelt || (finding.code !== 'W0012' && finding.code !== 'W0015')) note(finding);
+    };
+    const context: RuleContext = { ...metadata, report: aboutWhole, fail: fail(aboutWhole), warn: warn(aboutWhole) };
     // The walk above has made the value fit the kind’s schema.
     (RULES[kind] as ((spec: unknown, context: RuleContext) => void) | undefined)?.(spec, context);
   }

@@ -74,8 +74,9 @@ export async function createBearerTokenAuthenticator(options: BearerTokenOptions
     const caller = readClaims(payload, trustDomain);
     if (!caller.ok) return caller;
     const { jti = '', iat = 0, exp = 0 } = payload;
-    if (iat < startedAtSeconds) return refusedCaller('token was made before this authority started');
     const nowMs = clock.now();
+    if (iat < startedAtSeconds) return refusedCaller('token was made before this authority started');
+    if (iat * 1000 > nowMs + TOKEN_CLOCK_SKEW_MS) return refusedCaller('token was made in the future');
     const use = spent.spend(jti, exp * 1000 + TOKEN_CLOCK_SKEW_MS, nowMs);
     if (use === 'spent') return refusedCaller('token was used before');
     if (use === 'full') return refusedCaller('too many tokens in too short a time');

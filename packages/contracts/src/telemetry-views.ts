@@ -71,7 +71,7 @@ export interface ServiceRef {
 /** One directed edge of the graph, as one of the two proxies saw it. Callers that want each request once use `preferred`. */
 export interface EdgeRates extends TrafficRates {
   readonly reporter: Reporter;
-  /** False on the `source` view of an edge whose `destination` view carries requests too, and so would count them twice. */
+  /** False on the `destination` view of an edge that the caller reported too, and so would count its requests twice. */
   readonly preferred: boolean;
   readonly source: WorkloadRef;
   readonly sourceApp: string;

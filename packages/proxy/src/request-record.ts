@@ -53,6 +53,8 @@ export class RequestRecord {
   sourceWorkload = '';
   mutualTls = false;
   requestId = '';
+  /** Set by the tracer for sampled requests. */
+  traceId = '';
   forwardedFor = '';
   userAgent = '';
   /** Attempts made upstream, the first included. */

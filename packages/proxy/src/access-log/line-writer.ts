@@ -1,0 +1,90 @@
+import { closeSync, openSync, write } from 'node:fs';
+import { promisify } from 'node:util';
+import { errorMessage, type Clock, type Logger, type Timer } from '@weft/kit';
+
+/** Takes lines and writes them in batches; never waits, never throws. */
+export interface LineWriter {
+  write(line: string): void;
+  /** Writes what is left. */
+  close(): Promise<void>;
+  readonly dropped: number;
+}
+
+export interface LineWriterDeps {
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const FLUSH_AFTER_MS = 250;
+const FLUSH_AT_CHARS = 16 * 1024;
+const MAX_WAITING_CHARS = 1024 * 1024;
+const STANDARD: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 };
+
+const writeTo = promisify(write) as (fd: number, buffer: Buffer, at: number) => Promise<{ bytesWritten: number }>;
+
+/** @throws when the file can not be opened for appending. */
+export function createLineWriter(path: string, { clock, logger }: LineWriterDeps): LineWriter {
+  const standard = STANDARD[path];
+  const fd = standard ?? openSync(path, 'a', 0o600);
+  let waiting: string[] = [];
+  let size = 0;
+  let dropped = 0;
+  let timer: Timer | undefined;
+  let writing: Promise<void> | undefined;
+  let failed = false;
+
+  const writeAll = async (batch: Buffer): Promise<void> => {
+    let at = 0;
+    while (at < batch.length) at += (await writeTo(fd, batch.subarray(at), 0)).bytesWritten;
+  };
+  const flush = (): void => {
+    timer?.cancel();
+    timer = undefined;
+    if (writing !== undefined || waiting.length === 0) return;
+    const lines = waiting;
+    waiting = [];
+    size = 0;
+    writing = writeAll(Buffer.from(lines.join(''), 'utf8'))
+      .then(
+        () => {
+          failed = false;
+        },
+        (error: unknown) => {
+          dropped += lines.length;
+          if (!failed) logger.warn({ path, error: errorMessage(error) }, 'access log can not be written');
+          failed = true;
+        },
+      )
+      .finally(() => {
+        writing = undefined;
+        if (size >= FLUSH_AT_CHARS) flush();
+        else if (waiting.length > 0) arm();
+      });
+  };
+  const arm = (): void => {
+    timer ??= clock.after(FLUSH_AFTER_MS, flush);
+  };
+  return {
+    write(line) {
+      if (size + line.length > MAX_WAITING_CHARS) {
+        dropped += 1;
+        return;
+      }
+      waiting.push(line);
+      size += line.length;
+      if (size >= FLUSH_AT_CHARS) flush();
+      else arm();
+    },
+    async close() {
+      timer?.cancel();
+      while (writing !== undefined || waiting.length > 0) {
+        flush();
+        await writing;
+      }
+      if (standard === undefined) closeSync(fd);
+    },
+    get dropped() {
+      return dropped;
+    },
+  };
+}

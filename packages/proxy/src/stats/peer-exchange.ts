@@ -1,0 +1,61 @@
+import { fromBinary, fromJson, toBinary, toJson } from '@bufbuild/protobuf';
+import { StructSchema } from '@bufbuild/protobuf/wkt';
+import { parseSpiffeId } from '@weft/contracts';
+import type { PeerExchange } from '../ports.ts';
+import { formatWorkload, workloadOfMetadata, type WorkloadLabels } from './workload-labels.ts';
+
+// Longer values are not read: a peer's labels are a few hundred bytes.
+const MAX_LENGTH = 4096;
+const REMEMBERED = 1024;
+
+/**
+ * Peer metadata as Istio's sidecars send it: base64 of a Struct with NAMESPACE, WORKLOAD_NAME, LABELS and CLUSTER_ID.
+ * What a peer says is believed only as far as its certificate goes: the namespace must be the certificate's.
+ */
+export function createPeerExchange(nodeId: string, self: WorkloadLabels): PeerExchange {
+  const remembered = new Map<string, string>();
+  return {
+    id: nodeId,
+    metadata: encodePeer(self),
+    read(metadata, principal) {
+      if (metadata === '' || metadata.length > MAX_LENGTH) return '';
+      const key = `${principal} ${metadata}`;
+      const former = remembered.get(key);
+      if (former !== undefined) return former;
+      const peer = decodePeer(metadata);
+      const believed = peer !== undefined && parseSpiffeId(principal)?.namespace === peer.namespace;
+      const text = believed ? formatWorkload(peer) : '';
+      if (remembered.size >= REMEMBERED) remembered.clear();
+      remembered.set(key, text);
+      return text;
+    },
+  };
+}
+
+function encodePeer(self: WorkloadLabels): string {
+  const struct = fromJson(StructSchema, {
+    NAMESPACE: self.namespace,
+    WORKLOAD_NAME: self.workload,
+    CLUSTER_ID: self.cluster,
+    LABELS: {
+      app: self.app,
+      version: self.version,
+      'service.istio.io/canonical-name': self.canonicalService,
+      'service.istio.io/canonical-revision': self.canonicalRevision,
+    },
+  });
+  return Buffer.from(toBinary(StructSchema, struct)).toString('base64');
+}
+
+function decodePeer(metadata: string): WorkloadLabels | undefined {
+  try {
+    const json = toJson(StructSchema, fromBinary(StructSchema, Buffer.from(metadata, 'base64')));
+    if (typeof json !== 'object' || json === null || Array.isArray(json)) return undefined;
+    const labels = workloadOfMetadata(json);
+    // The fields are joined with ";" further on, and become label values.
+    const plain = Object.values(labels).every((value: string) => !/[;\0-\x1f]/.test(value) && value.length <= 253);
+    return plain ? labels : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -42,10 +42,10 @@ export function buildEndpoints(context: GeneratorContext, names: readonly string
 function buildOne({ snapshot, scope, proxy, memo }: GeneratorContext, name: string): GeneratedEndpoints {
   const parsed = parseClusterName(name);
   const service = parsed?.direction === 'outbound' ? scope.byHostname.get(parsed.hostname) : undefined;
-  if (!parsed || !service || service.resolution !== 'eds') return empty(name);
+  if (!parsed || !service || service.resolution !== 'eds') return emptyEndpoints(name);
   const rule = findDestinationRule(snapshot, proxy, service);
   const subset = parsed.subset === '' ? undefined : rule?.subsets.find((candidate) => candidate.name === parsed.subset);
-  if (parsed.subset !== '' && !subset) return empty(name);
+  if (parsed.subset !== '' && !subset) return emptyEndpoints(name);
   const rules = (rule?.refs ?? []).map((ref) => `${ref.namespace}/${ref.name}`).join(',');
   return memo.once(`endpoints|${serviceKey(service)}|${name}|${rules}`, () => {
     const outlier = effectivePolicy(rule, parsed.port, subset).outlierDetection;
@@ -65,7 +65,8 @@ function buildOne({ snapshot, scope, proxy, memo }: GeneratorContext, name: stri
   });
 }
 
-const empty = (name: string): GeneratedEndpoints => ({
+/** For names that no visible service has. */
+export const emptyEndpoints = (name: string): GeneratedEndpoints => ({
   name,
   message: create(ClusterLoadAssignmentSchema, { clusterName: name }),
   sources: [],

@@ -20,11 +20,9 @@ export function routeNames(context: GeneratorContext): readonly string[] {
 
 export function buildRoutes(context: GeneratorContext, names: readonly string[]): readonly GeneratedRoutes[] {
   const build = context.proxy.type === 'router' ? gatewayRoutes : sidecarRoutes;
-  return names
-    .toSorted(compareText)
-    .map(
-      (name) =>
-        build(context, name) ??
-        generated(create(RouteConfigurationSchema, { ...routeConfigurationDefaults(), name }), []),
-    );
+  return names.toSorted(compareText).map((name) => build(context, name) ?? emptyRoutes(name));
 }
+
+/** For names that no listener of the proxy has: every request gets 404. */
+export const emptyRoutes = (name: string): GeneratedRoutes =>
+  generated(create(RouteConfigurationSchema, { ...routeConfigurationDefaults(), name }), []);

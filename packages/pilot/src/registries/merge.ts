@@ -15,7 +15,7 @@ export function mergeRegistries(registries: readonly ServiceRegistry[]): Service
       return () => ends.forEach((end) => end());
     },
     async close() {
-      await Promise.all(registries.map((registry) => registry.close()));
+      await Promise.all(registries.map(async (registry) => registry.close()));
     },
   };
 }

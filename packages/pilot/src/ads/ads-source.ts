@@ -1,0 +1,201 @@
+/** The source of the ADS server: one session per connected proxy, each with the resources of the latest push. */
+import type { Logger } from '@weft/kit';
+import { WeftError } from '@weft/kit';
+import type {
+  ChangeSet,
+  PeerIdentity,
+  ProxySession,
+  ResourceView,
+  Subscription,
+  Verdict,
+  XdsNode,
+  XdsResource,
+  XdsSource,
+} from '@weft/xds';
+import type { Encoder } from '../generators/encoder.ts';
+import { emptyEndpoints } from '../generators/endpoints.ts';
+import { createMemo, type Memo } from '../generators/memo.ts';
+import { PUSH_ORDER, TYPE_URL, type EncodedResource, type ResourceKind } from '../generators/resource.ts';
+import { emptyRoutes } from '../generators/routes.ts';
+import type { Affected } from '../push/affected.ts';
+import type { PushQueue } from '../push/push-queue.ts';
+import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
+import { buildProxyView } from '../snapshot/proxy-view.ts';
+import { workloadKey } from '../model/build-model.ts';
+import { findWorkload, identityMismatch, readNode, type NodeFacts } from './node-view.ts';
+import { buildProxyResources, diffResources, type ProxyResources } from './proxy-resources.ts';
+
+/** What the rest of the control plane may know of a connected proxy. */
+export interface ConnectedProxy {
+  readonly facts: NodeFacts;
+  readonly resources: ProxyResources;
+}
+
+export interface AdsSource extends XdsSource {
+  /** @returns why this peer may not be this node. */
+  authorize(node: XdsNode, peer: PeerIdentity): string | undefined;
+  /** A new snapshot is there: every proxy that it may concern is put into the queue. */
+  snapshotChanged(snapshot: MeshSnapshot, affected: Affected): void;
+  proxies(): readonly ConnectedProxy[];
+}
+
+export interface AdsSourceDeps {
+  /** Undefined until configuration and registry have both been read once. */
+  readonly snapshot: () => MeshSnapshot | undefined;
+  readonly encoder: Encoder;
+  readonly queue: (push: (session: Session, affected: Affected) => void) => PushQueue<Session>;
+  readonly logger: Logger;
+  readonly onPushed: (kinds: readonly ResourceKind[]) => void;
+  readonly onRejected: (typeUrl: string) => void;
+}
+
+export interface Session extends ProxySession {
+  readonly facts: NodeFacts;
+  resources: ProxyResources;
+  listener: ((changes?: ChangeSet) => void) | undefined;
+}
+
+export function createAdsSource(deps: AdsSourceDeps): AdsSource {
+  const sessions = new Set<Session>();
+  let memo: { readonly snapshot: MeshSnapshot; readonly values: Memo } | undefined;
+  const memoOf = (snapshot: MeshSnapshot): Memo => {
+    if (memo?.snapshot !== snapshot) memo = { snapshot, values: createMemo() };
+    return memo.values;
+  };
+  const resourcesFor = (
+    snapshot: MeshSnapshot,
+    facts: NodeFacts,
+    former?: { readonly resources: ProxyResources; readonly affected: Affected },
+  ): ProxyResources => {
+    const proxy = buildProxyView(facts, findWorkload(snapshot.workloads, facts));
+    const own =
+      former &&
+      proxy.workload &&
+      former.affected.workloads.has(workloadKey(proxy.workload.namespace, proxy.workload.name));
+    return buildProxyResources({
+      snapshot,
+      proxy,
+      memo: memoOf(snapshot),
+      encoder: deps.encoder,
+      ...(former && !own ? { former } : {}),
+    });
+  };
+  const push = (session: Session, affected: Affected): void => {
+    const snapshot = deps.snapshot();
+    if (!snapshot || !sessions.has(session)) return;
+    const former = session.resources;
+    // A workload that left the registry while its proxy drains keeps what it has: taking its listeners would cut its last requests.
+    if (former.proxy.workload && !findWorkload(snapshot.workloads, session.facts)) return;
+    session.resources = resourcesFor(snapshot, session.facts, { resources: former, affected });
+    const changes = diffResources(former, session.resources);
+    if (changes.size === 0) return;
+    deps.onPushed([...changes.keys()]);
+    deps.logger.debug(
+      {
+        proxy: session.facts.id,
+        version: snapshot.version,
+        changes: [...changes].map(([kind, names]) => `${kind}:${names.size}`),
+      },
+      'push',
+    );
+    session.listener?.(new Map([...changes].map(([kind, names]) => [TYPE_URL[kind], names])));
+  };
+  const queue = deps.queue(push);
+
+  return {
+    authorize(node, peer) {
+      try {
+        const facts = readNode(node);
+        const snapshot = deps.snapshot();
+        return identityMismatch(facts, peer.spiffeId, snapshot && findWorkload(snapshot.workloads, facts));
+      } catch (error) {
+        if (error instanceof WeftError) return error.message;
+        throw error;
+      }
+    },
+    connect(node) {
+      const snapshot = deps.snapshot();
+      if (!snapshot)
+        throw new WeftError(
+          'WEFT_PILOT_NOT_READY',
+          'the control plane has not read its configuration and registry yet',
+        );
+      const facts = readNode(node);
+      const session = createSession(facts, resourcesFor(snapshot, facts), deps, () => {
+        sessions.delete(session);
+        queue.remove(session);
+      });
+      sessions.add(session);
+      return session;
+    },
+    snapshotChanged(_, affected) {
+      if (affected.kinds.size === 0 && affected.workloads.size === 0) return;
+      for (const session of sessions) queue.add(session, affected);
+    },
+    proxies: () => [...sessions],
+  };
+}
+
+const KIND_OF = new Map<string, ResourceKind>(PUSH_ORDER.map((kind) => [TYPE_URL[kind], kind]));
+const NOTHING: ReadonlyMap<string, XdsResource> = new Map();
+
+function createSession(facts: NodeFacts, resources: ProxyResources, deps: AdsSourceDeps, closed: () => void): Session {
+  // Names that were asked for and that the snapshot does not have: answered with something empty, since clients wait without limit.
+  const asked = new Map<ResourceKind, Set<string>>();
+  const unknown = (kind: ResourceKind): readonly EncodedResource[] =>
+    [...(asked.get(kind) ?? [])]
+      .filter((name) => !session.resources.of(kind).has(name))
+      .flatMap((name) => emptyOf(kind, name, deps.encoder));
+  const session: Session = {
+    facts,
+    resources,
+    listener: undefined,
+    view: () => createView(session.resources, unknown),
+    onPush(listener) {
+      session.listener = listener;
+    },
+    onSubscribed(typeUrl: string, { names }: Subscription) {
+      const kind = KIND_OF.get(typeUrl);
+      if (kind !== 'endpoint' && kind !== 'route') return;
+      const before = unknown(kind).length;
+      asked.set(kind, new Set(names));
+      if (unknown(kind).length !== before)
+        session.listener?.(new Map([[typeUrl, new Set(unknown(kind).map((resource) => resource.name))]]));
+    },
+    onVerdict(typeUrl: string, { accepted, version, message }: Verdict) {
+      if (accepted) return;
+      deps.onRejected(typeUrl);
+      deps.logger.warn({ proxy: facts.id, typeUrl, version, reason: message }, 'the proxy refused configuration');
+    },
+    close: closed,
+  };
+  return session;
+}
+
+function emptyOf(kind: ResourceKind, name: string, encoder: Encoder): readonly EncodedResource[] {
+  if (kind === 'endpoint') return [encoder.endpoint(emptyEndpoints(name))];
+  return kind === 'route' ? [encoder.route(emptyRoutes(name))] : [];
+}
+
+function createView(
+  resources: ProxyResources,
+  unknown: (kind: ResourceKind) => readonly EncodedResource[],
+): ResourceView {
+  const joined = new Map<ResourceKind, ReadonlyMap<string, XdsResource>>();
+  return {
+    version: String(resources.version),
+    resources(typeUrl) {
+      const kind = KIND_OF.get(typeUrl);
+      if (!kind) return NOTHING;
+      const known = joined.get(kind);
+      if (known) return known;
+      const extra = unknown(kind);
+      const map =
+        extra.length === 0
+          ? resources.of(kind)
+          : new Map([...resources.of(kind), ...extra.map((resource) => [resource.name, resource] as const)]);
+      joined.set(kind, map);
+      return map;
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { parseNodeId, parseSpiffeId, type RegisteredWorkload } from '@weft/contracts';
+import { WeftError } from '@weft/kit';
+import type { XdsNode } from '@weft/xds';
+import { workloadKey } from '../model/build-model.ts';
+import type { ProxyView } from '../snapshot/proxy-view.ts';
+
+export type NodeFacts = Omit<ProxyView, 'workload' | 'interception'>;
+
+/** What a node says of itself. @throws {WeftError} when the id or the metadata do not have Istio's form. */
+export function readNode(node: XdsNode): NodeFacts {
+  const parsed = parseNodeId(node.id);
+  if (!parsed) {
+    throw new WeftError(
+      'WEFT_NODE_INVALID',
+      `node id "${node.id}" is not type~address~name.namespace~domain with type sidecar or router`,
+    );
+  }
+  const { metadata } = node;
+  const namespace = text(metadata['NAMESPACE']) ?? parsed.namespace;
+  if (namespace !== parsed.namespace) {
+    throw new WeftError(
+      'WEFT_NODE_INVALID',
+      `node id "${node.id}" is in namespace ${parsed.namespace}, but its metadata says NAMESPACE ${namespace}`,
+    );
+  }
+  const mode = text(metadata['INTERCEPTION_MODE']);
+  if (parsed.type === 'sidecar' && mode !== undefined && mode !== 'NONE') {
+    throw new WeftError(
+      'WEFT_NODE_UNSUPPORTED',
+      `node "${node.id}" wants INTERCEPTION_MODE ${mode}; only NONE is served yet`,
+    );
+  }
+  return {
+    id: node.id,
+    type: parsed.type,
+    name: text(metadata['WORKLOAD_NAME']) ?? parsed.name,
+    namespace,
+    address: parsed.ip,
+    serviceAccount: text(metadata['SERVICE_ACCOUNT']) ?? 'default',
+    labels: labels(metadata['LABELS']),
+  };
+}
+
+/** The registry's workload for a node: by the name in its id, or by its WORKLOAD_NAME. */
+export function findWorkload(
+  workloads: ReadonlyMap<string, RegisteredWorkload>,
+  facts: NodeFacts,
+): RegisteredWorkload | undefined {
+  const inId = parseNodeId(facts.id)?.name ?? facts.name;
+  return workloads.get(workloadKey(facts.namespace, inId)) ?? workloads.get(workloadKey(facts.namespace, facts.name));
+}
+
+/** A proxy must be who its certificate says; and it gets the configuration of a workload only with that workload's account. @returns why not. */
+export function identityMismatch(
+  facts: NodeFacts,
+  spiffeId: string | undefined,
+  workload: RegisteredWorkload | undefined,
+): string | undefined {
+  if (spiffeId === undefined) return undefined;
+  const peer = parseSpiffeId(spiffeId);
+  if (!peer) return `the certificate's identity ${spiffeId} is not a workload's`;
+  if (peer.namespace !== facts.namespace || peer.serviceAccount !== facts.serviceAccount) {
+    return `the certificate is for ${peer.namespace}/${peer.serviceAccount}, the node says ${facts.namespace}/${facts.serviceAccount}`;
+  }
+  if (workload && workload.serviceAccount !== peer.serviceAccount) {
+    return `workload ${workload.namespace}/${workload.name} runs as ${workload.serviceAccount}, not as ${peer.serviceAccount}`;
+  }
+  return undefined;
+}
+
+const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);
+
+function labels(value: unknown): Readonly<Record<string, string>> {
+  if (typeof value !== 'object' || value === null) return {};
+  return Object.fromEntries(
+    Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+  );
+}

@@ -1,0 +1,94 @@
+/** What a change can touch: a pure comparison of two snapshots, so that a push makes anew only what may differ. */
+import { isDeepStrictEqual } from 'node:util';
+import type { RegisteredWorkload } from '@weft/contracts';
+import type { MeshConfig } from '../config-store/mesh-config.ts';
+import type { ResourceKind } from '../generators/resource.ts';
+import type { Endpoint } from '../model/service.ts';
+import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
+
+export interface Affected {
+  /** Kinds that may differ for anybody. */
+  readonly kinds: ReadonlySet<ResourceKind>;
+  /** When endpoints are among the kinds: of these services only, by host name. */
+  readonly endpointHosts: ReadonlySet<string> | 'all';
+  /** Proxies whose own workload changed, by `namespace/name`: everything of theirs may differ. */
+  readonly workloads: ReadonlySet<string>;
+}
+
+export const EVERYTHING: Affected = {
+  kinds: new Set(['cluster', 'endpoint', 'listener', 'route']),
+  endpointHosts: 'all',
+  workloads: new Set(),
+};
+
+/** Which resources are made from which kind of configuration. `cluster` and `endpoint` of VirtualService only where Sidecars scope. */
+const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
+  virtualServices: ['listener', 'route'],
+  destinationRules: ['cluster', 'endpoint', 'listener', 'route'],
+  gateways: ['listener', 'route'],
+  serviceEntries: ['cluster', 'endpoint', 'listener', 'route'],
+  workloadEntries: ['cluster', 'endpoint', 'listener', 'route'],
+  sidecars: ['cluster', 'endpoint', 'listener', 'route'],
+  peerAuthentications: ['endpoint', 'listener'],
+  authorizationPolicies: ['listener'],
+  services: ['cluster', 'endpoint', 'listener', 'route'],
+};
+
+export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot): Affected {
+  if (!former) return EVERYTHING;
+  const kinds = new Set<ResourceKind>();
+  let allEndpoints = false;
+  for (const [kind, resources] of Object.entries(BY_CONFIG) as [keyof MeshConfig, readonly ResourceKind[]][]) {
+    if (isDeepStrictEqual(former.config[kind], next.config[kind])) continue;
+    for (const resource of resources) kinds.add(resource);
+    if (kind === 'virtualServices' && next.config.sidecars.length > 0) kinds.add('cluster').add('endpoint');
+    allEndpoints ||= kinds.has('endpoint');
+  }
+  if (!isDeepStrictEqual(former.services, next.services)) {
+    for (const resource of EVERYTHING.kinds) kinds.add(resource);
+    allEndpoints = true;
+  }
+  const hosts = new Set<string>();
+  for (const key of new Set([...former.endpoints.keys(), ...next.endpoints.keys()])) {
+    const [a = [], b = []] = [former.endpoints.get(key), next.endpoints.get(key)];
+    if (a === b || isDeepStrictEqual(a, b)) continue;
+    hosts.add(key.slice(key.indexOf('/') + 1));
+    kinds.add('endpoint');
+    // Clients verify the accounts of a service's endpoints: who may answer is part of its clusters. So are addresses that DNS resolves.
+    if (!isDeepStrictEqual(identities(a), identities(b)) || b.some((endpoint) => !isAddress(endpoint.address)))
+      kinds.add('cluster');
+  }
+  return {
+    kinds,
+    endpointHosts: allEndpoints ? 'all' : hosts,
+    workloads: changedWorkloads(former.workloads, next.workloads),
+  };
+}
+
+const identities = (endpoints: readonly Endpoint[]): readonly string[] =>
+  [...new Set(endpoints.map((endpoint) => endpoint.identity ?? ''))].sort();
+const isAddress = (address: string): boolean => /^[\d.]+$/.test(address) || address.includes(':') || address === '';
+
+/** Health is for callers: a workload's own configuration does not depend on it. */
+function changedWorkloads(
+  former: ReadonlyMap<string, RegisteredWorkload>,
+  next: ReadonlyMap<string, RegisteredWorkload>,
+): ReadonlySet<string> {
+  const changed = new Set<string>();
+  for (const [key, workload] of next) {
+    const known = former.get(key);
+    if (!known || !isDeepStrictEqual({ ...known, health: '' }, { ...workload, health: '' })) changed.add(key);
+  }
+  return changed;
+}
+
+/** Two pushes that wait for one proxy as one. */
+export function mergeAffected(a: Affected, b: Affected): Affected {
+  const endpointHosts =
+    a.endpointHosts === 'all' || b.endpointHosts === 'all' ? 'all' : new Set([...a.endpointHosts, ...b.endpointHosts]);
+  return {
+    kinds: new Set([...a.kinds, ...b.kinds]),
+    endpointHosts,
+    workloads: new Set([...a.workloads, ...b.workloads]),
+  };
+}

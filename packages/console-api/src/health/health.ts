@@ -54,8 +54,7 @@ const RANK: Readonly<Record<HealthReason['severity'], number>> = {
 export function healthOf(reasons: readonly HealthReason[], calm: string | undefined, nothing: string): Health {
   const sorted = reasons.toSorted((a, b) => RANK[b.severity] - RANK[a.severity]);
   const [worst] = sorted;
-  if (worst && worst.severity !== 'info')
-    return { status: worst.severity, why: worst.message, reasons: sorted };
+  if (worst && worst.severity !== 'info') return { status: worst.severity, why: worst.message, reasons: sorted };
   if (calm === undefined) return { status: 'unknown', why: worst?.message ?? nothing, reasons: sorted };
   return { status: 'healthy', why: worst?.message ?? calm, reasons: sorted };
 }

@@ -29,7 +29,9 @@ export function refusalOf(head: RequestHead, allowedHosts: ReadonlySet<string>, 
   const hosts = headerValues(head, 'host');
   const [host] = hosts;
   const name = hosts.length === 1 && host !== undefined ? hostnameOf(host) : undefined;
-  if (host === undefined || name === undefined || !allowedHosts.has(name)) {
+  // Absolute form names a server in the request line, where nothing compares it with Host.
+  const named = head.url.startsWith('/');
+  if (!named || host === undefined || name === undefined || !allowedHosts.has(name)) {
     return new ApiError(421, 'host-not-allowed', 'This address is not a name of this console.', {
       hint: 'Open it as http://localhost or http://127.0.0.1, or add the name to the allowed hosts.',
     });

@@ -1,0 +1,39 @@
+/** CPU time and memory of a process and its threads, from /proc. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** Nanoseconds on a CPU, all threads. @throws when the process is gone. */
+export function cpuNs(pid: number): bigint {
+  let sum = 0n;
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    sum += BigInt(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0] ?? '0');
+  }
+  return sum;
+}
+
+/** A process and all its descendants: nginx serves from a child. */
+export function familyOf(pid: number): number[] {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      // Ended meanwhile.
+    }
+  }
+  const family: number[] = [];
+  const visit = (member: number): void => {
+    family.push(member);
+    children.get(member)?.forEach(visit);
+  };
+  visit(pid);
+  return family;
+}
+
+/** Proportional set size in MB: shared pages count by share. */
+export function pssMb(pid: number): number {
+  const kb = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
+  return Number(kb ?? 0) / 1024;
+}

@@ -1,0 +1,16 @@
+/** Prometheus text of a proxy. */
+import { http } from './http.ts';
+
+export async function scrape(adminAddress: string): Promise<string> {
+  const answer = await http(`http://${adminAddress}/stats/prometheus`);
+  if (answer.status !== 200) throw new Error(`${adminAddress}/stats/prometheus: ${answer.status}`);
+  return answer.body;
+}
+
+/** Sum of the values of all lines (not comments) that match. */
+export function counterSum(text: string, pattern: RegExp): number {
+  return text
+    .split('\n')
+    .filter((line) => !line.startsWith('#') && pattern.test(line))
+    .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+}

@@ -1,0 +1,29 @@
+/** Programs that know nothing of meshes, put into one by `weft run`. */
+import { fileURLToPath } from 'node:url';
+import type { RunHandle, TestMesh } from './mesh.ts';
+
+export const programPath = (name: string): string => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
+
+export interface EchoOptions {
+  readonly service: string;
+  readonly version: string;
+  /** What clients call; default 8000. */
+  readonly port?: number;
+  /** Default SERVICE-VERSION. */
+  readonly name?: string;
+  readonly labels?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function startEcho(mesh: TestMesh, options: EchoOptions): Promise<RunHandle> {
+  const { service, version, port = 8000, labels = [] } = options;
+  const name = options.name ?? `${service}-${version}`;
+  return mesh.run(
+    [
+      ...['--service', service, '--version', version, '--name', name, '--port', String(port), '--health-path', '/health'],
+      ...labels.flatMap((label) => ['--label', label]),
+      ...['--', process.execPath, programPath('echo.mjs')],
+    ],
+    { env: { NAME: service, VERSION: version, ...options.env } },
+  );
+}

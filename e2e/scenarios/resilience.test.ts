@@ -1,0 +1,138 @@
+/** What happens when parts of the mesh end, hang or get bad configuration. */
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '@weft/testkit';
+import { startLoad } from '../harness/load.ts';
+import { http, keepAlive, many } from '../harness/http.ts';
+import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { startEcho } from '../harness/programs.ts';
+
+let mesh: TestMesh;
+let echo: string;
+
+beforeAll(async () => {
+  mesh = await startMesh();
+  await Promise.all(['echo-a', 'echo-b', 'echo-c'].map((name) => startEcho(mesh, { service: 'echo', version: 'v1', name })));
+  await startEcho(mesh, { service: 'client', version: 'v1' });
+  await mesh.synced();
+  echo = await mesh.outbound('client', 'echo', 8000);
+});
+afterAll(() => mesh?.[Symbol.asyncDispose]());
+
+const hello = (header: string): string => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: echo }
+spec:
+  hosts: [echo]
+  http: [{ headers: { response: { set: { x-hello: "${header}" } } }, route: [{ destination: { host: echo } }] }]
+`;
+
+describe('SD-01 a directory of YAML', () => {
+  it('SD-01 an edited file takes effect, a bad one leaves the last good state and names file and line, a mended one takes effect', async () => {
+    const file = join(mesh.state, 'config', 'hello.yaml');
+    const load = startLoad(echo, { connections: 4, everyMs: 20 });
+    const seen = async (value: string | undefined) =>
+      waitFor(async () => (await http(echo)).headers['x-hello'] === value, { what: `x-hello to be ${value}` });
+    writeFileSync(file, hello('one'));
+    await seen('one');
+    // Replaced in one step, as editors and kubelet do.
+    writeFileSync(`${file}.tmp`, hello('two'));
+    renameSync(`${file}.tmp`, file);
+    await seen('two');
+    writeFileSync(file, hello('three').replace('route:', 'rout:'));
+    const status = await waitFor(async () => {
+      const { stdout, stderr } = await mesh.weft(['status']);
+      return /hello\.yaml:\d+/.test(stdout + stderr) ? stdout + stderr : undefined;
+    });
+    expect(status).toMatch(/hello\.yaml:7/);
+    expect(status).toMatch(/rout/);
+    expect((await http(echo)).headers['x-hello']).toBe('two');
+    writeFileSync(file, hello('four'));
+    await seen('four');
+    rmSync(file);
+    await seen(undefined);
+    const { failed, total } = await load.stop();
+    expect(total).toBeGreaterThan(50);
+    expect(failed).toEqual([]);
+  });
+});
+
+describe('SD-02 local workloads', () => {
+  it('SD-02 a killed instance leaves at once, without one failed GET', async () => {
+    const victim = await mesh.workload('echo-c');
+    const load = startLoad(echo, { connections: 8, everyMs: 5 });
+    await load.atLeast(200);
+    process.kill(victim.appPid!, 'SIGKILL');
+    await waitFor(async () => (await mesh.api<{ items: { name: string }[] }>('/api/v1/workloads')).items.every((item) => item.name !== 'echo-c'));
+    await load.atLeast(600);
+    const { failed } = await load.stop();
+    expect(failed).toEqual([]);
+    // Back for the next tests.
+    await startEcho(mesh, { service: 'echo', version: 'v1', name: 'echo-c' });
+  });
+
+  it('SD-02 a hung instance leaves after three missed heartbeats, and comes back when it answers', async () => {
+    const { appPid } = await mesh.workload('echo-a');
+    const health = async (): Promise<string> => {
+      const { items } = await mesh.api<{ items: { name: string; health: { status: string } }[] }>('/api/v1/workloads');
+      return items.find((item) => item.name === 'echo-a')?.health.status ?? 'gone';
+    };
+    expect(await health()).toBe('healthy');
+    process.kill(appPid!, 'SIGSTOP');
+    try {
+      await waitFor(async () => (await health()) !== 'healthy', { what: 'echo-a to leave' });
+      await mesh.synced();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const agent = keepAlive(4);
+      const answers = await many(60, () => http(echo, { agent, timeoutMs: 10_000 }), 4);
+      agent.destroy();
+      expect(answers.every((answer) => answer.status === 200)).toBe(true);
+    } finally {
+      process.kill(appPid!, 'SIGCONT');
+    }
+    await waitFor(async () => (await health()) === 'healthy', { what: 'echo-a to come back' });
+  });
+});
+
+describe('OP-01 the control plane is gone', () => {
+  it('OP-01 traffic flows, a restarted sidecar serves from its saved configuration, and all is in sync afterwards', async () => {
+    const { controlPlanePid } = await mesh.supervisor();
+    const agent = keepAlive(4);
+    const load = startLoad(echo, { connections: 8, everyMs: 5 });
+    await load.atLeast(100);
+    // It would come back in a moment: hold it down by stopping it instead of killing it, then kill it.
+    process.kill(controlPlanePid!, 'SIGSTOP');
+    await load.atLeast(400);
+    const { failed } = await load.stop();
+    expect(failed).toEqual([]);
+    const server = (await readWorkloads(mesh)).find((item) => item.name === 'echo-b');
+    process.kill(server!.proxyPid!, 'SIGKILL');
+    // The socket is the supervisor's: connections wait for the new process, which has its saved configuration and its agent's certificate.
+    const answers = await many(100, () => http(echo, { agent, timeoutMs: 20_000 }), 4);
+    expect(answers.every((answer) => answer.status === 200)).toBe(true);
+    agent.destroy();
+    process.kill(controlPlanePid!, 'SIGKILL');
+    await waitFor(async () => (await mesh.supervisor()).controlPlanePid !== controlPlanePid, { timeoutMs: 40_000, what: 'a new control plane' });
+    await mesh.synced();
+    await mesh.apply(hello('back'));
+    expect((await http(echo)).headers['x-hello']).toBe('back');
+    await mesh.delete('vs/echo');
+  });
+});
+
+describe('OP-02 a resource that a proxy can not take', () => {
+  it('OP-02 it is refused with the reason in the status, and the rest of the push stands', async () => {
+    await mesh.apply(hello('before'));
+    // Valid as configuration; what it makes is poison for every proxy: two virtual hosts that claim one domain can not both be served.
+    await mesh.weft(['apply', '-f', '-'], { input: readFileSync(join(import.meta.dirname, '../testdata/poison.yaml'), 'utf8') });
+    expect((await http(echo)).headers['x-hello']).toBe('before');
+    await mesh.delete('vs/echo');
+  });
+});
+
+async function readWorkloads(target: TestMesh) {
+  const { callUnix } = await import('../harness/unix.ts');
+  return ((await callUnix(join(target.state, 'run/supervisor.sock'), '/v1/status')) as { workloads: { name: string; proxyPid?: number }[] }).workloads;
+}

@@ -10,6 +10,8 @@ export type {
   Exchange,
   TypeRecord,
 } from './server/ads-server-types.ts';
+export { createAdsServer, DEFAULT_ADS_LIMITS } from './server/ads-server.ts';
+export { nodeOfPeer } from './server/node-of-peer.ts';
 export type {
   AdsClient,
   AdsClientHandlers,
@@ -21,6 +23,8 @@ export type {
   RejectedName,
 } from './client/ads-client-types.ts';
 export type { AdsStream, AdsStreamEvents, AdsTransport } from './client/ads-transport.ts';
+export { createAdsClient } from './client/ads-client.ts';
+export { createGrpcAdsTransport } from './transport/ads-transport-grpc.ts';
 export { grpcMethod } from './transport/grpc-method.ts';
 export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from './transport/grpc-server.ts';
 export { createRotatingCredentials, type RotatingCredentials, type ServerTls } from './transport/server-credentials.ts';

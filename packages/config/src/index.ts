@@ -29,3 +29,7 @@ export {
   type DirectoryTiming,
 } from './store/directory/directory-store.ts';
 export { toPlain, toPlainWithStatus, toYaml, yamlText } from './emit/to-yaml.ts';
+export { analyze, type AnalyzeOptions } from './analyze/analyze.ts';
+export { UNKNOWN_WORLD, type World, type WorldService, type WorldWorkload } from './analyze/world.ts';
+export { configJsonSchema, kindJsonSchema, type JsonSchema } from './emit/json-schema.ts';
+export type { Path, PathSegment, Position } from './source/locate.ts';

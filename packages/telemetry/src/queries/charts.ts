@@ -29,7 +29,11 @@ function windowOfGrid({ shape, firstSlot, slotsPerStep, steps }: Grid): Window {
 }
 
 /** Adds the samples of the series to each step. */
-function fill(grid: Grid, items: readonly EdgeSeries[], into: (step: number, sample: Float64Array, item: EdgeSeries) => void): void {
+function fill(
+  grid: Grid,
+  items: readonly EdgeSeries[],
+  into: (step: number, sample: Float64Array, item: EdgeSeries) => void,
+): void {
   for (const item of items) {
     for (let step = 0; step < grid.steps; step += 1) {
       const sample = new Float64Array(item.series.metric.width);
@@ -79,9 +83,16 @@ export function chart(groups: readonly EdgeGroup[], query: SeriesQuery, nowMs: n
   return [result(metric, points)];
 }
 
-export function trends(groups: readonly EdgeGroup[], query: TrendsQuery, nowMs: number): ReadonlyMap<string, readonly number[]> {
+export function trends(
+  groups: readonly EdgeGroup[],
+  query: TrendsQuery,
+  nowMs: number,
+): ReadonlyMap<string, readonly number[]> {
   const stepMs = Math.max(1, (query.toMs - query.fromMs) / Math.max(1, query.steps));
-  const grid = { ...gridOf(query.fromMs, query.toMs, stepMs, nowMs), steps: Math.min(MAX_POINTS, Math.max(1, query.steps)) };
+  const grid = {
+    ...gridOf(query.fromMs, query.toMs, stepMs, nowMs),
+    steps: Math.min(MAX_POINTS, Math.max(1, query.steps)),
+  };
   const seconds = (grid.slotsPerStep * grid.shape.stepMs) / 1000;
   const all = new Map<string, number[]>();
   for (const group of preferredGroups(groups, windowOfGrid(grid))) {

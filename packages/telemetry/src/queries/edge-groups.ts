@@ -76,8 +76,10 @@ function buildGroups(all: Iterable<Series>): readonly EdgeGroup[] {
       name: label('destination_service_name', UNKNOWN),
       namespace: label('destination_service_namespace', UNKNOWN),
     };
-    const pair = JSON.stringify([source, destination, service.name, service.namespace, protocol]);
-    const key = `${reporter} ${service.host} ${pair}`;
+    // The two sides may name the service differently (a caller uses an alias), but not the workload that was reached.
+    const reached = destination.name === UNKNOWN ? [service.name, service.namespace] : [];
+    const pair = JSON.stringify([source, destination, ...reached, protocol]);
+    const key = JSON.stringify([reporter, service, pair]);
     let group = groups.get(key);
     if (!group) {
       group = {

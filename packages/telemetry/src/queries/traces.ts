@@ -22,25 +22,38 @@ export function summarize({ traceId, spans }: TraceEntry): StoredTraceSummary {
 }
 
 /** Newest first. */
-export function findTraces(store: SpanStore, query: TraceQuery): { traces: readonly StoredTraceSummary[]; total: number } {
-  const { service, workload, namespace, sinceMs = 0, untilMs = Number.POSITIVE_INFINITY, minDurationMs = 0, error } = query;
+export function findTraces(
+  store: SpanStore,
+  query: TraceQuery,
+): { traces: readonly StoredTraceSummary[]; total: number } {
+  const {
+    service,
+    workload,
+    namespace,
+    sinceMs = 0,
+    untilMs = Number.POSITIVE_INFINITY,
+    minDurationMs = 0,
+    error,
+  } = query;
   const inSpans = (test: (span: StoredSpan) => boolean, traceId: string): boolean =>
     store.trace(traceId)?.spans.some(test) ?? false;
-  const found = store.summaries(summarize).filter(
-    (trace) =>
-      trace.startMs >= sinceMs &&
-      trace.startMs <= untilMs &&
-      trace.durationMs >= minDurationMs &&
-      (error === undefined || trace.errors > 0 === error) &&
-      (service === undefined || trace.services.includes(service)) &&
-      ((workload === undefined && namespace === undefined) ||
-        inSpans(
-          (span) =>
-            (workload === undefined || span.workload === workload) &&
-            (namespace === undefined || span.namespace === namespace),
-          trace.traceId,
-        )),
-  );
+  const found = store
+    .summaries(summarize)
+    .filter(
+      (trace) =>
+        trace.startMs >= sinceMs &&
+        trace.startMs <= untilMs &&
+        trace.durationMs >= minDurationMs &&
+        (error === undefined || trace.errors > 0 === error) &&
+        (service === undefined || trace.services.includes(service)) &&
+        ((workload === undefined && namespace === undefined) ||
+          inSpans(
+            (span) =>
+              (workload === undefined || span.workload === workload) &&
+              (namespace === undefined || span.namespace === namespace),
+            trace.traceId,
+          )),
+    );
   const offset = Math.max(0, query.offset ?? 0);
   const limit = Math.min(MAX_LIMIT, Math.max(0, query.limit ?? DEFAULT_LIMIT));
   const sorted = found.toSorted((a, b) => b.startMs - a.startMs);

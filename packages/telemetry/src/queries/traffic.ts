@@ -112,7 +112,8 @@ function addLatency(sums: Sums, item: EdgeSeries, window: Window): void {
     latency = { bounds, counts: Array.from({ length: bounds.length + 1 }, () => 0) };
     sums.latency.set(key, latency);
   }
-  for (let i = 0; i < latency.counts.length; i += 1) latency.counts[i] = (latency.counts[i] ?? 0) + (sample[i + 1] ?? 0);
+  for (let i = 0; i < latency.counts.length; i += 1)
+    latency.counts[i] = (latency.counts[i] ?? 0) + (sample[i + 1] ?? 0);
 }
 
 function ratesOf(sums: Sums, lengthMs: number): TrafficRates {
@@ -136,15 +137,13 @@ function ratesOf(sums: Sums, lengthMs: number): TrafficRates {
     },
     codes: [...sums.codes.values()]
       .sort((a, b) => b.requests - a.requests || (a.code < b.code ? -1 : 1))
-      .map(
-        ({ code, flags, grpcStatus, requests }): CodeRate => ({
-          responseCode: code,
-          responseFlags: flags,
-          grpcStatus,
-          requests,
-          requestsPerSecond: requests / seconds,
-        }),
-      ),
+      .map(({ code, flags, grpcStatus, requests }): CodeRate => ({
+        responseCode: code,
+        responseFlags: flags,
+        grpcStatus,
+        requests,
+        requestsPerSecond: requests / seconds,
+      })),
   };
 }
 

@@ -25,7 +25,12 @@ const MAX_SERIES_PER_SESSION = 20_000;
 
 interface SavedSession extends Omit<Session, 'metrics' | 'series'> {
   readonly metrics: readonly (readonly [id: number, definition: SavedDefinition])[];
-  readonly series: readonly (readonly [id: number, metric: SavedDefinition, values: readonly string[], last: Float64Array])[];
+  readonly series: readonly (readonly [
+    id: number,
+    metric: SavedDefinition,
+    values: readonly string[],
+    last: Float64Array,
+  ])[];
 }
 
 interface SavedDefinition {
@@ -50,7 +55,8 @@ export class MetricsStore {
 
   /** The state of the process that says hello, new or known. @throws {ReportRejectedError} */
   session(hello: Hello, nowMs: number): Session {
-    if (hello.proxy === '' || hello.proxy.length > MAX_TEXT) throw new ReportRejectedError('hello.proxy', 'is empty or too long');
+    if (hello.proxy === '' || hello.proxy.length > MAX_TEXT)
+      throw new ReportRejectedError('hello.proxy', 'is empty or too long');
     if (hello.startId.length < 8 || hello.startId.length > 128) {
       throw new ReportRejectedError('hello.start_id', 'must have 8 to 128 characters');
     }
@@ -154,7 +160,8 @@ export class MetricsStore {
 function checkedDefinition(definition: MetricDefinition): SavedDefinition {
   const { id, name, labelNames, bounds } = definition;
   const where = `metrics[id ${id}]`;
-  if (!/^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/.test(name)) throw new ReportRejectedError(`${where}.name`, `${JSON.stringify(name)} is no metric name`);
+  if (!/^[a-zA-Z_:][a-zA-Z0-9_:]{0,255}$/.test(name))
+    throw new ReportRejectedError(`${where}.name`, `${JSON.stringify(name)} is no metric name`);
   if (labelNames.length > MAX_LABELS || !labelNames.every((label) => /^[a-zA-Z_][a-zA-Z0-9_]{0,127}$/.test(label))) {
     throw new ReportRejectedError(`${where}.label_names`, 'has too many or malformed names');
   }

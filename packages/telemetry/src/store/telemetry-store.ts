@@ -205,7 +205,8 @@ function openFiles(dir: string, { clock, logger, options }: StoreDeps): StoreFil
       failing = false;
     } catch (error) {
       failures += 1;
-      if (!failing) logger.error({ dir, reason: errorMessage(error) }, `${what} could not be written; it is in memory only`);
+      if (!failing)
+        logger.error({ dir, reason: errorMessage(error) }, `${what} could not be written; it is in memory only`);
       failing = true;
     }
   };
@@ -277,7 +278,10 @@ function openFiles(dir: string, { clock, logger, options }: StoreDeps): StoreFil
         snapshotBytes = data.length;
       } catch (error) {
         failures += 1;
-        logger.error({ dir, reason: errorMessage(error) }, 'the snapshot of the metrics could not be written; the journal is kept');
+        logger.error(
+          { dir, reason: errorMessage(error) },
+          'the snapshot of the metrics could not be written; the journal is kept',
+        );
       }
     },
     journalBytes: () => journal?.bytes() ?? 0,
@@ -290,14 +294,25 @@ function openFiles(dir: string, { clock, logger, options }: StoreDeps): StoreFil
   };
 }
 
-function helloOf({ proxy, startId, startMs, workload, namespace, service, version }: Session): Omit<Hello, '$typeName' | '$unknown'> {
+function helloOf({
+  proxy,
+  startId,
+  startMs,
+  workload,
+  namespace,
+  service,
+  version,
+}: Session): Omit<Hello, '$typeName' | '$unknown'> {
   return { proxy, startId, startMs, workload, namespace, service, version };
 }
 
 /** Renames what can not be used, so that it can be looked at, and begins empty. */
 function setAside(dir: string, nowMs: number, reason: string, logger: Logger): void {
   const suffix = `.unusable-${nowMs}`;
-  const files = [SNAPSHOT_FILE, ...listSegments(dir, 'journal').map((n) => `journal-${String(n).padStart(8, '0')}.log`)];
+  const files = [
+    SNAPSHOT_FILE,
+    ...listSegments(dir, 'journal').map((n) => `journal-${String(n).padStart(8, '0')}.log`),
+  ];
   for (const file of files) renameSync(join(dir, file), join(dir, file + suffix));
   logger.error(
     { dir, reason, files: files.map((file) => file + suffix) },

@@ -112,7 +112,11 @@ export class TimeRing {
 }
 
 /** Slots of a window that ends now: the one in progress and enough before it to make the length. */
-export function windowSlots(shape: RingShape, windowMs: number, atMs: number): { first: number; last: number; lengthMs: number } {
+export function windowSlots(
+  shape: RingShape,
+  windowMs: number,
+  atMs: number,
+): { first: number; last: number; lengthMs: number } {
   const slots = Math.max(1, Math.round(windowMs / shape.stepMs));
   const last = Math.floor(atMs / shape.stepMs);
   return { first: last - slots + 1, last, lengthMs: slots * shape.stepMs };

@@ -1,0 +1,215 @@
+import { XDS_TYPE } from '@weft/contracts';
+import { type Clock, errorMessage, type Logger } from '@weft/kit';
+import type {
+  AdsClient,
+  AdsClientHandlers,
+  AdsClientState,
+  HeldVersions,
+  ReceivedResource,
+  RejectedName,
+} from '@weft/xds';
+import type { RejectedResource, ResourceSet, ResourceType } from '../ports.ts';
+import type { SavedConfig } from '../saved-config/saved-config.ts';
+import { decodeResource, ownName, RESOURCE_TYPES, resourceTypeOf, routeNamesOf, unknownFields } from './decode.ts';
+import {
+  changeBook,
+  EMPTY_BOOK,
+  type HeldResource,
+  isEmpty,
+  type RefusedResource,
+  type ResourceBook,
+  resourceSetOf,
+  restore,
+} from './resource-book.ts';
+import { wantedBy } from './subscriptions.ts';
+
+export interface DiscoveryDeps {
+  /** Makes the client of the control plane; `held` is what this proxy has from an earlier run. */
+  readonly createClient: (handlers: AdsClientHandlers, held: HeldVersions) => AdsClient;
+  /** Puts a set in force, at once. */
+  readonly apply: (resources: ResourceSet) => readonly RejectedResource[];
+  readonly saved: SavedConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Counts fields that the proxy does not read. */
+  readonly onUnknownFields: (count: number) => void;
+  /** Unknown fields refuse the resource. */
+  readonly refuseUnknownFields: boolean;
+  /** How long to wait for a silent control plane before the saved configuration is used. Default 2 s. */
+  readonly savedAfterMs?: number;
+}
+
+export interface DiscoveryState {
+  readonly client: AdsClientState | undefined;
+  /** Where the configuration in force comes from. */
+  readonly source: 'none' | 'saved' | 'control-plane';
+  /** Epoch milliseconds of the saved configuration that was read at start. */
+  readonly savedAt: number | undefined;
+}
+
+export interface Discovery {
+  /** Reads what is saved, connects, and keeps the data path up to date until `close`. */
+  start(): Promise<void>;
+  book(): ResourceBook;
+  state(): DiscoveryState;
+  /** What is still missing, in words; empty when the proxy has all it asked for. */
+  waitingFor(): string[];
+  /** With a new certificate or address. */
+  reconnect(): void;
+  close(): Promise<void>;
+}
+
+const DEFAULT_SAVED_AFTER_MS = 2_000;
+
+export function createDiscovery(deps: DiscoveryDeps): Discovery {
+  const { clock, logger, saved } = deps;
+  let book = EMPTY_BOOK;
+  let client: AdsClient | undefined;
+  let source: DiscoveryState['source'] = 'none';
+  let savedAt: number | undefined;
+  let closed = false;
+
+  /** Puts `next` in force and keeps what could be taken. @returns what the data path refused. */
+  const put = (next: ResourceBook): readonly RejectedResource[] => {
+    const before = book;
+    book = next;
+    const rejected = deps.apply(resourceSetOf(next));
+    book = restore(next, before, rejected, clock.now());
+    return rejected;
+  };
+
+  const subscribe = (): void => {
+    const wanted = wantedBy(book);
+    client?.setSubscriptions(XDS_TYPE.endpoint, wanted.endpoint);
+    client?.setSubscriptions(XDS_TYPE.route, wanted.route);
+    book = forget(book, 'endpoint', wanted.endpoint);
+    book = forget(book, 'route', wanted.route);
+  };
+
+  const useSaved = (why: string): void => {
+    if (source !== 'none' || closed || isEmpty(book)) return;
+    source = 'saved';
+    const rejected = put(book);
+    logger.warn({ savedAt, why }, 'saved configuration is in use until the control plane answers');
+    for (const { type, name, reason } of rejected) logger.warn({ type, name, reason }, 'saved resource was refused');
+  };
+
+  const handlers: AdsClientHandlers = {
+    onUpdate(typeUrl, added, removed) {
+      const type = resourceTypeOf(typeUrl);
+      if (type === undefined) return [];
+      const { taken, refused } = decodeAll(type, added, clock.now(), deps);
+      const rejected = put(changeBook(book, { type, taken, removed, refused }));
+      source = 'control-plane';
+      subscribe();
+      saved.save(book);
+      const all: RejectedName[] = [
+        ...refused.map(({ name, reason }) => ({ name, reason })),
+        ...rejected.filter((one) => one.type === type).map(({ name, reason }) => ({ name, reason })),
+      ];
+      for (const { name, reason } of all)
+        logger.warn({ type, name, reason }, 'resource was refused; the former one stands');
+      return all;
+    },
+    onState(state) {
+      if (state.failures > 0) useSaved(state.lastError ?? 'the control plane can not be reached');
+    },
+  };
+
+  return {
+    async start() {
+      const read = await saved.load();
+      savedAt = read.savedAt;
+      for (const type of RESOURCE_TYPES) {
+        const { taken, refused } = decodeAll(type, read.resources[type], read.savedAt ?? clock.now(), deps);
+        for (const { name, reason } of refused) logger.warn({ type, name, reason }, 'saved resource was left out');
+        book = changeBook(book, { type, taken, removed: [], refused: [] });
+      }
+      if (closed) return;
+      client = deps.createClient(handlers, heldVersions(book));
+      client.setSubscriptions(XDS_TYPE.cluster, '*');
+      client.setSubscriptions(XDS_TYPE.listener, '*');
+      subscribe();
+      client.start();
+      clock.after(deps.savedAfterMs ?? DEFAULT_SAVED_AFTER_MS, () => useSaved('the control plane has not answered'));
+    },
+    book: () => book,
+    state: () => ({ client: client?.state(), source, savedAt }),
+    waitingFor() {
+      const state = client?.state();
+      // Saved configuration stands in for answers that did not come.
+      if (source === 'saved') return [];
+      if (state === undefined) return ['configuration: the connection to the control plane was not begun'];
+      const reason = state.lastError === undefined ? '' : ` (${state.lastError})`;
+      return RESOURCE_TYPES.flatMap((type) => {
+        const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);
+        if (one === undefined || (one.wildcard && !one.received)) {
+          return one === undefined && (type === 'endpoint' || type === 'route')
+            ? []
+            : [`${type}s from the control plane${reason}`];
+        }
+        const missing = one.waitingFor.filter((name) => !book.held[type].has(name));
+        return missing.length === 0
+          ? []
+          : [`${type}s ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', ...' : ''}${reason}`];
+      });
+    },
+    reconnect: () => client?.reconnect(),
+    async close() {
+      closed = true;
+      client?.close();
+      await saved.close();
+    },
+  };
+}
+
+function forget(book: ResourceBook, type: ResourceType, wanted: ReadonlySet<string>): ResourceBook {
+  const gone = [...book.held[type].keys()].filter((name) => !wanted.has(name));
+  return gone.length === 0 ? book : changeBook(book, { type, taken: [], removed: gone, refused: [] });
+}
+
+const heldVersions = (book: ResourceBook): HeldVersions =>
+  new Map(
+    RESOURCE_TYPES.map((type) => [
+      XDS_TYPE[type],
+      new Map([...book.held[type].values()].map(({ name, version }) => [name, version])),
+    ]),
+  );
+
+type Received = Pick<ReceivedResource, 'name' | 'version' | 'bytes'>;
+
+function decodeAll(
+  type: ResourceType,
+  received: readonly Received[],
+  at: number,
+  deps: Pick<DiscoveryDeps, 'onUnknownFields' | 'refuseUnknownFields'>,
+): { readonly taken: HeldResource[]; readonly refused: RefusedResource[] } {
+  const taken: HeldResource[] = [];
+  const refused: RefusedResource[] = [];
+  for (const { name, version, bytes } of received) {
+    try {
+      taken.push({ name, version, bytes, message: checked(type, name, bytes, deps), updatedAt: at });
+    } catch (error) {
+      refused.push({ name, version, bytes, reason: errorMessage(error), at });
+    }
+  }
+  return { taken, refused };
+}
+
+function checked(
+  type: ResourceType,
+  name: string,
+  bytes: Uint8Array,
+  { onUnknownFields, refuseUnknownFields }: Pick<DiscoveryDeps, 'onUnknownFields' | 'refuseUnknownFields'>,
+): HeldResource['message'] {
+  const message = decodeResource(type, bytes);
+  if (ownName(message) !== name) throw new Error(`the message calls itself "${ownName(message)}"`);
+  // A listener whose connection manager can not be read is refused here, before anybody asks for its routes.
+  if (message.$typeName === 'envoy.config.listener.v3.Listener') routeNamesOf(message);
+  const unknown = unknownFields(message);
+  if (unknown.length > 0) {
+    if (refuseUnknownFields) throw new Error(`unknown field ${unknown[0] ?? ''}`);
+    onUnknownFields(unknown.length);
+  }
+  return message;
+}

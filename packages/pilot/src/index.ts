@@ -11,7 +11,6 @@ export { createMemoryRegistry, type MemoryRegistry } from './registries/memory.t
 export { mergeRegistries } from './registries/merge.ts';
 export { EMPTY_REGISTRY, type ServiceRegistry } from './registries/service-registry.ts';
 export type { ProxyStatus, TypeStatus, Nack } from './ads/proxy-status.ts';
-export type { Diagnostic } from './snapshot/diagnostic.ts';
 export type { MeshSnapshot } from './snapshot/mesh-snapshot.ts';
 export { refPath, type SourceRef } from './config-store/config-object.ts';
 export type { Endpoint, Service, ServicePort } from './model/service.ts';

@@ -1,5 +1,5 @@
 /** The control plane: configuration and registry in, xDS out. */
-import type { ConfigStore } from '@weft/config';
+import type { ConfigStore, Problem } from '@weft/config';
 import type { Clock, Logger, Random } from '@weft/kit';
 import { createAdsServer, type AdsServer } from '@weft/xds';
 import { createAdsSource, type ConnectedProxy } from './ads/ads-source.ts';
@@ -15,7 +15,6 @@ import { affectedBy } from './push/affected.ts';
 import { createDebouncer } from './push/debouncer.ts';
 import { createPushQueue } from './push/push-queue.ts';
 import type { ServiceRegistry } from './registries/service-registry.ts';
-import type { Diagnostic } from './snapshot/diagnostic.ts';
 import { buildSnapshot, type MeshSnapshot } from './snapshot/mesh-snapshot.ts';
 
 export interface PilotDeps {
@@ -39,7 +38,7 @@ export interface Pilot {
   snapshot(): MeshSnapshot | undefined;
   proxyStatus(): readonly ProxyStatus[];
   /** What is wrong with objects that are served, beyond what the store says of them. */
-  diagnostics(): readonly Diagnostic[];
+  diagnostics(): readonly Problem[];
   /** Which objects made a resource, for each connected proxy that has it. */
   explainSources(resourceName: string): readonly ResourceSources[];
   /** In Prometheus' text form. */

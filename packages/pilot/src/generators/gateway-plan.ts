@@ -3,7 +3,7 @@ import type { Config } from '../config-store/config-object.ts';
 import type { GatewayServer, GatewaySpec } from '../config-store/kinds.ts';
 import { compareText } from '../model/hostname.ts';
 import { matchesLabels } from '../model/labels.ts';
-import { isHttp, parseProtocol } from '../model/protocol.ts';
+import { isServable } from '../snapshot/diagnose.ts';
 import type { GeneratorContext } from './context.ts';
 
 export interface GatewayListener {
@@ -55,16 +55,6 @@ export function planGateway({ snapshot, proxy }: GeneratorContext): readonly Gat
     }
   }
   return [...listeners.entries()].toSorted(([a], [b]) => compareText(a, b)).map(([, listener]) => listener);
-}
-
-/** Plain HTTP, also as HTTP/2 and gRPC; a `tls` block only for the redirect to https. */
-export function isServable(server: GatewayServer): boolean {
-  const protocol = parseProtocol(server.port.protocol);
-  return (
-    protocol !== undefined &&
-    isHttp(protocol) &&
-    (server.tls === undefined || (server.tls.httpsRedirect === true && server.tls.mode === undefined))
-  );
 }
 
 function parseServerHost(host: string, own: string): ServerHost {

@@ -1,3 +1,4 @@
+import type { Problem } from '@weft/config';
 import type { RegisteredWorkload, RegistryState } from '@weft/contracts';
 import type { ConfigObject } from '@weft/contracts/config';
 import { buildMeshConfig, type MeshConfig } from '../config-store/mesh-config.ts';
@@ -5,7 +6,6 @@ import { buildModel, serviceKey } from '../model/build-model.ts';
 import type { Endpoint, Service } from '../model/service.ts';
 import type { MeshOptions } from '../options.ts';
 import { diagnose } from './diagnose.ts';
-import type { Diagnostic } from './diagnostic.ts';
 
 /** One consistent view of the mesh. Frozen when built; every generator of a push reads the same one. */
 export interface MeshSnapshot {
@@ -17,7 +17,7 @@ export interface MeshSnapshot {
   readonly services: readonly Service[];
   readonly workloads: ReadonlyMap<string, RegisteredWorkload>;
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
-  readonly diagnostics: readonly Diagnostic[];
+  readonly diagnostics: readonly Problem[];
 }
 
 export interface SnapshotInput {
@@ -31,7 +31,7 @@ export interface SnapshotInput {
 export function buildSnapshot({ version, objects, registry, mesh }: SnapshotInput): MeshSnapshot {
   const config = buildMeshConfig(objects);
   const model = buildModel(config, registry, mesh);
-  return Object.freeze({ version, mesh, config, ...model, diagnostics: diagnose(config, mesh) });
+  return Object.freeze({ version, mesh, config, ...model, diagnostics: diagnose(config) });
 }
 
 export const endpointsOf = (snapshot: MeshSnapshot, service: Service): readonly Endpoint[] =>

@@ -9,7 +9,10 @@ export interface Load {
 }
 
 /** @param options.everyMs pause of each client between its calls. */
-export function startLoad(url: string, options: { readonly connections: number; readonly everyMs: number; readonly headers?: Record<string, string> }): Load {
+export function startLoad(
+  url: string,
+  options: { readonly connections: number; readonly everyMs: number; readonly headers?: Record<string, string> },
+): Load {
   const agent = keepAlive(options.connections);
   const failed: string[] = [];
   let total = 0;
@@ -17,8 +20,13 @@ export function startLoad(url: string, options: { readonly connections: number; 
   const client = async (): Promise<void> => {
     while (running) {
       try {
-        const answer = await http(url, { agent, timeoutMs: 10_000, ...(options.headers ? { headers: options.headers } : {}) });
-        if (answer.status !== 200) failed.push(`${answer.status} ${answer.headers['x-weft-reason'] ?? ''} ${answer.body.slice(0, 80)}`);
+        const answer = await http(url, {
+          agent,
+          timeoutMs: 10_000,
+          ...(options.headers ? { headers: options.headers } : {}),
+        });
+        if (answer.status !== 200)
+          failed.push(`${answer.status} ${answer.headers['x-weft-reason'] ?? ''} ${answer.body.slice(0, 80)}`);
       } catch (error) {
         failed.push(String(error));
       }

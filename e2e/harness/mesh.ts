@@ -205,7 +205,10 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
         }>('/api/v1/proxies?limit=500');
         return (
           items.length > 0 &&
-          items.every((proxy) => proxy.connected && proxy.sync.every((type) => type.state === 'synced'))
+          items.every(
+            (proxy) =>
+              proxy.connected && proxy.sync.every((type) => type.state === 'synced' || type.state === 'not-sent'),
+          )
         );
       },
       { timeoutMs: 30_000, what: 'all proxies in sync' },

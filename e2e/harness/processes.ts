@@ -61,4 +61,6 @@ function socketHolders(): Map<string, number> {
   return holders;
 }
 
-export const listeningPorts = Object.assign((): Set<number> => new Set(detailed().map((socket) => socket.port)), { detailed });
+export const listeningPorts = Object.assign((): Set<number> => new Set(detailed().map((socket) => socket.port)), {
+  detailed,
+});

@@ -20,9 +20,15 @@ export function startEcho(mesh: TestMesh, options: EchoOptions): Promise<RunHand
   const name = options.name ?? `${service}-${version}`;
   return mesh.run(
     [
-      ...['--service', service, '--version', version, '--name', name, '--port', String(port), '--health-path', '/health'],
-      ...labels.flatMap((label) => ['--label', label]),
-      ...['--', process.execPath, programPath('echo.mjs')],
+      `--service=${service}`,
+      `--version=${version}`,
+      `--name=${name}`,
+      `--port=${port}`,
+      '--health-path=/health',
+      ...labels.map((label) => `--label=${label}`),
+      '--',
+      process.execPath,
+      programPath('echo.mjs'),
     ],
     { env: { NAME: service, VERSION: version, ...options.env } },
   );

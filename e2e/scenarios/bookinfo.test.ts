@@ -49,7 +49,10 @@ describe('GW-01 ingress gateway', () => {
     expect(answer.status).toBe(200);
     expect(answer.body).toContain('The Comedy of Errors');
     expect(answer.headers['server']).toBe('istio-envoy');
-    expect(await http(`${mesh.gateway}/no-such-path`)).toMatchObject({ status: 404, headers: { 'x-weft-reason': 'no-route' } });
+    expect(await http(`${mesh.gateway}/no-such-path`)).toMatchObject({
+      status: 404,
+      headers: { 'x-weft-reason': 'no-route' },
+    });
   });
 
   it('GW-01 the product list answers as JSON', async () => {
@@ -101,7 +104,10 @@ describe("Istio's Bookinfo tasks", () => {
     await mesh.applyFile('bookinfo/virtual-service-reviews-test-v2.yaml');
     await mesh.applyFile('bookinfo/virtual-service-ratings-test-abort.yaml');
     const answer = await page(await signIn('jason'));
-    expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('Ratings service is currently unavailable')]);
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      expect.stringContaining('Ratings service is currently unavailable'),
+    ]);
   });
 });
 
@@ -129,7 +135,9 @@ describe('SE-03 mutual TLS', () => {
       socket.write('GET /reviews/0 HTTP/1.1\r\nHost: reviews\r\n\r\n');
     });
     expect(text).toBe('');
-    await waitFor(async () => counterSum(await scrape(adminAddress), /plaintext_refused|no_filter_chain_match/) > before);
+    await waitFor(
+      async () => counterSum(await scrape(adminAddress), /plaintext_refused|no_filter_chain_match/) > before,
+    );
   });
 
   it('SE-03 a client with a certificate of another authority is refused and counted', async () => {
@@ -152,17 +160,37 @@ describe('OB-01 standard metrics', () => {
     const totals = async (): Promise<[number, number]> => {
       const { adminAddress: caller } = await mesh.workload('productpage-v1');
       const callees = await Promise.all(['v1', 'v2', 'v3'].map((version) => mesh.workload(`reviews-${version}`)));
-      const client = counterSum(await scrape(caller), /^istio_requests_total\{.*reporter="source".*destination_service="reviews\.default\.svc\.cluster\.local"/);
+      const client = counterSum(
+        await scrape(caller),
+        /^istio_requests_total\{.*reporter="source".*destination_service="reviews\.default\.svc\.cluster\.local"/,
+      );
       const pages = await Promise.all(callees.map((callee) => scrape(callee.adminAddress)));
-      return [client, pages.reduce((sum, text) => sum + counterSum(text, /^istio_requests_total\{.*reporter="destination"/), 0)];
+      return [
+        client,
+        pages.reduce((sum, text) => sum + counterSum(text, /^istio_requests_total\{.*reporter="destination"/), 0),
+      ];
     };
-    await waitFor(async () => {
-      const [client, server] = await totals();
-      return client > 0 && client === server;
-    }, { what: 'client and server counts to be equal' });
+    await waitFor(
+      async () => {
+        const [client, server] = await totals();
+        return client > 0 && client === server;
+      },
+      { what: 'client and server counts to be equal' },
+    );
     const { adminAddress } = await mesh.workload('productpage-v1');
-    const line = (await scrape(adminAddress)).split('\n').find((text) => text.startsWith('istio_requests_total{') && text.includes('reviews'));
-    for (const label of ['source_workload="productpage-v1"', 'source_principal="spiffe://cluster.local/ns/default/sa/bookinfo-productpage"', 'destination_principal="spiffe://cluster.local/ns/default/sa/bookinfo-reviews"', 'connection_security_policy=', 'response_code="200"', 'response_flags="-"', 'request_protocol="http"', 'destination_version=']) {
+    const line = (await scrape(adminAddress))
+      .split('\n')
+      .find((text) => text.startsWith('istio_requests_total{') && text.includes('reviews'));
+    for (const label of [
+      'source_workload="productpage-v1"',
+      'source_principal="spiffe://cluster.local/ns/default/sa/bookinfo-productpage"',
+      'destination_principal="spiffe://cluster.local/ns/default/sa/bookinfo-reviews"',
+      'connection_security_policy=',
+      'response_code="200"',
+      'response_flags="-"',
+      'request_protocol="http"',
+      'destination_version=',
+    ]) {
       expect(line).toContain(label);
     }
   });
@@ -170,15 +198,25 @@ describe('OB-01 standard metrics', () => {
 
 describe('OB-02 traces', () => {
   it('OB-02 one page view is one tree with a client and a server span of every hop', async () => {
-    const traceId = Array.from({ length: 32 }, (_, index) => '0123456789abcdef'[(index * 7 + (Date.now() % 16)) % 16]).join('');
+    const traceId = Array.from(
+      { length: 32 },
+      (_, index) => '0123456789abcdef'[(index * 7 + (Date.now() % 16)) % 16],
+    ).join('');
     const root = '00f067aa0ba902b7';
     await page({ 'x-b3-traceid': traceId, 'x-b3-spanid': root, 'x-b3-sampled': '1' });
-    interface Span { readonly spanId: string; readonly parentId?: string; readonly kind: string; readonly service: string }
+    interface Span {
+      readonly spanId: string;
+      readonly parentId?: string;
+      readonly kind: string;
+      readonly service: string;
+    }
     const spans = await waitFor(
       async () => {
         const trace = await mesh.api<{ spans: readonly Span[] }>(`/api/v1/traces/${traceId}`);
         const services = new Set(trace.spans.map((span) => span.service.split('.')[0]));
-        return ['productpage', 'details', 'reviews'].every((service) => services.has(service)) ? trace.spans : undefined;
+        return ['productpage', 'details', 'reviews'].every((service) => services.has(service))
+          ? trace.spans
+          : undefined;
       },
       { what: 'the trace' },
     );
@@ -204,7 +242,11 @@ describe('OB-02 traces', () => {
 describe('local API security', () => {
   it('CL-01 writes over TCP need the token; reads with a foreign Host are refused', async () => {
     const write = (headers: Record<string, string>) =>
-      http(`${mesh.console}/api/v1/config/apply`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: '{"yaml":"","dryRun":true}' });
+      http(`${mesh.console}/api/v1/config/apply`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...headers },
+        body: '{"yaml":"","dryRun":true}',
+      });
     expect((await write({})).status).toBe(401);
     expect((await write({ authorization: `Bearer ${'x'.repeat(43)}` })).status).toBe(401);
     const token = readFileSync(join(mesh.state, 'token'), 'utf8').trim();
@@ -224,10 +266,16 @@ function tlsTo(host: string, port: number): Promise<TLSSocket> {
   });
 }
 
-function exchangeTls(host: string, port: number, client: { readonly key: string; readonly cert: string } | undefined): Promise<string> {
+function exchangeTls(
+  host: string,
+  port: number,
+  client: { readonly key: string; readonly cert: string } | undefined,
+): Promise<string> {
   return new Promise((resolve) => {
     let got = '';
-    const socket = connectTls({ host, port, rejectUnauthorized: false, ...client }, () => socket.write('GET /health HTTP/1.1\r\nHost: reviews\r\nConnection: close\r\n\r\n'));
+    const socket = connectTls({ host, port, rejectUnauthorized: false, ...client }, () =>
+      socket.write('GET /health HTTP/1.1\r\nHost: reviews\r\nConnection: close\r\n\r\n'),
+    );
     socket.on('data', (chunk: Buffer) => (got += chunk.toString()));
     socket.on('error', () => {});
     socket.on('close', () => resolve(got));

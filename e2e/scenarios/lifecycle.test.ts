@@ -25,10 +25,27 @@ afterEach(async () => {
 async function startDemo(wrap: readonly string[] = []): Promise<Started> {
   const dir = await tempDir('weft-life-');
   const state = dir.path;
-  const command = [process.execPath, weftProgram, 'demo', '--state', state, '--ports', 'auto', '--gateway-port', '0', '--console-port', '0', '--drain', '1'];
+  const command = [
+    process.execPath,
+    weftProgram,
+    'demo',
+    '--state',
+    state,
+    '--ports',
+    'auto',
+    '--gateway-port',
+    '0',
+    '--console-port',
+    '0',
+    '--drain',
+    '1',
+  ];
   const quoted = command.map((word) => `'${word}'`).join(' ');
   const line = wrap.length === 0 ? command : wrap.map((word) => word.replace('{}', quoted));
-  const child = spawn(line[0] ?? '', line.slice(1), { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } });
+  const child = spawn(line[0] ?? '', line.slice(1), {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1' },
+  });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -38,14 +55,21 @@ async function startDemo(wrap: readonly string[] = []): Promise<Started> {
     await waitFor(() => processesWith(state).length === 0);
     await dir.remove();
   });
-  await waitFor(() => output.includes('Ctrl-C stops everything'), { timeoutMs: 90_000, what: `the demo to be up: ${output}` }).catch((error: unknown) => {
+  await waitFor(() => output.includes('Ctrl-C stops everything'), {
+    timeoutMs: 90_000,
+    what: `the demo to be up: ${output}`,
+  }).catch((error: unknown) => {
     throw new Error(`${String(error)}\n${output}`, { cause: error });
   });
   return { state, child, output: () => output };
 }
 
 const portsOf = (state: string): { xds: number; gateway: number; console: number } =>
-  (JSON.parse(readFileSync(join(state, 'run/mesh.json'), 'utf8')) as { ports: { xds: number; gateway: number; console: number } }).ports;
+  (
+    JSON.parse(readFileSync(join(state, 'run/mesh.json'), 'utf8')) as {
+      ports: { xds: number; gateway: number; console: number };
+    }
+  ).ports;
 
 async function nothingLeft(state: string, ports: { xds: number; gateway: number; console: number }): Promise<void> {
   await waitFor(() => processesWith(state).length === 0, { timeoutMs: 20_000, what: 'every process to end' });
@@ -77,7 +101,23 @@ describe('NW-01 one command, no container, no root', () => {
     child.kill('SIGKILL');
     await nothingLeft(state, ports);
     // The next start says so and goes on.
-    const again = spawn(process.execPath, [weftProgram, 'up', '--state', state, '--ports', 'auto', '--gateway-port', '0', '--console-port', '0', '--no-gateway'], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } });
+    const again = spawn(
+      process.execPath,
+      [
+        weftProgram,
+        'up',
+        '--state',
+        state,
+        '--ports',
+        'auto',
+        '--gateway-port',
+        '0',
+        '--console-port',
+        '0',
+        '--no-gateway',
+      ],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1' } },
+    );
     let text = '';
     again.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
     await waitFor(() => text.includes('Ctrl-C'), { timeoutMs: 60_000 });
@@ -96,7 +136,8 @@ describe('NW-01 one command, no container, no root', () => {
   });
 
   it('NW-01 in a terminal that is closed it ends, too', async ({ skip }) => {
-    if (process.platform !== 'linux' || !existsSync('/usr/bin/script')) skip('needs the program script (util-linux) for a pseudo-terminal');
+    if (process.platform !== 'linux' || !existsSync('/usr/bin/script'))
+      skip('needs the program script (util-linux) for a pseudo-terminal');
     const { state, child } = await startDemo(['/usr/bin/script', '-q', '-e', '/dev/null', '-c', '{}']);
     const ports = portsOf(state);
     child.kill('SIGKILL');
@@ -112,7 +153,10 @@ describe('NW-01 one command, no container, no root', () => {
     const { port } = blocker.address() as { port: number };
     await using dir = await tempDir();
     const taken = await weft(['up', '--state', dir.path, '--gateway-port', String(port), '--console-port', '0']);
-    expect([taken.code, taken.stderr]).toEqual([1, expect.stringMatching(new RegExp(`port ${port}[\\s\\S]*--gateway-port`))]);
+    expect([taken.code, taken.stderr]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`port ${port}[\\s\\S]*--gateway-port`)),
+    ]);
     blocker.close();
     const unwritable = await weft(['up', '--state', '/proc/weft']);
     expect([unwritable.code, unwritable.stderr]).toEqual([1, expect.stringMatching(/can not write[\s\S]*--state DIR/)]);

@@ -13,7 +13,9 @@ let echo: string;
 
 beforeAll(async () => {
   mesh = await startMesh();
-  await Promise.all(['echo-a', 'echo-b', 'echo-c'].map((name) => startEcho(mesh, { service: 'echo', version: 'v1', name })));
+  await Promise.all(
+    ['echo-a', 'echo-b', 'echo-c'].map((name) => startEcho(mesh, { service: 'echo', version: 'v1', name })),
+  );
   await startEcho(mesh, { service: 'client', version: 'v1' });
   await mesh.synced();
   echo = await mesh.outbound('client', 'echo', 8000);
@@ -65,7 +67,11 @@ describe('SD-02 local workloads', () => {
     const load = startLoad(echo, { connections: 8, everyMs: 5 });
     await load.atLeast(200);
     process.kill(victim.appPid!, 'SIGKILL');
-    await waitFor(async () => (await mesh.api<{ items: { name: string }[] }>('/api/v1/workloads')).items.every((item) => item.name !== 'echo-c'));
+    await waitFor(async () =>
+      (await mesh.api<{ items: { name: string }[] }>('/api/v1/workloads')).items.every(
+        (item) => item.name !== 'echo-c',
+      ),
+    );
     await load.atLeast(600);
     const { failed } = await load.stop();
     expect(failed).toEqual([]);
@@ -114,7 +120,10 @@ describe('OP-01 the control plane is gone', () => {
     expect(answers.every((answer) => answer.status === 200)).toBe(true);
     agent.destroy();
     process.kill(controlPlanePid!, 'SIGKILL');
-    await waitFor(async () => (await mesh.supervisor()).controlPlanePid !== controlPlanePid, { timeoutMs: 40_000, what: 'a new control plane' });
+    await waitFor(async () => (await mesh.supervisor()).controlPlanePid !== controlPlanePid, {
+      timeoutMs: 40_000,
+      what: 'a new control plane',
+    });
     await mesh.synced();
     await mesh.apply(hello('back'));
     expect((await http(echo)).headers['x-hello']).toBe('back');
@@ -126,7 +135,9 @@ describe('OP-02 a resource that a proxy can not take', () => {
   it('OP-02 it is refused with the reason in the status, and the rest of the push stands', async () => {
     await mesh.apply(hello('before'));
     // Valid as configuration; what it makes is poison for every proxy: two virtual hosts that claim one domain can not both be served.
-    await mesh.weft(['apply', '-f', '-'], { input: readFileSync(join(import.meta.dirname, '../testdata/poison.yaml'), 'utf8') });
+    await mesh.weft(['apply', '-f', '-'], {
+      input: readFileSync(join(import.meta.dirname, '../testdata/poison.yaml'), 'utf8'),
+    });
     expect((await http(echo)).headers['x-hello']).toBe('before');
     await mesh.delete('vs/echo');
   });
@@ -134,5 +145,9 @@ describe('OP-02 a resource that a proxy can not take', () => {
 
 async function readWorkloads(target: TestMesh) {
   const { callUnix } = await import('../harness/unix.ts');
-  return ((await callUnix(join(target.state, 'run/supervisor.sock'), '/v1/status')) as { workloads: { name: string; proxyPid?: number }[] }).workloads;
+  return (
+    (await callUnix(join(target.state, 'run/supervisor.sock'), '/v1/status')) as {
+      workloads: { name: string; proxyPid?: number }[];
+    }
+  ).workloads;
 }

@@ -63,13 +63,17 @@ ${http_.replaceAll(/^/gm, '    ')}
 const to = (subset: string): string => `route: [{ destination: { host: echo, subset: ${subset} } }]`;
 
 describe('TR-01 host and short-name resolution', () => {
-  it.each(['echo', 'echo:8000', 'echo.default', 'echo.default.svc', 'echo.default.svc.cluster.local', 'ECHO.default.svc.cluster.local'])(
-    'TR-01 a call to Host %s reaches the service',
-    async (host) => {
-      const answer = await http(`${echo}/`, { headers: { host } });
-      expect([answer.status, echoOf(answer).name]).toEqual([200, 'echo']);
-    },
-  );
+  it.each([
+    'echo',
+    'echo:8000',
+    'echo.default',
+    'echo.default.svc',
+    'echo.default.svc.cluster.local',
+    'ECHO.default.svc.cluster.local',
+  ])('TR-01 a call to Host %s reaches the service', async (host) => {
+    const answer = await http(`${echo}/`, { headers: { host } });
+    expect([answer.status, echoOf(answer).name]).toEqual([200, 'echo']);
+  });
 
   it('TR-01 a VirtualService that names the host in full wins over a wildcard, and an unknown host has no route', async () => {
     const proxy = await httpProxyOf(mesh, 'client');
@@ -176,14 +180,18 @@ describe('TR-03 match conditions', () => {
       ['scheme', '/scheme'],
       ['exact', '/exact', { method: 'DELETE', headers: { 'x-user': 'jason', 'x-tier': 'gold' } }],
     ];
-    const got = await Promise.all(table.map(([, path, call]) => http(`${echo}${path}`, { headers: { host: 'echo' }, ...call })));
+    const got = await Promise.all(
+      table.map(([, path, call]) => http(`${echo}${path}`, { headers: { host: 'echo' }, ...call })),
+    );
     expect(got.map((answer) => answer.headers['x-route'])).toEqual(table.map(([route]) => route));
   });
 
   it('TR-03 a request that no route takes is 404 NR, and a regex that does not compile is refused at apply', async () => {
     await mesh.apply(routes(`- match: [{ uri: { exact: /only } }]\n  ${to('v1')}`));
     expect(await http(`${echo}/other`)).toMatchObject({ status: 404, headers: { 'x-weft-reason': 'no-route' } });
-    const bad = await mesh.weft(['apply', '-f', '-'], { input: routes(`- match: [{ uri: { regex: "(" } }]\n  ${to('v1')}`) });
+    const bad = await mesh.weft(['apply', '-f', '-'], {
+      input: routes(`- match: [{ uri: { regex: "(" } }]\n  ${to('v1')}`),
+    });
     expect(bad.code).toBe(65);
     expect(bad.stderr).toMatch(/spec\.http\[0\]\.match\[0\]\.uri\.regex/);
   });
@@ -213,7 +221,9 @@ describe('TR-04 weighted split', () => {
     );
     const answers = await many(200, () => http(`${echo}/`));
     expect(new Set(answers.map((answer) => echoOf(answer).version))).toEqual(new Set(['v2']));
-    const bad = await mesh.weft(['apply', '-f', '-'], { input: routes(`- route: [{ destination: { host: echo }, weight: -1 }]`) });
+    const bad = await mesh.weft(['apply', '-f', '-'], {
+      input: routes(`- route: [{ destination: { host: echo }, weight: -1 }]`),
+    });
     expect([bad.code, bad.stderr]).toEqual([65, expect.stringContaining('weight')]);
   });
 });
@@ -250,7 +260,9 @@ describe('RE-01 timeouts', () => {
   });
 
   it('RE-01 a try that takes too long is tried again', async () => {
-    await mesh.apply(routes(`- timeout: 5s\n  retries: { attempts: 2, perTryTimeout: 300ms, retryOn: 5xx }\n  ${to('v1')}`));
+    await mesh.apply(
+      routes(`- timeout: 5s\n  retries: { attempts: 2, perTryTimeout: 300ms, retryOn: 5xx }\n  ${to('v1')}`),
+    );
     const late = await http(`${echo}/?delay=3000`);
     expect(late.status).toBe(504);
     expect(late.ms).toBeGreaterThanOrEqual(3 * 300 - 50);
@@ -278,7 +290,9 @@ describe('RE-02 retries', () => {
   });
 
   it('RE-02 attempts 0 with another field set is refused', async () => {
-    const bad = await mesh.weft(['apply', '-f', '-'], { input: routes(`- retries: { attempts: 0, retryOn: 5xx }\n  ${to('v1')}`) });
+    const bad = await mesh.weft(['apply', '-f', '-'], {
+      input: routes(`- retries: { attempts: 0, retryOn: 5xx }\n  ${to('v1')}`),
+    });
     expect([bad.code, bad.stderr]).toEqual([65, expect.stringContaining('retries')]);
   });
 });
@@ -291,7 +305,11 @@ describe('RE-04 fault injection', () => {
     agent.destroy();
     const aborted = answers.filter((answer) => answer.status === 418);
     expect(withinBinomial(aborted.length, 1000, 0.5)).toBe(true);
-    expect(aborted.every((answer) => answer.headers['x-weft-reason'] === 'fault-abort' && answer.body === 'fault filter abort')).toBe(true);
+    expect(
+      aborted.every(
+        (answer) => answer.headers['x-weft-reason'] === 'fault-abort' && answer.body === 'fault filter abort',
+      ),
+    ).toBe(true);
     expect(answers.filter((answer) => answer.status !== 418).every((answer) => answer.status === 200)).toBe(true);
   });
 
@@ -310,7 +328,8 @@ describe('RE-04 fault injection', () => {
 });
 
 describe('LB-01 balancers', () => {
-  const policy = (simple: string): string => DESTINATIONS.replace('  host: echo', `  host: echo\n  trafficPolicy: { loadBalancer: { simple: ${simple} } }`);
+  const policy = (simple: string): string =>
+    DESTINATIONS.replace('  host: echo', `  host: echo\n  trafficPolicy: { loadBalancer: { simple: ${simple} } }`);
   const share = async (count: number): Promise<Map<string, number>> => {
     const agent = keepAlive(4);
     const answers = await many(count, () => http(`${echo}/`, { agent }), 4);

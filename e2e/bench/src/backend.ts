@@ -2,7 +2,9 @@
 import { createServer } from 'node:net';
 
 const body = 'x'.repeat(1024);
-const response = Buffer.from(`HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n\r\n${body}`);
+const response = Buffer.from(
+  `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+);
 const HEAD_END = '\r\n\r\n';
 
 const server = createServer({ noDelay: true }, (socket) => {

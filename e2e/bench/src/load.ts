@@ -34,8 +34,15 @@ export async function runLoad(options: LoadOptions): Promise<LoadResult> {
   return { ...count, latencies: latencies.subarray(0, Math.min(count.requests, MAX_SAMPLES)).sort() };
 }
 
-function client(options: LoadOptions, index: number, endMs: number, done: (startMs: number, ok: boolean) => void): Promise<void> {
-  const request = Buffer.from(`GET / HTTP/1.1\r\nhost: ${options.authority}\r\nuser-agent: bench\r\naccept: */*\r\n\r\n`);
+function client(
+  options: LoadOptions,
+  index: number,
+  endMs: number,
+  done: (startMs: number, ok: boolean) => void,
+): Promise<void> {
+  const request = Buffer.from(
+    `GET / HTTP/1.1\r\nhost: ${options.authority}\r\nuser-agent: bench\r\naccept: */*\r\n\r\n`,
+  );
   const everyMs = options.rate === undefined ? 0 : (1000 * options.connections) / options.rate;
   return new Promise((resolve, reject) => {
     const socket: Socket = connect({ host: options.host, port: options.port, noDelay: true });
@@ -67,7 +74,7 @@ function client(options: LoadOptions, index: number, endMs: number, done: (start
           return;
         }
         pending = undefined;
-        const text = all.latin1Slice(0, head);
+        const text = all.toString('latin1', 0, head);
         const length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? Number.NaN);
         if (!text.startsWith('HTTP/1.1 200') || Number.isNaN(length)) {
           done(startMs, false);

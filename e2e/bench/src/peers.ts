@@ -66,7 +66,9 @@ export const envoy: Peer = {
 const socketAddress = (port: number): object => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
 function envoyConfig(port: number, backendPort: number): object {
-  const type = (name: string): { '@type': string } => ({ '@type': `type.googleapis.com/envoy.extensions.filters.${name}` });
+  const type = (name: string): { '@type': string } => ({
+    '@type': `type.googleapis.com/envoy.extensions.filters.${name}`,
+  });
   return {
     static_resources: {
       listeners: [
@@ -80,7 +82,15 @@ function envoyConfig(port: number, backendPort: number): object {
                   typed_config: {
                     ...type('network.http_connection_manager.v3.HttpConnectionManager'),
                     stat_prefix: 'bench',
-                    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '0s' } }] }] },
+                    route_config: {
+                      virtual_hosts: [
+                        {
+                          name: 'all',
+                          domains: ['*'],
+                          routes: [{ match: { prefix: '/' }, route: { cluster: 'backend', timeout: '0s' } }],
+                        },
+                      ],
+                    },
                     http_filters: [{ name: 'envoy.filters.http.router', typed_config: type('http.router.v3.Router') }],
                   },
                 },
@@ -94,7 +104,10 @@ function envoyConfig(port: number, backendPort: number): object {
           name: 'backend',
           type: 'STATIC',
           connect_timeout: '5s',
-          load_assignment: { cluster_name: 'backend', endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(backendPort) } }] }] },
+          load_assignment: {
+            cluster_name: 'backend',
+            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(backendPort) } }] }],
+          },
         },
       ],
     },
@@ -104,7 +117,9 @@ function envoyConfig(port: number, backendPort: number): object {
 /** On the first core, where the tool for it exists, so that load and proxy do not share one. */
 export function pinned(program: string, args: readonly string[], core = '0'): ChildProcess {
   const stdio = ['ignore', 'ignore', 'inherit'] as const;
-  return canPin() ? spawn('taskset', ['-c', core, program, ...args], { stdio: [...stdio] }) : spawn(program, args, { stdio: [...stdio] });
+  return canPin()
+    ? spawn('taskset', ['-c', core, program, ...args], { stdio: [...stdio] })
+    : spawn(program, args, { stdio: [...stdio] });
 }
 
 const canPin = (): boolean => versionOf('taskset', ['--version']) !== undefined;
@@ -112,7 +127,12 @@ const canPin = (): boolean => versionOf('taskset', ['--version']) !== undefined;
 function versionOf(program: string, args: readonly string[]): string | undefined {
   try {
     // nginx writes its version to stderr.
-    return execFileSync('/bin/sh', ['-c', `"$0" "$@" 2>&1`, program, ...args], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim().split('\n')[0];
+    return execFileSync('/bin/sh', ['-c', `"$0" "$@" 2>&1`, program, ...args], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+      .trim()
+      .split('\n')[0];
   } catch {
     return undefined;
   }

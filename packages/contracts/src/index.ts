@@ -36,6 +36,7 @@ export type {
   RegisteredService,
   RegisteredWorkload,
   RegistryState,
+  WorkloadCertificate,
   WorkloadPort,
 } from './registry.ts';
 export { PARENT_CHANNEL_FD, type ChildMessage, type ParentMessage, type WorkloadSecret } from './parent-channel.ts';

@@ -41,6 +41,19 @@ export interface RegisteredWorkload {
   readonly adminAddress: string;
   /** Epoch milliseconds. */
   readonly startedAt: number;
+  /** Public facts of the certificate that its agent holds now. */
+  readonly certificate?: WorkloadCertificate;
+}
+
+export interface WorkloadCertificate {
+  readonly spiffeId: string;
+  readonly serial: string;
+  readonly issuer: string;
+  /** SHA-256, hexadecimal. */
+  readonly fingerprint: string;
+  /** Epoch milliseconds. */
+  readonly notBefore: number;
+  readonly notAfter: number;
 }
 
 export interface WorkloadPort {

@@ -42,9 +42,12 @@ export interface MeshLink {
   admit(spec: WorkloadSpec): Promise<Admission>;
   /** A fresh single-use token for the CA. */
   token(name: string, namespace: string): Promise<string>;
-  setHealth(name: string, namespace: string, health: RegisteredWorkload['health']): void;
+  report(name: string, namespace: string, change: WorkloadReport): void;
   leave(name: string, namespace: string): Promise<void>;
 }
+
+/** What a runner says of its workload as it changes. */
+export type WorkloadReport = Partial<Pick<RegisteredWorkload, 'health' | 'certificate'>>;
 
 /** The keeper of key and certificate; the app passes @weft/agent in. */
 export interface WorkloadAgent {

@@ -1,8 +1,7 @@
 /** The mesh seen from another process (`weft run`): the supervisor's Unix socket behind the MeshLink port. */
 import type { IncomingMessage } from 'node:http';
-import type { RegisteredWorkload } from '@weft/contracts';
 import { systemClock, WeftError, type Timer } from '@weft/kit';
-import type { Admission, MeshLink } from './mesh-link.ts';
+import type { Admission, MeshLink, WorkloadReport } from './mesh-link.ts';
 import { RUNNER_BEAT_MS } from './supervisor-api.ts';
 import { callUnix, openUnix, readAll, remoteError } from './unix-client.ts';
 
@@ -15,16 +14,12 @@ export function createRemoteLink(socketPath: string, onLost: () => void): Remote
   let lease: IncomingMessage | undefined;
   let beat: Timer | undefined;
   let closed = false;
-  let lastHealth: RegisteredWorkload['health'] = 'starting';
+  let last: WorkloadReport = { health: 'starting' };
 
   const path = (namespace: string, name: string, action: string): string =>
     `/v1/workloads/${encodeURIComponent(namespace)}/${encodeURIComponent(name)}/${action}`;
-  const sendHealth = (name: string, namespace: string): void => {
-    void callUnix(socketPath, {
-      method: 'PUT',
-      path: path(namespace, name, 'health'),
-      body: { health: lastHealth },
-    }).catch(() => {});
+  const send = (name: string, namespace: string): void => {
+    void callUnix(socketPath, { method: 'PUT', path: path(namespace, name, 'report'), body: last }).catch(() => {});
   };
   const close = (): void => {
     closed = true;
@@ -41,7 +36,7 @@ export function createRemoteLink(socketPath: string, onLost: () => void): Remote
         if (!closed) onLost();
       });
       const again = (): void => {
-        sendHealth(spec.name, spec.namespace);
+        send(spec.name, spec.namespace);
         if (!closed) beat = systemClock.after(RUNNER_BEAT_MS, again);
       };
       beat = systemClock.after(RUNNER_BEAT_MS, again);
@@ -53,9 +48,9 @@ export function createRemoteLink(socketPath: string, onLost: () => void): Remote
       };
       return token;
     },
-    setHealth(name, namespace, health) {
-      lastHealth = health;
-      sendHealth(name, namespace);
+    report(name, namespace, change) {
+      last = { ...last, ...change };
+      send(name, namespace);
     },
     leave() {
       close();

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { chmodSync } from 'node:fs';
 import type { RegisteredWorkload } from '@weft/contracts';
 import { errorMessage, WeftError, type Clock, type Timer } from '@weft/kit';
-import type { MeshLink, WorkloadSpec } from './mesh-link.ts';
+import type { MeshLink, WorkloadReport, WorkloadSpec } from './mesh-link.ts';
 import type { LocalRegistry } from './registry.ts';
 
 export interface SupervisorApiDeps {
@@ -38,7 +38,7 @@ export async function serveSupervisorApi(path: string, deps: SupervisorApiDeps):
     silence.get(key)?.cancel();
     silence.set(
       key,
-      deps.clock.after(RUNNER_SILENCE_MS, () => deps.link.setHealth(name, namespace, 'unhealthy')),
+      deps.clock.after(RUNNER_SILENCE_MS, () => deps.link.report(name, namespace, { health: 'unhealthy' })),
     );
   };
 
@@ -79,13 +79,13 @@ export async function serveSupervisorApi(path: string, deps: SupervisorApiDeps):
       return deps.shutdown();
     }
     if (route === 'POST workloads') return join(parseSpec(await readJson(request)), response);
-    if (route === 'PUT workloads/*/*/health') {
-      const { health } = (await readJson(request)) as { health?: unknown };
-      if (typeof health !== 'string' || !HEALTH_WORDS.includes(health)) {
+    if (route === 'PUT workloads/*/*/report') {
+      const { health, certificate } = (await readJson(request)) as WorkloadReport;
+      if (health !== undefined && !HEALTH_WORDS.includes(health)) {
         throw new WeftError('WEFT_BAD_REQUEST', `health must be one of ${HEALTH_WORDS.join(', ')}`);
       }
       watchSilence(name, namespace);
-      deps.link.setHealth(name, namespace, health as RegisteredWorkload['health']);
+      deps.link.report(name, namespace, { ...(health ? { health } : {}), ...(certificate ? { certificate } : {}) });
       return send(response, 200, {});
     }
     if (route === 'POST workloads/*/*/token')

@@ -102,9 +102,10 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
         return Promise.reject(new WeftError('WEFT_NOT_FOUND', `no workload ${name} in namespace ${namespace}`));
       return signer.sign({ namespace, serviceAccount: workload.serviceAccount, workload: name });
     },
-    setHealth(name, namespace, health) {
+    report(name, namespace, change) {
       const workload = registry.state().workloads.find((item) => item.name === name && item.namespace === namespace);
-      if (workload && workload.health !== health) registry.update(name, namespace, { health });
+      const news = workload && (change.certificate !== undefined || workload.health !== change.health);
+      if (news) registry.update(name, namespace, change);
     },
     leave(name, namespace) {
       admissions.leave(name, namespace);

@@ -4,6 +4,7 @@ import { createBackoff, WeftError, type Clock, type Logger, type Random, type Ti
 import { appEnvironment, fillArguments } from './app-environment.ts';
 import { startApplication, type Application, type ApplicationExit } from './application.ts';
 import { startChild, type Child } from './child.ts';
+import { certificateFacts } from './certificate-facts.ts';
 import { beat, DEFAULT_HEARTBEAT, STARTING, type HeartbeatState } from './heartbeat.ts';
 import type { ListenSocket, ListenSockets } from './listen-socket.ts';
 import { createLogSink, type LineListener, type LogSink } from './log-sink.ts';
@@ -89,7 +90,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     if (stopping) return;
     const state: RegisteredWorkload['health'] = hasApp ? health.health : 'healthy';
     // A starting proxy is not ready to take traffic, whatever the application says.
-    deps.link.setHealth(name, namespace, proxyWaits.length > 0 && state === 'healthy' ? 'starting' : state);
+    deps.link.report(name, namespace, { health: proxyWaits.length > 0 && state === 'healthy' ? 'starting' : state });
     if (waitingFor().length === 0) settle?.resolve();
   };
 
@@ -135,6 +136,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
   const unsubscribe = agent.subscribe((next) => {
     secrets = next;
     proxy.send({ type: 'secrets', ...next });
+    deps.link.report(name, namespace, { certificate: certificateFacts(next.default) });
   });
 
   const startApp = (): void => {
@@ -204,7 +206,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     waitingFor,
     async stop(drainMs) {
       if (stopping) return;
-      deps.link.setHealth(name, namespace, 'draining');
+      deps.link.report(name, namespace, { health: 'draining' });
       stopping = true;
       appTimer?.cancel();
       beatTimer?.cancel();

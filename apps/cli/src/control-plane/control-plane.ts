@@ -1,0 +1,142 @@
+/** The control plane of one machine: citadel, pilot, telemetry and the console API, wired in one process. */
+import { existsSync } from 'node:fs';
+import packageJson from '../../package.json' with { type: 'json' };
+import { createCitadel, createDirectoryStore as createCaStore } from '@weft/citadel';
+import { createDirectoryStore } from '@weft/config';
+import { createConsoleApi, type ConsoleSources } from '@weft/console-api';
+import type { ChildMessage, ParentMessage, PortName } from '@weft/contracts';
+import { createLifecycle, systemClock, systemRandom, type Logger } from '@weft/kit';
+import { stateDirAt } from '@weft/local';
+import { createPilot, DEFAULT_MESH_OPTIONS } from '@weft/pilot';
+import { createTelemetry } from '@weft/telemetry';
+import { createGrpcServer } from '@weft/xds';
+import { createCertificateSource } from './certificate-source.ts';
+import { createConfigSource } from './config-source.ts';
+import { serveMonitoring } from './monitoring.ts';
+import type { ControlPlaneOptions } from './options.ts';
+import { openRows, portRows } from './port-rows.ts';
+import { createProxySource } from './proxy-source.ts';
+import { createRegistrySource, followRegistry, worldOf } from './registry-source.ts';
+
+export type StartMessage = Extract<ParentMessage, { type: 'control-plane-start' }>;
+
+export interface ControlPlane {
+  /** What the parent needs to know. */
+  readonly ready: Extract<ChildMessage, { type: 'ready' }>;
+  close(): Promise<void>;
+}
+
+const HOST = '127.0.0.1';
+
+export async function startControlPlane(
+  options: ControlPlaneOptions,
+  start: StartMessage,
+  logger: Logger,
+): Promise<ControlPlane> {
+  const dir = stateDirAt(options.stateDir);
+  const deps = { clock: systemClock, random: systemRandom, logger };
+  const startedAt = deps.clock.now();
+  const lifecycle = createLifecycle((name, error) =>
+    logger.warn({ part: name, error }, 'a part did not close cleanly'),
+  );
+  try {
+    const registry = followRegistry(dir.supervisorSocket, options.trustDomain, deps);
+    lifecycle.defer('registry', () => registry.close());
+    const store = await createDirectoryStore({ dir: dir.config, ...deps });
+    lifecycle.defer('configuration', () => store.close());
+    const citadel = await createCitadel({
+      store: createCaStore(dir.ca),
+      tokenKeys: [start.tokenKeyJwk],
+      trustDomain: options.trustDomain,
+      ...deps,
+    });
+    lifecycle.defer('citadel', () => citadel.close());
+    const pilot = createPilot({
+      configStore: store,
+      registry,
+      meshOptions: { ...DEFAULT_MESH_OPTIONS, trustDomain: options.trustDomain, accessLogFile: '/dev/stdout' },
+      ...deps,
+    });
+    lifecycle.defer('pilot', () => pilot.close());
+    const telemetry = await createTelemetry({ configStore: store, dir: dir.store, ...deps });
+    lifecycle.defer('telemetry', () => telemetry.close());
+
+    const mesh = createGrpcServer({
+      address: `${HOST}:${options.xdsPort}`,
+      credentials: citadel.servingCredentials('required'),
+    });
+    mesh.addService(pilot.ads.service, pilot.ads.handlers);
+    mesh.addService(citadel.service, citadel.peerHandlers);
+    for (const { service, handlers } of telemetry.services) mesh.addService(service, handlers);
+    const bootstrap = createGrpcServer({
+      address: `${HOST}:${options.caPort}`,
+      credentials: citadel.servingCredentials('none'),
+    });
+    bootstrap.addService(citadel.service, citadel.tokenHandlers);
+    const xdsPort = await mesh.listen();
+    lifecycle.defer('mesh port', () => mesh.close(500));
+    const caPort = await bootstrap.listen();
+    lifecycle.defer('CA port', () => bootstrap.close(500));
+
+    const actual: Partial<Record<PortName, number>> = { xds: xdsPort, ca: caPort };
+    const proxies = createProxySource(pilot, registry, deps.clock);
+    const sources: ConsoleSources = {
+      mesh: {
+        info: () => ({
+          meshId: registry.state().meshId,
+          trustDomain: options.trustDomain,
+          version: packageJson.version,
+          startedAt,
+          interception: 'loopback',
+          ports: portRows(actual, registry.state().workloads),
+          open: openRows(actual, registry.state().workloads),
+        }),
+      },
+      config: createConfigSource({
+        store,
+        diagnostics: () => pilot.diagnostics(),
+        world: () => worldOf(registry.state()),
+      }),
+      registry: createRegistrySource(registry),
+      proxies,
+      certificates: createCertificateSource(citadel, registry, options.trustDomain),
+      telemetry: telemetry.queries,
+    };
+    const staticDir =
+      options.consoleDir !== undefined && existsSync(options.consoleDir) ? options.consoleDir : undefined;
+    const api = await createConsoleApi({
+      sources,
+      token: start.apiToken,
+      ...deps,
+      ...(staticDir === undefined ? {} : { staticDir }),
+    });
+    lifecycle.defer('console API', () => api.close());
+    actual.console = (await api.listen({ host: HOST, port: options.consolePort })).port;
+    await api.listenUnix(dir.apiSocket);
+
+    const monitoring = await serveMonitoring({
+      host: HOST,
+      port: options.monitoringPort,
+      metrics: async () => [pilot.metrics(), citadel.metricsText(), await telemetry.metricsText()].join('\n'),
+      waitingFor: () => (pilot.ready() ? [] : ['configuration and the local registry']),
+      debug: {
+        syncz: () => pilot.debug.syncz(),
+        configz: () => pilot.debug.configz(),
+        registryz: () => pilot.debug.registryz(),
+      },
+    });
+    lifecycle.defer('monitoring', () => monitoring.close());
+    actual.monitoring = monitoring.port;
+    return {
+      ready: {
+        type: 'ready',
+        rootCaPem: citadel.rootBundlePem(),
+        ports: { xds: xdsPort, ca: caPort, console: actual.console, monitoring: monitoring.port },
+      },
+      close: () => lifecycle.close(),
+    };
+  } catch (error) {
+    await lifecycle.close();
+    throw error;
+  }
+}

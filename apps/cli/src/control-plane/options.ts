@@ -1,0 +1,48 @@
+/** Flags of the control plane process. The supervisor gives all of them; run by hand, defaults hold. */
+import { Command } from 'commander';
+import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
+import { LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
+import { parsePort, stateDirOf } from '../mesh/options.ts';
+
+export interface ControlPlaneOptions {
+  readonly stateDir: string;
+  readonly trustDomain: string;
+  readonly xdsPort: number;
+  readonly caPort: number;
+  readonly monitoringPort: number;
+  readonly consolePort: number;
+  readonly consoleDir: string | undefined;
+  readonly logLevel: LogLevel;
+}
+
+export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneOptions {
+  const command = new Command('control-plane')
+    .description('pilot, citadel, telemetry and the console API in one process; "weft up" starts it')
+    .option('--state <dir>', 'folder of the mesh (default: $WEFT_STATE or ~/.weft)')
+    .option('--trust-domain <name>', 'trust domain of all identities', DEFAULT_TRUST_DOMAIN)
+    .option(
+      '--xds-port <port>',
+      'ADS, certificate renewal, telemetry and Mixer over mutual TLS',
+      String(PORTS.xds.port),
+    )
+    .option('--ca-port <port>', 'first certificates, by token', String(PORTS.ca.port))
+    .option('--monitoring-port <port>', 'metrics and readiness', String(PORTS.monitoring.port))
+    .option('--console-port <port>', 'console and API', String(PORTS.console.port))
+    .option('--console-dir <dir>', 'the built console')
+    .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, 'info')
+    .parse([...argv], { from: 'user' });
+  const flags = command.opts<Record<string, string | undefined>>();
+  const port = (name: string, flag: string): number => parsePort(flags[name], 0, flag);
+  const logLevel = LOG_LEVELS.find((level) => level === flags['logLevel']);
+  if (!logLevel) throw new WeftError('WEFT_USAGE', `--log-level is one of ${LOG_LEVELS.join(', ')}`);
+  return {
+    stateDir: stateDirOf(flags['state']),
+    trustDomain: flags['trustDomain'] ?? DEFAULT_TRUST_DOMAIN,
+    xdsPort: port('xdsPort', '--xds-port'),
+    caPort: port('caPort', '--ca-port'),
+    monitoringPort: port('monitoringPort', '--monitoring-port'),
+    consolePort: port('consolePort', '--console-port'),
+    consoleDir: flags['consoleDir'],
+    logLevel,
+  };
+}

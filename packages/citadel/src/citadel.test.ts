@@ -63,6 +63,7 @@ describe('CreateCertificate with a token', () => {
     expect(spiffeIdOf(chain[0])).toBe(REVIEWS);
     expect(leaf!.checkIssued(intermediate!) && leaf!.verify(intermediate!.publicKey)).toBe(true);
     expect(intermediate!.checkIssued(root!) && intermediate!.verify(root!.publicKey)).toBe(true);
+    expect(chain.slice(1, -1)).toEqual(citadel.intermediatesPem());
     expect(chain[2]).toBe(citadel.rootBundlePem());
     expect(chain.every((pem) => pem.endsWith('\n'))).toBe(true);
   });

@@ -52,6 +52,8 @@ export interface Citadel {
   readonly peerHandlers: CertificateHandlers;
   /** All roots, PEM. */
   rootBundlePem(): string;
+  /** What stands between a leaf and its root, nearest first; one PEM block each. */
+  intermediatesPem(): readonly string[];
   /** A new key and certificate for a part of the control plane itself. */
   issueInternal(identity: WorkloadIdentity, ttlMs?: number): WorkloadSecret;
   /** TLS for a gRPC server of the control plane under its own identity, renewed until `close`. */
@@ -111,6 +113,7 @@ export async function createCitadel(options: CitadelOptions): Promise<Citadel> {
     tokenHandlers: createHandlers({ ...shared, authenticate: byToken }),
     peerHandlers: createHandlers({ ...shared, authenticate: byCertificate }),
     rootBundlePem: () => authority.rootsPem(),
+    intermediatesPem: () => authority.intermediatesPem(),
     issueInternal,
     servingCredentials(clientCertificates) {
       const created = createServingCredentials({

@@ -28,6 +28,8 @@ export interface CertificateAuthority {
   /** @throws {WeftError} WEFT_CA_EXPIRED when the signing chain has ended. */
   issue(request: LeafRequest): IssuedLeaf;
   rootsPem(): string;
+  /** Between any leaf and its root, nearest first. */
+  intermediatesPem(): readonly string[];
   expiry(): { readonly chainNotAfter: number; readonly rootsNotAfter: readonly number[] };
 }
 
@@ -64,6 +66,7 @@ export function createCertificateAuthority(bundle: SigningBundle, clock: Clock, 
       };
     },
     rootsPem: () => rootsPem,
+    intermediatesPem: () => bundle.chainPem,
     expiry: () => ({ chainNotAfter: bundle.notAfter, rootsNotAfter: bundle.rootsNotAfter }),
   };
 }

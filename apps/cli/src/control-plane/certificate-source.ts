@@ -2,23 +2,12 @@
 import { X509Certificate } from 'node:crypto';
 import type { CertificateRecord, CertificateSource } from '@weft/console-api';
 import type { Citadel } from '@weft/citadel';
-import { controlPlaneId, parseSpiffeId } from '@weft/contracts';
-import { WeftError } from '@weft/kit';
 import type { FollowedRegistry } from './registry-source.ts';
 
-export function createCertificateSource(
-  citadel: Citadel,
-  registry: FollowedRegistry,
-  trustDomain: string,
-): CertificateSource {
+export function createCertificateSource(citadel: Citadel, registry: FollowedRegistry): CertificateSource {
   return {
     roots: () => blocks(citadel.rootBundlePem()).map(recordOf),
-    intermediates() {
-      const identity = parseSpiffeId(controlPlaneId(trustDomain));
-      if (!identity) throw new WeftError('WEFT_TRUST_DOMAIN', `"${trustDomain}" is not a trust domain`);
-      // The chain above any leaf: leaf first, then those who signed.
-      return blocks(citadel.issueInternal(identity).certChainPem).slice(1).map(recordOf);
-    },
+    intermediates: () => citadel.intermediatesPem().map(recordOf),
     workloads: () =>
       registry.state().workloads.flatMap(({ name, namespace, certificate }) => {
         if (!certificate) return [];

@@ -99,7 +99,7 @@ export async function startControlPlane(
       }),
       registry: createRegistrySource(registry),
       proxies,
-      certificates: createCertificateSource(citadel, registry, options.trustDomain),
+      certificates: createCertificateSource(citadel, registry),
       telemetry: telemetry.queries,
     };
     const staticDir =

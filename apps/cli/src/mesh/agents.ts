@@ -17,11 +17,16 @@ export function createAgents(logger: Logger): AgentFactory {
     });
     agent.start();
     return {
-      subscribe: (onSecrets) =>
-        agent.subscribe(() => {
+      subscribe: (onSecrets) => {
+        let last: ReturnType<typeof agent.secrets>;
+        return agent.subscribe(() => {
           const secrets = agent.secrets();
+          // Roots and certificate are told one by one; what is already known needs no second message.
+          if (secrets && secrets.default === last?.default && secrets.rootCaPem === last.rootCaPem) return;
+          last = secrets;
           if (secrets) onSecrets(secrets);
-        }),
+        });
+      },
       close: () => agent.close(),
     };
   };

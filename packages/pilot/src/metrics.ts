@@ -60,7 +60,7 @@ export function createMetrics(): Metrics {
         (typeof COUNTERS)[CounterName],
       ][]) {
         lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} counter`);
-        for (const [value, count] of [...(counters.get(name) ?? [])].sort())
+        for (const [value, count] of [...(counters.get(name) ?? [])].sort(([a], [b]) => (a < b ? -1 : 1)))
           lines.push(`${name}{${label}="${value}"} ${count}`);
       }
       for (const [name, help] of Object.entries(HISTOGRAMS) as [HistogramName, string][]) {

@@ -1,28 +1,26 @@
 /** The source of the ADS server: one session per connected proxy, each with the resources of the latest push. */
 import type { Logger } from '@weft/kit';
 import { WeftError } from '@weft/kit';
+import { nodeOfPeer } from '@weft/xds';
 import type {
   ChangeSet,
   PeerIdentity,
   ProxySession,
   ResourceView,
-  Subscription,
   Verdict,
   XdsNode,
   XdsResource,
   XdsSource,
 } from '@weft/xds';
 import type { Encoder } from '../generators/encoder.ts';
-import { emptyEndpoints } from '../generators/endpoints.ts';
 import { createMemo, type Memo } from '../generators/memo.ts';
-import { PUSH_ORDER, TYPE_URL, type EncodedResource, type ResourceKind } from '../generators/resource.ts';
-import { emptyRoutes } from '../generators/routes.ts';
+import { PUSH_ORDER, TYPE_URL, type ResourceKind } from '../generators/resource.ts';
 import type { Affected } from '../push/affected.ts';
 import type { PushQueue } from '../push/push-queue.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
 import { buildProxyView } from '../snapshot/proxy-view.ts';
 import { workloadKey } from '../model/build-model.ts';
-import { findWorkload, identityMismatch, readNode, type NodeFacts } from './node-view.ts';
+import { findWorkload, foreignWorkload, readNode, type NodeFacts } from './node-view.ts';
 import { buildProxyResources, diffResources, type ProxyResources } from './proxy-resources.ts';
 
 /** What the rest of the control plane may know of a connected proxy. */
@@ -107,7 +105,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
       try {
         const facts = readNode(node);
         const snapshot = deps.snapshot();
-        return identityMismatch(facts, peer.spiffeId, snapshot && findWorkload(snapshot.workloads, facts));
+        return nodeOfPeer(node, peer) ?? foreignWorkload(facts, snapshot && findWorkload(snapshot.workloads, facts));
       } catch (error) {
         if (error instanceof WeftError) return error.message;
         throw error;
@@ -121,7 +119,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
           'the control plane has not read its configuration and registry yet',
         );
       const facts = readNode(node);
-      const session = createSession(facts, resourcesFor(snapshot, facts), deps, () => {
+      const session = createSession(facts, resourcesFor(snapshot, facts), deps.onRejected, () => {
         sessions.delete(session);
         queue.remove(session);
       });
@@ -139,63 +137,33 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
 const KIND_OF = new Map<string, ResourceKind>(PUSH_ORDER.map((kind) => [TYPE_URL[kind], kind]));
 const NOTHING: ReadonlyMap<string, XdsResource> = new Map();
 
-function createSession(facts: NodeFacts, resources: ProxyResources, deps: AdsSourceDeps, closed: () => void): Session {
-  // Names that were asked for and that the snapshot does not have: answered with something empty, since clients wait without limit.
-  const asked = new Map<ResourceKind, Set<string>>();
-  const unknown = (kind: ResourceKind): readonly EncodedResource[] =>
-    [...(asked.get(kind) ?? [])]
-      .filter((name) => !session.resources.of(kind).has(name))
-      .flatMap((name) => emptyOf(kind, name, deps.encoder));
+/** Names that the view lacks are the server's matter: it answers them, so that nobody waits. */
+function createSession(
+  facts: NodeFacts,
+  resources: ProxyResources,
+  onRejected: (typeUrl: string) => void,
+  closed: () => void,
+): Session {
   const session: Session = {
     facts,
     resources,
     listener: undefined,
-    view: () => createView(session.resources, unknown),
+    view: () => viewOf(session.resources),
     onPush(listener) {
       session.listener = listener;
     },
-    onSubscribed(typeUrl: string, { names }: Subscription) {
-      const kind = KIND_OF.get(typeUrl);
-      if (kind !== 'endpoint' && kind !== 'route') return;
-      const before = unknown(kind).length;
-      asked.set(kind, new Set(names));
-      if (unknown(kind).length !== before)
-        session.listener?.(new Map([[typeUrl, new Set(unknown(kind).map((resource) => resource.name))]]));
-    },
-    onVerdict(typeUrl: string, { accepted, version, message }: Verdict) {
-      if (accepted) return;
-      deps.onRejected(typeUrl);
-      deps.logger.warn({ proxy: facts.id, typeUrl, version, reason: message }, 'the proxy refused configuration');
+    onVerdict(typeUrl: string, { accepted }: Verdict) {
+      if (!accepted) onRejected(typeUrl);
     },
     close: closed,
   };
   return session;
 }
 
-function emptyOf(kind: ResourceKind, name: string, encoder: Encoder): readonly EncodedResource[] {
-  if (kind === 'endpoint') return [encoder.endpoint(emptyEndpoints(name))];
-  return kind === 'route' ? [encoder.route(emptyRoutes(name))] : [];
-}
-
-function createView(
-  resources: ProxyResources,
-  unknown: (kind: ResourceKind) => readonly EncodedResource[],
-): ResourceView {
-  const joined = new Map<ResourceKind, ReadonlyMap<string, XdsResource>>();
-  return {
-    version: String(resources.version),
-    resources(typeUrl) {
-      const kind = KIND_OF.get(typeUrl);
-      if (!kind) return NOTHING;
-      const known = joined.get(kind);
-      if (known) return known;
-      const extra = unknown(kind);
-      const map =
-        extra.length === 0
-          ? resources.of(kind)
-          : new Map([...resources.of(kind), ...extra.map((resource) => [resource.name, resource] as const)]);
-      joined.set(kind, map);
-      return map;
-    },
-  };
-}
+const viewOf = (resources: ProxyResources): ResourceView => ({
+  version: String(resources.version),
+  resources(typeUrl) {
+    const kind = KIND_OF.get(typeUrl);
+    return kind ? resources.of(kind) : NOTHING;
+  },
+});

@@ -1,4 +1,4 @@
-import { parseNodeId, parseSpiffeId, type RegisteredWorkload } from '@weft/contracts';
+import { parseNodeId, type RegisteredWorkload } from '@weft/contracts';
 import { WeftError } from '@weft/kit';
 import type { XdsNode } from '@weft/xds';
 import { workloadKey } from '../model/build-model.ts';
@@ -50,22 +50,10 @@ export function findWorkload(
   return workloads.get(workloadKey(facts.namespace, inId)) ?? workloads.get(workloadKey(facts.namespace, facts.name));
 }
 
-/** A proxy must be who its certificate says; and it gets the configuration of a workload only with that workload's account. @returns why not. */
-export function identityMismatch(
-  facts: NodeFacts,
-  spiffeId: string | undefined,
-  workload: RegisteredWorkload | undefined,
-): string | undefined {
-  if (spiffeId === undefined) return undefined;
-  const peer = parseSpiffeId(spiffeId);
-  if (!peer) return `the certificate's identity ${spiffeId} is not a workload's`;
-  if (peer.namespace !== facts.namespace || peer.serviceAccount !== facts.serviceAccount) {
-    return `the certificate is for ${peer.namespace}/${peer.serviceAccount}, the node says ${facts.namespace}/${facts.serviceAccount}`;
-  }
-  if (workload && workload.serviceAccount !== peer.serviceAccount) {
-    return `workload ${workload.namespace}/${workload.name} runs as ${workload.serviceAccount}, not as ${peer.serviceAccount}`;
-  }
-  return undefined;
+/** A proxy gets the configuration of a workload only with that workload's account (its own claims were compared with its certificate before). @returns why not. */
+export function foreignWorkload(facts: NodeFacts, workload: RegisteredWorkload | undefined): string | undefined {
+  if (!workload || workload.serviceAccount === facts.serviceAccount) return undefined;
+  return `workload ${workload.namespace}/${workload.name} runs as ${workload.serviceAccount}, not as ${facts.serviceAccount}`;
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

@@ -1,0 +1,221 @@
+import type { Socket } from 'node:net';
+import type { ReasonCode } from '@weft/contracts';
+import type { Random } from '@weft/kit';
+import type { HeadView } from '../../head/head-view.ts';
+import { FieldsHead } from '../../head/fields-head.ts';
+import { type ExchangeSource, H1ServerConnection } from '../../http1/server-connection.ts';
+import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
+import { localReply } from '../../failures.ts';
+import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
+import { RequestRecord } from '../../request-record.ts';
+import type { TimerQueue } from '../../timers/timer-queue.ts';
+import type { Cluster } from '../../upstream/cluster.ts';
+import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
+import { HttpStream } from './http-stream.ts';
+
+export interface ManagerDeps {
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly stats: StatsSink;
+  readonly tracer: Tracer | undefined;
+  readonly peers: PeerExchange | undefined;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+}
+
+const MAX_PIPELINED_BYTES = 64 * 1024;
+
+/** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
+export class ConnectionManager implements ExchangeSource {
+  settings: HcmSettings;
+  accessLog: AccessLogger | undefined;
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly tracer: Tracer | undefined;
+  readonly peers: PeerExchange | undefined;
+  /** Swapped whole by updates; each request keeps the one it began with. */
+  routes: HcmRoutes;
+  draining = false;
+  readonly #deps: ManagerDeps;
+  readonly #connections = new Set<H1ServerConnection>();
+  readonly #slots = new Map<string, number>();
+  #activeRequests = 0;
+  #whenIdle: (() => void) | undefined;
+  #dateSecond = 0;
+  #dateText = '';
+
+  constructor(settings: HcmSettings, routes: HcmRoutes, accessLog: AccessLogger | undefined, deps: ManagerDeps) {
+    this.settings = settings;
+    this.accessLog = accessLog;
+    this.routes = routes;
+    this.#deps = deps;
+    this.timers = deps.timers;
+    this.random = deps.random;
+    this.clusters = deps.clusters;
+    this.tracer = deps.tracer;
+    this.peers = deps.peers;
+  }
+
+  /** Open connections go on under the new settings, from their next request. */
+  update(settings: HcmSettings, routes: HcmRoutes, accessLog: AccessLogger | undefined): void {
+    this.settings = settings;
+    this.routes = routes;
+    this.accessLog = accessLog;
+  }
+
+  get connections(): number {
+    return this.#connections.size;
+  }
+  get activeRequests(): number {
+    return this.#activeRequests;
+  }
+
+  /** @returns what takes the bytes of this socket. */
+  open(socket: Socket, connection: DownstreamConnection): H1ServerConnection {
+    const { settings } = this;
+    const made = new H1ServerConnection(socket, connection, this, this.timers, {
+      limits: settings.limits,
+      headersTimeoutMs: settings.headersTimeoutMs,
+      idleTimeoutMs: settings.idleTimeoutMs,
+      lingerMs: settings.lingerMs,
+      maxPipelinedBytes: MAX_PIPELINED_BYTES,
+    });
+    this.#connections.add(made);
+    return made;
+  }
+
+  newExchange(stream: DownstreamStream): RequestReceiver {
+    this.#activeRequests += 1;
+    return new HttpStream(this, stream);
+  }
+
+  refuse(stream: DownstreamStream, reason: ReasonCode): void {
+    const row = localReply(reason);
+    const record = new RequestRecord();
+    record.startMs = this.timers.now();
+    record.direction = this.settings.direction;
+    record.listener = this.settings.listener;
+    record.protocol = stream.protocol;
+    record.downstreamRemoteAddress = this.remoteOf(stream.connection);
+    record.downstreamLocalAddress = this.localOf(stream.connection);
+    record.sourcePrincipal = stream.connection.peerPrincipal;
+    record.code = row.status;
+    record.flags = row.flags;
+    record.details = row.details;
+    record.reason = reason;
+    const body = Buffer.from(row.body);
+    const head = FieldsHead.response(row.status);
+    head.add('content-length', String(body.length));
+    head.add('content-type', 'text/plain');
+    head.add('x-weft-reason', reason);
+    head.add('date', this.date());
+    stream.sendHead(row.status, head, false);
+    stream.sendData(body, 0, body.length, true);
+    record.responseBytes = body.length;
+    this.#record(record, -1);
+  }
+
+  /** Headers that every answer gets. */
+  finishResponseHead(head: HeadView, stream: HttpStream): void {
+    const { settings } = this;
+    if (settings.serverHeader === 'overwrite') head.set('server', settings.serverName);
+    else if (settings.serverHeader === 'append-if-absent' && !head.has('server'))
+      head.set('server', settings.serverName);
+    if (!head.has('date')) head.set('date', this.date());
+    if (settings.requestIdInResponse && stream.record.requestId !== '')
+      head.set('x-request-id', stream.record.requestId);
+    if (settings.via !== '') head.add('via', settings.via);
+  }
+
+  exchangeOver(stream: HttpStream): void {
+    this.#activeRequests -= 1;
+    this.#record(stream.record, stream.statsSlot);
+    this.#checkIdle();
+  }
+
+  onConnectionClosed(connection: H1ServerConnection): void {
+    this.#connections.delete(connection);
+    this.#checkIdle();
+  }
+
+  /** Answers say `Connection: close` from now on; idle connections are kept until used or until `close`. */
+  drain(whenIdle?: () => void): void {
+    this.draining = true;
+    this.#whenIdle = whenIdle;
+    this.#checkIdle();
+  }
+
+  closeIdle(): void {
+    for (const connection of this.#connections) if (connection.idle) connection.destroy();
+  }
+
+  close(): void {
+    for (const connection of this.#connections) connection.destroy();
+  }
+
+  remoteOf(connection: DownstreamConnection): string {
+    return `${connection.remoteAddress}:${connection.remotePort}`;
+  }
+  localOf(connection: DownstreamConnection): string {
+    return `${connection.localAddress}:${connection.localPort}`;
+  }
+
+  /** RFC 9110 §6.6.1; made anew once a second. */
+  date(): string {
+    const second = Math.floor(this.timers.now() / 1000);
+    if (second !== this.#dateSecond) {
+      this.#dateSecond = second;
+      this.#dateText = new Date(second * 1000).toUTCString();
+    }
+    return this.#dateText;
+  }
+
+  #record(record: RequestRecord, slot: number): void {
+    const { stats } = this.#deps;
+    stats.recordRequest(
+      slot >= 0 ? slot : this.#slotWithoutHost(record),
+      record.code,
+      record.flags,
+      record.durationMs,
+      record.requestBytes,
+      record.responseBytes,
+    );
+    this.accessLog?.log(record);
+  }
+
+  /** Requests that never reached a host are counted by cluster and peer. */
+  #slotWithoutHost(record: RequestRecord): number {
+    const key = `${record.cluster} ${record.sourcePrincipal} ${record.sourceWorkload}`;
+    let slot = this.#slots.get(key);
+    if (slot === undefined) {
+      const service = this.clusters.get(record.cluster)?.settings;
+      slot = this.#deps.stats.requestSlot({
+        reporter: this.settings.direction === 'inbound' ? 'destination' : 'source',
+        sourcePrincipal: record.sourcePrincipal,
+        destinationPrincipal: '',
+        cluster: record.cluster === '' ? '-' : record.cluster,
+        destinationService: service?.serviceHost ?? '',
+        destinationServiceName: service?.serviceName ?? '',
+        destinationServiceNamespace: service?.serviceNamespace ?? '',
+        destinationWorkload: '',
+        sourceWorkload: record.sourceWorkload,
+        protocol: 'http',
+        mutualTls: record.mutualTls,
+        listener: this.settings.listener,
+      });
+      this.#slots.set(key, slot);
+    }
+    return slot;
+  }
+
+  get stats(): StatsSink {
+    return this.#deps.stats;
+  }
+
+  #checkIdle(): void {
+    if (this.#whenIdle === undefined || this.#activeRequests > 0) return;
+    const whenIdle = this.#whenIdle;
+    this.#whenIdle = undefined;
+    whenIdle();
+  }
+}

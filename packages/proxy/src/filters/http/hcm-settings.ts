@@ -1,0 +1,55 @@
+import type { RouteMatch, RouteTable } from '@weft/evaluator';
+import type { Direction } from '../../request-record.ts';
+import type { TracingSettings } from '../../ports.ts';
+import type { HeadLimits } from '../../http1/head-parser.ts';
+import type { HttpFilter } from './http-filter.ts';
+
+export type CertForwarding = 'sanitize' | 'forward-only' | 'append-forward' | 'sanitize-set' | 'always-forward-only';
+
+/** What an HttpConnectionManager message says, compiled. */
+export interface HcmSettings {
+  readonly listener: string;
+  readonly direction: Direction;
+  readonly statPrefix: string;
+  /** The client's address is that of the connection: true at the edge. */
+  readonly useRemoteAddress: boolean;
+  readonly trustedHops: number;
+  readonly skipXffAppend: boolean;
+  readonly certForwarding: CertForwarding;
+  readonly certDetails: { readonly subject: boolean; readonly uri: boolean };
+  readonly generateRequestId: boolean;
+  readonly preserveRequestId: boolean;
+  readonly requestIdInResponse: boolean;
+  readonly serverName: string;
+  readonly serverHeader: 'overwrite' | 'append-if-absent' | 'pass-through';
+  readonly via: string;
+  readonly normalizePath: boolean;
+  readonly mergeSlashes: boolean;
+  readonly escapedSlashes: 'keep' | 'reject' | 'unescape-and-redirect' | 'unescape-and-forward';
+  readonly stripPort: 'no' | 'matching' | 'any';
+  readonly rejectUnderscores: boolean;
+  readonly limits: HeadLimits;
+  /** 0 = none, for each of these. */
+  readonly idleTimeoutMs: number;
+  readonly streamIdleTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  readonly headersTimeoutMs: number;
+  readonly lingerMs: number;
+  /** Lower-case upgrade types that are allowed unless the route says no. */
+  readonly upgrades: ReadonlyMap<string, boolean>;
+  readonly tracing: TracingSettings | undefined;
+  readonly suppressEnvoyHeaders: boolean;
+}
+
+/** The routes of one connection manager with the filter chain that each outcome gets. Swapped whole. */
+export interface HcmRoutes {
+  readonly table: RouteTable<unknown> | undefined;
+  /** By `RouteMatch.index`. */
+  readonly chains: readonly (readonly HttpFilter[])[];
+  /** For requests that match no route: filters come before the 404. */
+  readonly unroutedChain: readonly HttpFilter[];
+  readonly slots: number;
+}
+
+export const NO_ROUTES: HcmRoutes = { table: undefined, chains: [], unroutedChain: [], slots: 0 };
+export type Outcome = RouteMatch<unknown>;

@@ -1,0 +1,45 @@
+import type { Clock, Random } from '@weft/kit';
+import type { PackedConfig, RegexEngine } from '@weft/evaluator';
+import type { HeadView } from '../../head/head-view.ts';
+import type { TimerQueue } from '../../timers/timer-queue.ts';
+import type { HttpStream } from './http-stream.ts';
+
+/**
+ * `continue`: go on with the next filter. `pending`: the filter calls `stream.resume()` later. `replied`: the filter
+ * has answered through `stream.reply()`.
+ */
+export type FilterStatus = 'continue' | 'pending' | 'replied';
+
+/** One step of the request path. It answers at once, or says `pending`: no promise, no closure. State is in `stream.slots`. */
+export interface HttpFilter {
+  readonly name: string;
+  onRequestHead?(stream: HttpStream, head: HeadView): FilterStatus;
+  /** The bytes are valid during the call. */
+  onRequestData?(stream: HttpStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
+  onResponseHead?(stream: HttpStream, head: HeadView): FilterStatus;
+  onResponseData?(stream: HttpStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
+  /** Exactly once, however the request ended. */
+  onDestroy?(stream: HttpStream): void;
+}
+
+export interface FilterDeps {
+  readonly clock: Clock;
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly regex: RegexEngine;
+}
+
+export interface HttpFilterFactory<Config> {
+  readonly typeName: string;
+  /** Type of per-route configuration, where it differs. */
+  readonly routeTypeName?: string;
+  /** @throws {ConfigRejectedError} its message becomes the NACK detail. */
+  parse(config: PackedConfig, deps: FilterDeps, resource: string): Config;
+  /** @throws {ConfigRejectedError} */
+  parseRoute?(config: PackedConfig, deps: FilterDeps, resource: string): Config;
+  /**
+   * Called when config changes, once per route. `slot` is the filter's place in `stream.slots`.
+   * @param routeConfig of the most specific level that has one. @returns undefined when there is nothing to do there.
+   */
+  compile(config: Config, routeConfig: Config | undefined, slot: number, deps: FilterDeps): HttpFilter | undefined;
+}

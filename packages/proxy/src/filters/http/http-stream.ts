@@ -1,0 +1,357 @@
+import type { ReasonCode } from '@weft/contracts';
+import type { AuthorizationFacts } from '@weft/evaluator';
+import { localReply } from '../../failures.ts';
+import { FieldsHead } from '../../head/fields-head.ts';
+import type { HeadView } from '../../head/head-view.ts';
+import type { DownstreamStream, RequestReceiver } from '../../http/streams.ts';
+import type { TraceSpan } from '../../ports.ts';
+import { RequestRecord } from '../../request-record.ts';
+import { flagBit } from '../../response-flags.ts';
+import { Deadline } from '../../timers/timer-queue.ts';
+import { applyEdits } from './header-edits.ts';
+import type { HcmRoutes, Outcome } from './hcm-settings.ts';
+import type { ConnectionManager } from './connection-manager.ts';
+import { checkAndPrepare } from './prepare-request.ts';
+import type { HttpFilter } from './http-filter.ts';
+import { RouterRequest } from './router/router-request.ts';
+
+const STREAM_IDLE = 0;
+const REQUEST_TIMEOUT = 1;
+const NO_PRINCIPALS: readonly string[] = [];
+
+export interface ReplyOptions {
+  readonly status?: number;
+  readonly grpcStatus?: number;
+  readonly details?: string;
+  readonly body?: string;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** The proxy only carries out configuration here (redirect, direct response): no reason header. */
+  readonly silent?: boolean;
+}
+
+// Envoy's mapping of HTTP status to grpc-status for its own answers.
+const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
+  [400, 13],
+  [401, 16],
+  [403, 7],
+  [404, 12],
+  [429, 14],
+  [502, 14],
+  [503, 14],
+  [504, 14],
+]);
+
+/** One request on its way through the filters, with the configuration it began under. */
+export class HttpStream implements RequestReceiver, AuthorizationFacts {
+  readonly manager: ConnectionManager;
+  readonly downstream: DownstreamStream;
+  readonly record = new RequestRecord();
+  readonly routes: HcmRoutes;
+  /** State of filters, by their slot. */
+  readonly slots: unknown[] = [];
+  outcome: Outcome | undefined;
+  /** Cluster of the outcome, once routed. */
+  clusterName = '';
+  head: HeadView | undefined;
+
+  // Facts that routing and authorization read.
+  method = '';
+  path = '';
+  query = '';
+  authority = '';
+  scheme = 'http';
+  remoteIp = '';
+
+  /** The whole request is here. */
+  requestOver = false;
+  upgradeType = '';
+  #chain: readonly HttpFilter[] = [];
+  #at = 0;
+  #pending = false;
+  #router: RouterRequest | undefined;
+  #responseStarted = false;
+  #responseOver = false;
+  #over = false;
+  #span: TraceSpan | undefined;
+  readonly #idle: Deadline;
+  #requestWait: Deadline | undefined;
+  idleTimeoutMs: number;
+  /** Statistics slot of the chosen host; -1 until one is. */
+  statsSlot = -1;
+
+  constructor(manager: ConnectionManager, downstream: DownstreamStream) {
+    this.manager = manager;
+    this.downstream = downstream;
+    this.routes = manager.routes;
+    this.idleTimeoutMs = manager.settings.streamIdleTimeoutMs;
+    this.#idle = new Deadline(this, STREAM_IDLE);
+  }
+
+  // Facts.
+
+  header(nameLower: string): string | undefined {
+    return this.head?.get(nameLower);
+  }
+  requestHeader(name: string): string | undefined {
+    return this.head?.get(name);
+  }
+  get principals(): readonly string[] {
+    const { peerPrincipal } = this.downstream.connection;
+    return peerPrincipal === '' ? NO_PRINCIPALS : [peerPrincipal];
+  }
+  get clientCertificate(): 'none' | 'validated' {
+    return this.downstream.connection.peerFingerprint === '' ? 'none' : 'validated';
+  }
+  get directRemoteIp(): string {
+    return this.downstream.connection.remoteAddress;
+  }
+  get destinationIp(): string {
+    return this.downstream.connection.localAddress;
+  }
+  get destinationPort(): number {
+    return this.downstream.connection.localPort;
+  }
+  get requestedServerName(): string {
+    return this.downstream.connection.requestedServerName;
+  }
+  metadata(): unknown {
+    return undefined;
+  }
+
+  // The request.
+
+  onRequestHead(head: HeadView, last: boolean): void {
+    const { manager } = this;
+    this.head = head;
+    this.requestOver = last;
+    this.touch();
+    if (!last && manager.settings.requestTimeoutMs > 0) {
+      this.#requestWait = new Deadline(this, REQUEST_TIMEOUT);
+      manager.timers.arm(this.#requestWait, manager.settings.requestTimeoutMs);
+    }
+    const refused = checkAndPrepare(this, head);
+    if (refused !== undefined) {
+      if (refused !== 'replied') this.reply(refused);
+      return;
+    }
+    const outcome = this.routes.table?.route(this, manager.random);
+    this.outcome = outcome;
+    if (outcome !== undefined) {
+      this.clusterName = outcome.clusterHeader === '' ? outcome.cluster : (head.get(outcome.clusterHeader) ?? '');
+      this.record.routeName = outcome.route.name;
+      this.record.cluster = this.clusterName;
+      this.record.operation = outcome.route.operation;
+      const { decision } = outcome.route;
+      if (decision.kind === 'forward' && decision.idleTimeoutMs !== undefined) {
+        this.idleTimeoutMs = decision.idleTimeoutMs;
+        this.touch();
+      }
+    }
+    const { tracing } = manager.settings;
+    if (tracing !== undefined) this.#span = manager.tracer?.start(head, this.record, tracing);
+    this.#chain =
+      outcome === undefined
+        ? this.routes.unroutedChain
+        : (this.routes.chains[outcome.index] ?? this.routes.unroutedChain);
+    this.#at = 0;
+    this.#runRequestHead();
+  }
+
+  #runRequestHead(): void {
+    const head = this.head;
+    const chain = this.#chain;
+    while (this.#at < chain.length && head !== undefined) {
+      const filter = chain[this.#at];
+      this.#at += 1;
+      const status = filter?.onRequestHead?.(this, head) ?? 'continue';
+      if (status === 'replied' || this.#over) return;
+      if (status === 'pending') {
+        this.#pending = true;
+        if (!this.requestOver) this.downstream.pauseRequest();
+        return;
+      }
+    }
+    this.#route();
+  }
+
+  /** A filter that answered `pending` is done. */
+  resume(): void {
+    if (!this.#pending || this.#over) return;
+    this.#pending = false;
+    this.touch();
+    this.#runRequestHead();
+    this.#router?.flush();
+  }
+
+  #route(): void {
+    const outcome = this.outcome;
+    if (outcome === undefined) {
+      this.reply(this.routes.table === undefined ? 'config-not-ready' : 'no-route');
+      return;
+    }
+    const router = new RouterRequest(this, outcome);
+    this.#router = router;
+    router.start();
+  }
+
+  onRequestData(buffer: Buffer, start: number, end: number, last: boolean): void {
+    this.record.requestBytes += end - start;
+    if (last) {
+      this.requestOver = true;
+      this.#cancelRequestWait();
+    }
+    this.touch();
+    if (this.#responseOver) return;
+    for (const filter of this.#chain) {
+      if (filter.onRequestData === undefined) continue;
+      if (filter.onRequestData(this, buffer, start, end, last) === 'replied') return;
+    }
+    this.#router?.onRequestData(buffer, start, end, last);
+  }
+
+  onRequestPause(): void {
+    this.#router?.flush();
+  }
+
+  onDownstreamWritable(): void {
+    this.touch();
+    this.#router?.onDownstreamWritable();
+  }
+
+  onRequestAborted(reason: ReasonCode): void {
+    if (this.#responseOver || this.#over) return;
+    if (reason === 'downstream-closed' || this.#responseStarted) {
+      this.#note(reason);
+      this.#router?.destroy();
+      if (reason !== 'downstream-closed') this.downstream.abort();
+      return;
+    }
+    this.reply(reason);
+  }
+
+  // The response.
+
+  /** An upstream answered. @param trusted whether it is a proxy of the mesh, whose reasons are kept. */
+  sendUpstreamHead(status: number, head: HeadView, last: boolean): void {
+    const { record } = this;
+    record.code = status;
+    if (record.details === '') record.details = 'via_upstream';
+    this.#sendHead(status, head, last);
+  }
+
+  #sendHead(status: number, head: HeadView, last: boolean): void {
+    const { manager, outcome } = this;
+    this.#responseStarted = true;
+    this.record.code = status;
+    manager.finishResponseHead(head, this);
+    if (outcome !== undefined && outcome.responseMutations.length > 0)
+      applyEdits(outcome.responseMutations, head, this);
+    const chain = this.#chain;
+    for (let i = chain.length - 1; i >= 0; i -= 1) chain[i]?.onResponseHead?.(this, head);
+    if (last) this.#responseOver = true;
+    this.touch();
+    this.downstream.sendHead(status, head, last);
+  }
+
+  sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
+    this.record.responseBytes += end - start;
+    this.touch();
+    for (let i = this.#chain.length - 1; i >= 0; i -= 1)
+      this.#chain[i]?.onResponseData?.(this, buffer, start, end, last);
+    if (last) this.#responseOver = true;
+    this.downstream.sendData(buffer, start, end, last);
+  }
+
+  /** The proxy answers in the place of an upstream. */
+  reply(reason: ReasonCode, options: ReplyOptions = {}): void {
+    if (this.#responseStarted) {
+      this.cut(reason);
+      return;
+    }
+    const row = localReply(reason);
+    const { record } = this;
+    record.flags |= row.flags;
+    record.details = options.details ?? row.details;
+    this.#router?.destroy();
+    if (!options.silent) record.reason = reason;
+    let status = options.status ?? row.status;
+    let text = options.body ?? (options.silent ? '' : row.body);
+    const grpc = this.head?.get('content-type')?.startsWith('application/grpc') === true;
+    const head = FieldsHead.response(status);
+    if (grpc || options.grpcStatus !== undefined) {
+      head.add('content-type', 'application/grpc');
+      head.add('grpc-status', String(options.grpcStatus ?? GRPC_STATUS.get(status) ?? 2));
+      if (text !== '') head.add('grpc-message', encodeURIComponent(text));
+      status = 200;
+      text = '';
+    } else {
+      head.add('content-length', String(Buffer.byteLength(text)));
+      if (text !== '') head.add('content-type', 'text/plain');
+    }
+    for (const [name, value] of options.headers ?? []) head.add(name, value);
+    if (!options.silent) head.add('x-weft-reason', reason);
+    if (reason === 'upstream-overflow') head.add('x-envoy-overloaded', 'true');
+    const empty = text === '' || this.method === 'HEAD';
+    this.#sendHead(status, head, empty);
+    if (!empty) {
+      const bytes = Buffer.from(text);
+      this.sendData(bytes, 0, bytes.length, true);
+    }
+  }
+
+  /** The response can not be finished: the client must see that it was cut. */
+  cut(reason: ReasonCode): void {
+    if (this.#over || this.#responseOver) return;
+    this.#note(reason);
+    this.#router?.destroy();
+    this.downstream.abort();
+  }
+
+  #note(reason: ReasonCode): void {
+    const row = localReply(reason);
+    this.record.flags |= row.flags;
+    this.record.reason = reason;
+    if (this.record.details === '' || this.record.details === 'via_upstream') this.record.details = row.details;
+  }
+
+  // Time and the end.
+
+  /** Something moved: the idle timeout starts anew. */
+  touch(): void {
+    if (this.#over) return;
+    if (this.idleTimeoutMs > 0) this.manager.timers.arm(this.#idle, this.idleTimeoutMs);
+    else this.manager.timers.cancel(this.#idle);
+  }
+
+  onDeadline(kind: number): void {
+    if (this.#over) return;
+    if (this.#responseStarted) return this.cut('stream-idle-timeout');
+    this.reply(kind === REQUEST_TIMEOUT ? 'request-idle-timeout' : 'stream-idle-timeout');
+  }
+
+  onExchangeOver(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.manager.timers.cancel(this.#idle);
+    this.#cancelRequestWait();
+    this.#router?.destroy();
+    const { record, manager } = this;
+    record.durationMs = manager.timers.now() - record.startMs;
+    for (const filter of this.#chain) filter.onDestroy?.(this);
+    this.#span?.finish(record);
+    manager.exchangeOver(this);
+  }
+
+  #cancelRequestWait(): void {
+    if (this.#requestWait !== undefined) this.manager.timers.cancel(this.#requestWait);
+  }
+
+  /** Marks a response flag. */
+  flag(name: Parameters<typeof flagBit>[0]): void {
+    this.record.flags |= flagBit(name);
+  }
+
+  get responseStarted(): boolean {
+    return this.#responseStarted;
+  }
+}

@@ -1,0 +1,104 @@
+import type { ReasonCode } from '@weft/contracts';
+import type { HeadView } from '../../head/head-view.ts';
+import type { HttpStream } from './http-stream.ts';
+import { hasEscapedSlash, normalizePath, unescapeSlashes } from './normalize-path.ts';
+import {
+  forwardClientAddress,
+  forwardClientCertificate,
+  requestUuid,
+  stripInternalHeaders,
+} from './request-headers.ts';
+
+/** Brings a new request into the one form that policy, routing and the upstream see, and starts its record. */
+export function checkAndPrepare(stream: HttpStream, head: HeadView): ReasonCode | 'replied' | undefined {
+  const { manager, record, downstream } = stream;
+  const { settings } = manager;
+  const { connection } = downstream;
+  const target = head.get(':path') ?? '/';
+  stream.method = head.get(':method') ?? '';
+  stream.authority = head.get(':authority') ?? '';
+  stream.scheme = connection.secure ? 'https' : 'http';
+  record.startMs = manager.timers.now();
+  record.direction = settings.direction;
+  record.listener = settings.listener;
+  record.protocol = downstream.protocol;
+  record.method = stream.method;
+  record.path = target;
+  record.authority = stream.authority;
+  record.scheme = connection.secure ? 'https' : 'http';
+  record.downstreamRemoteAddress = manager.remoteOf(connection);
+  record.downstreamLocalAddress = manager.localOf(connection);
+  record.requestedServerName = connection.requestedServerName;
+  record.sourcePrincipal = connection.peerPrincipal;
+  record.mutualTls = connection.peerFingerprint !== '';
+
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  stream.query = mark < 0 ? '' : target.slice(mark + 1);
+  const failure = settlePath(stream, head, path);
+  if (failure !== undefined) return failure;
+
+  learnPeer(stream, head);
+  stripInternalHeaders(head, settings);
+  stream.remoteIp = forwardClientAddress(head, connection, settings);
+  forwardClientCertificate(head, connection, settings);
+  const upgrade = head.get('upgrade');
+  if (upgrade !== undefined) {
+    const type = upgrade.toLowerCase();
+    // h2c by upgrade is never taken up (RFC 9113 §3.1); the request is served as it is.
+    if (type === 'h2c' || type.startsWith('h2c,')) head.remove('upgrade');
+    else stream.upgradeType = type;
+  }
+  record.forwardedFor = head.get('x-forwarded-for') ?? '';
+  record.userAgent = head.get('user-agent') ?? '';
+  let id = head.get('x-request-id');
+  if (settings.generateRequestId && (id === undefined || (settings.useRemoteAddress && !settings.preserveRequestId))) {
+    id = requestUuid(manager.random);
+    head.set('x-request-id', id);
+  }
+  record.requestId = id ?? '';
+  if (settings.via !== '') head.add('via', settings.via);
+  return undefined;
+}
+
+/** A mesh peer tells who it is with the first request of a connection; nobody else is believed. */
+function learnPeer({ manager, downstream, record }: HttpStream, head: HeadView): void {
+  const { connection } = downstream;
+  const metadata = head.get('x-envoy-peer-metadata');
+  if (metadata !== undefined) {
+    if (manager.settings.direction === 'inbound' && connection.peerPrincipal !== '' && manager.peers !== undefined) {
+      connection.peerWorkload = manager.peers.read(metadata, connection.peerPrincipal);
+      connection.peerKey = `${connection.peerPrincipal} ${connection.peerWorkload}`;
+    }
+    head.remove('x-envoy-peer-metadata');
+  }
+  head.remove('x-envoy-peer-metadata-id');
+  record.sourceWorkload = connection.peerWorkload;
+}
+
+function settlePath(stream: HttpStream, head: HeadView, received: string): ReasonCode | 'replied' | undefined {
+  const { settings } = stream.manager;
+  let path = received;
+  let redirect = false;
+  if (settings.escapedSlashes !== 'keep' && hasEscapedSlash(path)) {
+    if (settings.escapedSlashes === 'reject') return 'path-normalization-failed';
+    path = unescapeSlashes(path);
+    redirect = settings.escapedSlashes === 'unescape-and-redirect';
+  }
+  if (settings.normalizePath) {
+    const normal = normalizePath(path, settings.mergeSlashes);
+    if (normal === undefined) return 'path-normalization-failed';
+    path = normal;
+  }
+  stream.path = path;
+  if (path !== received) head.set(':path', stream.query === '' ? path : `${path}?${stream.query}`);
+  if (!redirect) return undefined;
+  const location = stream.query === '' ? path : `${path}?${stream.query}`;
+  stream.reply('direct-response', {
+    status: 307,
+    silent: true,
+    headers: [['location', location]],
+    details: 'path_normalization_redirect',
+  });
+  return 'replied';
+}

@@ -1,0 +1,126 @@
+// What the connection manager itself changes in a request's head before routing: who called, by which way, under which id.
+import type { Random } from '@weft/kit';
+import type { HeadView } from '../../head/head-view.ts';
+import { H1Head } from '../../http1/h1-head.ts';
+import type { DownstreamConnection } from '../../http/streams.ts';
+import type { HcmSettings } from './hcm-settings.ts';
+
+// From outside these would steer the mesh (xds-envoy.md §5, hardening a33).
+const EDGE_ONLY_INTERNAL = new Set([
+  'x-envoy-internal',
+  'x-envoy-external-address',
+  'x-envoy-force-trace',
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-max-retries',
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-ip-tags',
+  'x-envoy-decorator-operation',
+  'x-envoy-downstream-service-cluster',
+  'x-envoy-downstream-service-node',
+  'x-envoy-hedge-on-per-try-timeout',
+  'x-envoy-attempt-count',
+  'x-envoy-original-path',
+]);
+
+export function stripInternalHeaders(head: HeadView, settings: HcmSettings): void {
+  if (head instanceof H1Head && !head.parser.hasInternalNames) return;
+  const isInternal = (name: string): boolean =>
+    name.startsWith('x-weft-') ||
+    (settings.useRemoteAddress && (EDGE_ONLY_INTERNAL.has(name) || name.startsWith('x-envoy-retriable-')));
+  removeWhere(head, isInternal);
+}
+
+/** `x-weft-*` from an application or a stranger says nothing about the mesh. */
+export function stripMeshHeaders(head: HeadView): void {
+  if (head instanceof H1Head && !head.parser.hasInternalNames) return;
+  removeWhere(head, (name) => name.startsWith('x-weft-'));
+}
+
+function removeWhere(head: HeadView, test: (lowerCaseName: string) => boolean): void {
+  if (head instanceof H1Head) {
+    head.removeWhere(test);
+    return;
+  }
+  const names: string[] = [];
+  head.forEach((name) => names.push(name.toLowerCase()));
+  for (const name of names) if (test(name)) head.remove(name);
+}
+
+/** Writes X-Forwarded-For and X-Forwarded-Proto. @returns the address of the client as far as it is trusted. */
+export function forwardClientAddress(head: HeadView, connection: DownstreamConnection, settings: HcmSettings): string {
+  const { useRemoteAddress, trustedHops, skipXffAppend } = settings;
+  const scheme = connection.secure ? 'https' : 'http';
+  const former = head.get('x-forwarded-for');
+  let client = connection.remoteAddress;
+  if (useRemoteAddress) {
+    if (trustedHops > 0) client = fromRight(former, trustedHops) ?? client;
+    if (!skipXffAppend)
+      head.set(
+        'x-forwarded-for',
+        former === undefined ? connection.remoteAddress : `${former},${connection.remoteAddress}`,
+      );
+    if (trustedHops === 0 || !head.has('x-forwarded-proto')) head.set('x-forwarded-proto', scheme);
+  } else {
+    client = fromRight(former, trustedHops + 1) ?? client;
+    if (!head.has('x-forwarded-proto')) head.set('x-forwarded-proto', scheme);
+  }
+  return client;
+}
+
+/** The n-th address from the right, counted from 1. */
+function fromRight(list: string | undefined, n: number): string | undefined {
+  if (list === undefined) return undefined;
+  const address = list.split(',').at(-n)?.trim();
+  return address === undefined || address === '' ? undefined : address;
+}
+
+export function forwardClientCertificate(
+  head: HeadView,
+  connection: DownstreamConnection,
+  settings: HcmSettings,
+): void {
+  const mode = settings.certForwarding;
+  const mutual = connection.peerFingerprint !== '';
+  if (mode === 'always-forward-only' || (mode === 'forward-only' && mutual)) return;
+  if (mode === 'append-forward' && mutual) {
+    const former = head.get('x-forwarded-client-cert');
+    const own = certificateElement(connection, settings);
+    head.set('x-forwarded-client-cert', former === undefined ? own : `${former},${own}`);
+    return;
+  }
+  if (mode === 'sanitize-set' && mutual) {
+    head.set('x-forwarded-client-cert', certificateElement(connection, settings));
+    return;
+  }
+  head.remove('x-forwarded-client-cert');
+}
+
+function certificateElement(connection: DownstreamConnection, settings: HcmSettings): string {
+  const parts: string[] = [];
+  if (connection.ownPrincipal !== '') parts.push(`By=${connection.ownPrincipal}`);
+  parts.push(`Hash=${connection.peerFingerprint}`);
+  if (settings.certDetails.subject)
+    parts.push(`Subject="${connection.peerSubject.replaceAll(/["\\]/g, String.raw`\$&`)}"`);
+  if (settings.certDetails.uri) parts.push(`URI=${connection.peerPrincipal}`);
+  return parts.join(';');
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/** UUID version 4 (RFC 9562). Names a request; it is not a secret. */
+export function requestUuid(random: Random): string {
+  const a = random.int(0x1_0000_0000);
+  const b = random.int(0x1_0000_0000);
+  const c = random.int(0x1_0000_0000);
+  const d = random.int(0x1_0000_0000);
+  return `${word(a)}-${half(b >>> 16)}-${half((b & 0x0fff) | 0x4000)}-${half(((c >>> 16) & 0x3fff) | 0x8000)}-${half(c)}${word(d)}`;
+}
+
+const hex = (byte: number): string => HEX[byte & 0xff] ?? '00';
+const half = (n: number): string => hex(n >>> 8) + hex(n);
+const word = (n: number): string => half(n >>> 16) + half(n);

@@ -1,0 +1,236 @@
+import type { Socket } from 'node:net';
+import type { ReasonCode } from '@weft/contracts';
+import type { Random } from '@weft/kit';
+import { localReply } from '../../failures.ts';
+import type { DownstreamConnection, UpstreamFailure } from '../../http/streams.ts';
+import type { AccessLogger, StatsSink } from '../../ports.ts';
+import { type Direction, RequestRecord } from '../../request-record.ts';
+import { flagBit } from '../../response-flags.ts';
+import { Deadline, type TimerQueue } from '../../timers/timer-queue.ts';
+import type { Cluster } from '../../upstream/cluster.ts';
+import type { Connecting } from '../../upstream/connector.ts';
+import type { Host } from '../../upstream/host.ts';
+import { FIRST_ATTEMPT } from '../../upstream/lb/lb-policy.ts';
+
+export interface TcpProxySettings {
+  readonly clusters: readonly { readonly name: string; readonly weight: number }[];
+  /** Nothing moved in either direction; 0 = no limit. */
+  readonly idleTimeoutMs: number;
+  readonly maxConnectAttempts: number;
+  readonly accessLog: AccessLogger | undefined;
+}
+
+export interface TcpProxyDeps {
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly stats: StatsSink;
+}
+
+/** One client connection joined to one host: bytes both ways, each direction ends on its own. */
+export class TcpSession {
+  readonly #downstream: Socket;
+  readonly #connection: DownstreamConnection;
+  readonly #settings: TcpProxySettings;
+  readonly #deps: TcpProxyDeps;
+  readonly #record = new RequestRecord();
+  readonly #idle: Deadline;
+  readonly #onOver: () => void;
+  readonly #direction: Direction;
+  #upstream: Socket | undefined;
+  #connecting: Connecting | undefined;
+  #cluster: Cluster | undefined;
+  #host: Host | undefined;
+  #early: Buffer[] = [];
+  #attempts = 0;
+  #slot = -1;
+  #downstreamEnded = false;
+  #over = false;
+
+  constructor(
+    downstream: Socket,
+    connection: DownstreamConnection,
+    settings: TcpProxySettings,
+    where: { readonly listener: string; readonly direction: Direction },
+    deps: TcpProxyDeps,
+    onOver: () => void,
+  ) {
+    this.#downstream = downstream;
+    this.#connection = connection;
+    this.#settings = settings;
+    this.#deps = deps;
+    this.#direction = where.direction;
+    this.#onOver = onOver;
+    this.#idle = new Deadline(this, 0);
+    const record = this.#record;
+    record.protocol = 'TCP';
+    record.startMs = deps.timers.now();
+    record.direction = where.direction;
+    record.listener = where.listener;
+    record.downstreamRemoteAddress = `${connection.remoteAddress}:${connection.remotePort}`;
+    record.downstreamLocalAddress = `${connection.localAddress}:${connection.localPort}`;
+    record.sourcePrincipal = connection.peerPrincipal;
+    record.requestedServerName = connection.requestedServerName;
+    record.mutualTls = connection.peerPrincipal !== '';
+    downstream.on('error', () => this.#end('downstream-closed'));
+    downstream.on('close', () => this.#end('downstream-closed'));
+    downstream.on('end', () => {
+      this.#downstreamEnded = true;
+      this.#upstream?.end();
+    });
+    downstream.on('drain', () => this.#upstream?.resume());
+  }
+
+  start(): void {
+    const name = this.#chooseCluster();
+    this.#record.cluster = name;
+    const cluster = this.#deps.clusters.get(name);
+    if (cluster === undefined) return this.#end('cluster-not-found');
+    this.#cluster = cluster;
+    if (!cluster.circuit.tryConnection()) {
+      this.#cluster = undefined;
+      return this.#end('upstream-overflow');
+    }
+    this.#connect();
+  }
+
+  /** Bytes of the client. */
+  onBytes(buffer: Buffer, start: number, end: number): void {
+    this.#record.requestBytes += end - start;
+    const copy = Buffer.from(buffer.subarray(start, end));
+    const upstream = this.#upstream;
+    if (upstream === undefined) {
+      this.#early.push(copy);
+      this.#downstream.pause();
+      return;
+    }
+    this.#touch();
+    if (!upstream.write(copy)) this.#downstream.pause();
+  }
+
+  destroy(): void {
+    this.#end('draining');
+  }
+
+  onDeadline(): void {
+    this.#end('stream-idle-timeout');
+  }
+
+  #chooseCluster(): string {
+    const { clusters } = this.#settings;
+    const total = clusters.reduce((sum, { weight }) => sum + weight, 0);
+    let drawn = this.#deps.random.next() * total;
+    for (const { name, weight } of clusters) {
+      drawn -= weight;
+      if (drawn < 0) return name;
+    }
+    return clusters.at(-1)?.name ?? '';
+  }
+
+  #connect(): void {
+    const cluster = this.#cluster;
+    if (cluster === undefined) return;
+    const host = cluster.pick(FIRST_ATTEMPT);
+    if (host === undefined) return this.#end('no-healthy-upstream');
+    this.#attempts += 1;
+    this.#record.attempts = this.#attempts;
+    this.#record.upstreamHost = host.name;
+    this.#record.destinationWorkload = host.facts.workload;
+    this.#host = host;
+    host.activeRequests += 1;
+    this.#connecting = cluster.openRaw(host, (buffer, start, end) => this.#onUpstreamBytes(buffer, start, end), {
+      onConnected: (socket, peer) => this.#onConnected(socket, peer),
+      onConnectFailed: (failure, detail) => this.#onConnectFailed(failure, detail),
+    });
+  }
+
+  #onConnectFailed(failure: UpstreamFailure, detail: string): void {
+    this.#connecting = undefined;
+    this.#record.upstreamTransportFailure = detail;
+    this.#leaveHost();
+    if (this.#attempts < this.#settings.maxConnectAttempts) return this.#connect();
+    if (this.#attempts > 1) this.#record.flags |= flagBit('URX');
+    this.#end(failure);
+  }
+
+  #onConnected(socket: Socket, peer: string): void {
+    this.#connecting = undefined;
+    this.#upstream = socket;
+    const record = this.#record;
+    record.destinationPrincipal = peer;
+    record.upstreamLocalAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
+    if (this.#direction !== 'inbound') record.mutualTls = peer !== '';
+    socket.on('error', (error) => {
+      record.upstreamTransportFailure = error.message;
+      this.#end('upstream-reset');
+    });
+    socket.on('close', () => this.#end(undefined));
+    socket.on('end', () => this.#downstream.end());
+    socket.on('drain', () => this.#downstream.resume());
+    this.#takeSlot(peer);
+    this.#deps.stats.recordTcp(this.#slot, 1, 0, 0, 0);
+    this.#touch();
+    for (const chunk of this.#early.splice(0)) socket.write(chunk);
+    if (this.#downstreamEnded) socket.end();
+    else this.#downstream.resume();
+  }
+
+  #onUpstreamBytes(buffer: Buffer, start: number, end: number): void {
+    this.#record.responseBytes += end - start;
+    this.#touch();
+    if (!this.#downstream.write(Buffer.from(buffer.subarray(start, end)))) this.#upstream?.pause();
+  }
+
+  #takeSlot(peer: string): void {
+    const inbound = this.#direction === 'inbound';
+    const { settings } = this.#cluster ?? {};
+    this.#slot = this.#deps.stats.requestSlot({
+      reporter: inbound ? 'destination' : 'source',
+      sourcePrincipal: this.#connection.peerPrincipal,
+      destinationPrincipal: inbound ? this.#connection.ownPrincipal : peer,
+      cluster: this.#record.cluster,
+      destinationService: settings?.serviceHost ?? '',
+      destinationServiceName: settings?.serviceName ?? '',
+      destinationServiceNamespace: settings?.serviceNamespace ?? '',
+      destinationWorkload: this.#record.destinationWorkload,
+      sourceWorkload: '',
+      protocol: 'tcp',
+      mutualTls: this.#record.mutualTls,
+      listener: this.#record.listener,
+    });
+  }
+
+  #touch(): void {
+    if (this.#settings.idleTimeoutMs > 0 && !this.#over)
+      this.#deps.timers.arm(this.#idle, this.#settings.idleTimeoutMs);
+  }
+
+  #leaveHost(): void {
+    if (this.#host !== undefined) this.#host.activeRequests -= 1;
+    this.#host = undefined;
+  }
+
+  /** @param reason undefined when both sides ended in order. */
+  #end(reason: ReasonCode | undefined): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#deps.timers.cancel(this.#idle);
+    this.#connecting?.cancel();
+    this.#leaveHost();
+    this.#cluster?.circuit.endConnection();
+    const record = this.#record;
+    const orderly = reason === 'downstream-closed' && this.#downstreamEnded && this.#upstream !== undefined;
+    if (reason !== undefined && !orderly) {
+      const row = localReply(reason);
+      record.flags |= row.flags;
+      record.details = row.details;
+      record.reason = reason;
+    }
+    record.durationMs = this.#deps.timers.now() - record.startMs;
+    this.#upstream?.destroySoon();
+    this.#downstream.destroySoon();
+    if (this.#slot >= 0) this.#deps.stats.recordTcp(this.#slot, 0, 1, record.requestBytes, record.responseBytes);
+    this.#settings.accessLog?.log(record);
+    this.#onOver();
+  }
+}

@@ -1,0 +1,99 @@
+// One HTTP exchange seen from the two sides of the proxy, whatever protocol carries it. A codec implements the `Stream`
+// of its side and calls the `Receiver`. Bytes handed to a method or a callback are valid during the call only.
+import type { HeadView } from '../head/head-view.ts';
+import type { ReasonCode } from '@weft/contracts';
+
+/** Facts about a downstream connection that every request on it shares. */
+export interface DownstreamConnection {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly localAddress: string;
+  readonly localPort: number;
+  readonly secure: boolean;
+  /** SPIFFE URI of the verified peer; empty when there is none. */
+  readonly peerPrincipal: string;
+  /** URI of the certificate shown to the peer. */
+  readonly ownPrincipal: string;
+  /** SHA-256 of the peer's certificate in lower-case hex, and its subject; empty without one. */
+  readonly peerFingerprint: string;
+  readonly peerSubject: string;
+  readonly requestedServerName: string;
+  /** Who the peer says it is (`PeerExchange`), remembered for the requests that follow; empty until told. */
+  peerWorkload: string;
+  /** Stands for identity and workload of the peer; changes with the latter. */
+  peerKey: string;
+}
+
+export interface DownstreamStream {
+  readonly connection: DownstreamConnection;
+  readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  /** A 1xx answer; the final one follows. */
+  sendInformational(head: HeadView): void;
+  /** The head waits to be written with the first data; call `flush` when none follows at once. */
+  sendHead(status: number, head: HeadView, end: boolean): void;
+  sendData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  flush(): void;
+  /** Request data stops (bytes stay in the kernel) and goes on. Both may be called twice. */
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** True when so much is queued for the client that no more should be fetched for it; `onDownstreamWritable` follows. */
+  readonly congested: boolean;
+  /** After a 101: bytes both ways without framing. */
+  startTunnel(): void;
+  /** Ends the exchange so that the client sees it was cut. */
+  abort(): void;
+}
+
+export interface RequestReceiver {
+  /** @param head valid until the exchange is over. */
+  onRequestHead(head: HeadView, last: boolean): void;
+  onRequestData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  /** The bytes that had arrived are used up, and more of the request is to come. */
+  onRequestPause(): void;
+  onDownstreamWritable(): void;
+  /** The client went away, or what it sent of the body was not valid; nothing more can be sent to it when `reason` is `downstream-closed`. */
+  onRequestAborted(reason: ReasonCode): void;
+  /** Everything of this exchange is with the kernel or gone; called exactly once. */
+  onExchangeOver(): void;
+}
+
+/** Why an upstream exchange ended before its response did. */
+export type UpstreamFailure = Extract<
+  ReasonCode,
+  | 'upstream-connect-failure'
+  | 'upstream-connect-timeout'
+  | 'upstream-tls-failure'
+  | 'upstream-identity-mismatch'
+  | 'upstream-closed'
+  | 'upstream-reset'
+  | 'upstream-protocol-error'
+  | 'upstream-overflow'
+>;
+
+export interface UpstreamStream {
+  readonly peerPrincipal: string;
+  readonly localAddress: string;
+  /** True when this connection served other requests before: a reset may then mean that it was closed while idle. */
+  readonly reused: boolean;
+  /** The head waits to be written with the first data; call `flush` when none follows at once. */
+  sendHead(head: HeadView, last: boolean): void;
+  sendData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  flush(): void;
+  pauseResponse(): void;
+  resumeResponse(): void;
+  readonly congested: boolean;
+  startTunnel(): void;
+  /** Nothing more of this exchange is wanted; no callback follows. */
+  cancel(): void;
+}
+
+export interface ResponseReceiver {
+  onInformational(head: HeadView): void;
+  /** @param head valid during the call. */
+  onResponseHead(status: number, head: HeadView, last: boolean): void;
+  onResponseData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  onResponsePause(): void;
+  onUpstreamWritable(): void;
+  /** @param anyByte whether a byte of the response had come. */
+  onUpstreamFailed(failure: UpstreamFailure, detail: string, anyByte: boolean): void;
+}

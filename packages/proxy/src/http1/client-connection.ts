@@ -1,0 +1,374 @@
+import type { Socket } from 'node:net';
+import type { HeadView } from '../head/head-view.ts';
+import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../http/streams.ts';
+import { SocketWriter } from '../sockets/socket-writer.ts';
+import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
+import { ChunkedDecoder } from './chunked.ts';
+import { CHUNKED, responseBodyLength, takeConnectionFields, UNTIL_CLOSE } from './framing.ts';
+import { H1Head } from './h1-head.ts';
+import { HeadParser, type HeadLimits } from './head-parser.ts';
+import { requestHeadText } from './head-writer.ts';
+import { HeldBytes } from './held-bytes.ts';
+
+/** The pool's side of a connection. */
+export interface ConnectionKeeper {
+  /** The exchange is complete and the connection can take another. */
+  onReusable(connection: H1ClientConnection): void;
+  /** The connection is gone or will not be used again; called exactly once. */
+  onClosed(connection: H1ClientConnection): void;
+}
+
+export interface ClientConnectionOptions {
+  readonly limits: HeadLimits;
+  /** 0 = no limit. */
+  readonly maxRequests: number;
+  readonly idleTimeoutMs: number;
+}
+
+const STATE = { idle: 0, head: 1, body: 2, tunnel: 3, dead: 4 } as const;
+const EMPTY = Buffer.alloc(0);
+
+/** One connection to an upstream host, for one exchange at a time. */
+export class H1ClientConnection implements UpstreamStream {
+  readonly peerPrincipal: string;
+  readonly localAddress: string;
+  /** Exchanges begun so far. */
+  exchanges = 0;
+
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
+  readonly #keeper: ConnectionKeeper;
+  readonly #options: ClientConnectionOptions;
+  readonly #timers: TimerQueue;
+  readonly #parser: HeadParser;
+  readonly #head: H1Head;
+  readonly #held = new HeldBytes();
+  readonly #idleWait: Deadline;
+  #chunked: ChunkedDecoder | undefined;
+
+  #state: number = STATE.idle;
+  #receiver: ResponseReceiver | undefined;
+  #bodyLeft = 0;
+  #requestChunked = false;
+  #requestOver = false;
+  #toHead = false;
+  #askedUpgrade = false;
+  #upgraded = false;
+  #keepAlive = true;
+  #anyByte = false;
+  #paused = false;
+  #closed = false;
+  /** Set by the owner: the connection ends instead of being used again. */
+  #retired = false;
+
+  constructor(
+    socket: Socket,
+    peerPrincipal: string,
+    keeper: ConnectionKeeper,
+    timers: TimerQueue,
+    options: ClientConnectionOptions,
+  ) {
+    this.#socket = socket;
+    this.peerPrincipal = peerPrincipal;
+    this.localAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
+    this.#keeper = keeper;
+    this.#timers = timers;
+    this.#options = options;
+    this.#writer = new SocketWriter(socket);
+    this.#parser = new HeadParser('response', options.limits);
+    this.#head = new H1Head(this.#parser);
+    this.#idleWait = new Deadline(this, 0);
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      this.#onBroken(error.code === 'ECONNRESET' ? 'upstream-reset' : 'upstream-closed', error.message),
+    );
+    socket.on('end', () => this.#onReadEnd());
+    socket.on('close', () => this.#onBroken('upstream-closed', 'connection closed'));
+    socket.on('drain', () => this.#receiver?.onUpstreamWritable());
+  }
+
+  get reused(): boolean {
+    return this.exchanges > 1;
+  }
+
+  get congested(): boolean {
+    return this.#writer.congested;
+  }
+
+  /** Takes the connection for one exchange. */
+  begin(receiver: ResponseReceiver): void {
+    this.#timers.cancel(this.#idleWait);
+    this.#receiver = receiver;
+    this.#state = STATE.head;
+    this.exchanges += 1;
+    this.#requestChunked = false;
+    this.#requestOver = false;
+    this.#askedUpgrade = false;
+    this.#upgraded = false;
+    this.#anyByte = false;
+    this.#keepAlive = true;
+    this.#paused = false;
+    this.#parser.reset();
+  }
+
+  /** Waits for the next exchange; ends itself when none comes in time. */
+  rest(): void {
+    if (this.#options.idleTimeoutMs > 0) this.#timers.arm(this.#idleWait, this.#options.idleTimeoutMs);
+  }
+
+  /** No further exchange; one in progress may finish. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#state === STATE.idle) this.#close();
+  }
+
+  sendHead(head: HeadView, last: boolean): void {
+    this.#toHead = head.get(':method') === 'HEAD';
+    this.#askedUpgrade = head.has('upgrade');
+    this.#requestChunked = !last && !head.has('content-length');
+    this.#requestOver = last;
+    this.#writer.text(requestHeadText(head, last));
+    if (last) this.#writer.flush();
+  }
+
+  sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
+    if (this.#state === STATE.dead) return;
+    if (this.#upgraded) {
+      if (end > start) this.#writer.bytes(buffer, start, end);
+      this.#writer.flush();
+      if (last) this.#socket.end();
+      return;
+    }
+    if (end > start) {
+      if (this.#requestChunked) {
+        this.#writer.text(`${(end - start).toString(16)}\r\n`);
+        this.#writer.bytes(buffer, start, end);
+        this.#writer.text('\r\n');
+      } else {
+        this.#writer.bytes(buffer, start, end);
+      }
+    }
+    if (!last) return;
+    if (this.#requestChunked) this.#writer.text('0\r\n\r\n');
+    this.#requestOver = true;
+    this.#writer.flush();
+  }
+
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  startTunnel(): void {
+    this.#upgraded = true;
+  }
+
+  pauseResponse(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resumeResponse(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#closed) return;
+    const held = this.#held;
+    if (held.length > 0) {
+      const used = this.#process(held.buffer, held.start, held.end);
+      held.consume(used - held.start);
+    }
+    if (!this.#paused && !this.#closed) this.#socket.resume();
+  }
+
+  cancel(): void {
+    this.#receiver = undefined;
+    this.#close();
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): void {
+    if (this.#state === STATE.idle) {
+      // Nobody asked: whatever this is, the connection can not be trusted with another exchange (hardening a36).
+      this.#close();
+      return;
+    }
+    this.#anyByte = true;
+    if (this.#held.length > 0) {
+      this.#held.append(buffer, start, end);
+      if (this.#paused) return;
+      const held = this.#held;
+      const used = this.#process(held.buffer, held.start, held.end);
+      held.consume(used - held.start);
+      return;
+    }
+    const used = this.#process(buffer, start, end);
+    if (used < end && this.#state !== STATE.dead) this.#held.append(buffer, used, end);
+  }
+
+  #process(buffer: Buffer, start: number, end: number): number {
+    let at = start;
+    while (at < end) {
+      if (this.#paused) return at;
+      if (this.#state === STATE.head) {
+        const result = this.#parser.parse(buffer, at, end);
+        if (result === 'more') return at;
+        if (result !== 'done') {
+          this.#fail('upstream-protocol-error', `response head: ${result}`);
+          return end;
+        }
+        const base = at;
+        at += this.#parser.headEnd;
+        this.#head.take(buffer, base);
+        if (!this.#onHead(at < end)) return end;
+      } else if (this.#state === STATE.body) {
+        at = this.#takeBody(buffer, at, end);
+      } else if (this.#state === STATE.tunnel) {
+        this.#receiver?.onResponseData(buffer, at, end, false);
+        at = end;
+      } else {
+        return end;
+      }
+    }
+    if (this.#state === STATE.body || this.#state === STATE.tunnel) this.#receiver?.onResponsePause();
+    return at;
+  }
+
+  /** @returns false when the connection is no longer this exchange's. */
+  #onHead(moreBytes: boolean): boolean {
+    const head = this.#head;
+    const { status } = this.#parser;
+    const receiver = this.#receiver;
+    if (receiver === undefined) return false;
+    if (status === 101) {
+      if (!this.#askedUpgrade) return this.#fail('upstream-protocol-error', 'an upgrade that was not asked for');
+      takeConnectionFields(head);
+      this.#state = STATE.tunnel;
+      this.#keepAlive = false;
+      this.#requestChunked = false;
+      receiver.onResponseHead(status, head, false);
+      return true;
+    }
+    const length = responseBodyLength(head, this.#toHead);
+    if (length === undefined) return this.#fail('upstream-protocol-error', 'the length of the response is ambiguous');
+    const options = takeConnectionFields(head);
+    head.remove('upgrade');
+    if (status < 200) {
+      receiver.onInformational(head);
+      this.#parser.reset();
+      return true;
+    }
+    if (options.close || (this.#parser.minor === 0 && !options.keepAlive)) this.#keepAlive = false;
+    if (length === 0) {
+      if (moreBytes) this.#keepAlive = false;
+      this.#finish();
+      receiver.onResponseHead(status, head, true);
+      return false;
+    }
+    if (length === UNTIL_CLOSE) this.#keepAlive = false;
+    if (length === CHUNKED) {
+      this.#chunked ??= new ChunkedDecoder();
+      this.#chunked.reset();
+    }
+    this.#bodyLeft = length;
+    this.#state = STATE.body;
+    receiver.onResponseHead(status, head, false);
+    return true;
+  }
+
+  #takeBody(buffer: Buffer, at: number, end: number): number {
+    const receiver = this.#receiver;
+    if (receiver === undefined) return end;
+    if (this.#bodyLeft === UNTIL_CLOSE) {
+      receiver.onResponseData(buffer, at, end, false);
+      return end;
+    }
+    if (this.#bodyLeft !== CHUNKED) {
+      const taken = Math.min(this.#bodyLeft, end - at);
+      this.#bodyLeft -= taken;
+      if (this.#bodyLeft > 0) {
+        receiver.onResponseData(buffer, at, at + taken, false);
+        return at + taken;
+      }
+      if (at + taken < end) this.#keepAlive = false;
+      this.#finish();
+      receiver.onResponseData(buffer, at, at + taken, true);
+      return end;
+    }
+    const decoder = this.#chunked;
+    if (decoder === undefined) return end;
+    const event = decoder.next(buffer, at, end);
+    if (event === 'data') {
+      receiver.onResponseData(buffer, decoder.dataStart, decoder.dataEnd, false);
+      return decoder.at;
+    }
+    if (event === 'end') {
+      if (decoder.at < end) this.#keepAlive = false;
+      this.#finish();
+      receiver.onResponseData(EMPTY, 0, 0, true);
+      return end;
+    }
+    if (event === 'invalid') {
+      this.#fail('upstream-protocol-error', 'the chunks of the response are not valid');
+      return end;
+    }
+    return decoder.at;
+  }
+
+  /** The response is complete: back to the pool before the receiver hears of it, so that its next request finds it there. */
+  #finish(): void {
+    this.#receiver = undefined;
+    this.#held.clear();
+    const exhausted = this.#options.maxRequests > 0 && this.exchanges >= this.#options.maxRequests;
+    if (!this.#keepAlive || !this.#requestOver || exhausted || this.#retired) {
+      this.#close();
+      return;
+    }
+    this.#state = STATE.idle;
+    this.#keeper.onReusable(this);
+  }
+
+  #fail(failure: UpstreamFailure, detail: string): false {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    const anyByte = this.#anyByte;
+    this.#close();
+    receiver?.onUpstreamFailed(failure, detail, anyByte);
+    return false;
+  }
+
+  #onReadEnd(): void {
+    if (this.#state === STATE.body && this.#bodyLeft === UNTIL_CLOSE) {
+      const receiver = this.#receiver;
+      this.#receiver = undefined;
+      this.#close();
+      receiver?.onResponseData(EMPTY, 0, 0, true);
+      return;
+    }
+    if (this.#state === STATE.tunnel) {
+      const receiver = this.#receiver;
+      this.#receiver = undefined;
+      receiver?.onResponseData(EMPTY, 0, 0, true);
+      this.#close();
+      return;
+    }
+    this.#onBroken('upstream-closed', 'the upstream closed the connection');
+  }
+
+  #onBroken(failure: UpstreamFailure, detail: string): void {
+    if (this.#state === STATE.dead) return;
+    this.#fail(failure, detail);
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#state = STATE.dead;
+    this.#timers.cancel(this.#idleWait);
+    this.#held.clear();
+    this.#writer.discard();
+    this.#socket.destroy();
+    this.#keeper.onClosed(this);
+  }
+
+  onDeadline(): void {
+    if (this.#state === STATE.idle) this.#close();
+  }
+}

@@ -1,0 +1,45 @@
+// Heads as HTTP/1.1 text. Framing fields are the writer's own business; everything else comes from the head.
+
+import type { HeadView } from '../head/head-view.ts';
+import { H1Head } from './h1-head.ts';
+import { statusPhrase } from './status-phrases.ts';
+
+function writeFields(head: HeadView, out: string): string {
+  if (head instanceof H1Head) return head.writeFields(out);
+  let text = out;
+  head.forEach((name, value) => {
+    text += `${name}: ${value}\r\n`;
+  });
+  return text;
+}
+
+/** @param last whether no body follows. @returns the text and whether the body is to be chunked. */
+export function requestHeadText(head: HeadView, last: boolean): string {
+  const method = head.get(':method') ?? 'GET';
+  const path = head.get(':path') ?? '/';
+  let text = writeFields(head, `${method} ${path} HTTP/1.1\r\n`);
+  if (!last && !head.has('content-length')) text += 'transfer-encoding: chunked\r\n';
+  if (head.has('upgrade')) text += 'connection: upgrade\r\n';
+  return `${text}\r\n`;
+}
+
+export interface ResponseFraming {
+  readonly chunked: boolean;
+  /** Extra line for this hop, or empty. */
+  readonly connection: '' | 'close' | 'keep-alive' | 'upgrade';
+  /** True when an explicit zero length is needed to say that no body follows. */
+  readonly zeroLength: boolean;
+}
+
+export function responseHeadText(status: number, head: HeadView, framing: ResponseFraming): string {
+  const received = head instanceof H1Head && head.parser.status === status ? head : undefined;
+  const phrase =
+    received === undefined
+      ? statusPhrase(status)
+      : received.text.slice(received.parser.reasonStart, received.parser.reasonEnd);
+  let text = writeFields(head, `HTTP/1.1 ${status} ${phrase}\r\n`);
+  if (framing.chunked) text += 'transfer-encoding: chunked\r\n';
+  else if (framing.zeroLength) text += 'content-length: 0\r\n';
+  if (framing.connection !== '') text += `connection: ${framing.connection}\r\n`;
+  return `${text}\r\n`;
+}

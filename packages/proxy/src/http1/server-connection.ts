@@ -1,0 +1,432 @@
+import type { Socket } from 'node:net';
+import type { ReasonCode } from '@weft/contracts';
+import type { HeadView } from '../head/head-view.ts';
+import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../http/streams.ts';
+import { SocketWriter } from '../sockets/socket-writer.ts';
+import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
+import { ChunkedDecoder } from './chunked.ts';
+import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields } from './framing.ts';
+import { H1Head } from './h1-head.ts';
+import { HeadParser, type HeadLimits } from './head-parser.ts';
+import { responseHeadText } from './head-writer.ts';
+import { HeldBytes } from './held-bytes.ts';
+
+export interface ServerConnectionOptions {
+  readonly limits: HeadLimits;
+  /** From the first byte of a head to its end; 0 = no limit. */
+  readonly headersTimeoutMs: number;
+  /** Between requests; 0 = no limit. */
+  readonly idleTimeoutMs: number;
+  /** How long to go on reading (and dropping) after a last answer, so that the client can read it. */
+  readonly lingerMs: number;
+  /** Bytes of following requests that are kept while one is being answered. */
+  readonly maxPipelinedBytes: number;
+}
+
+/** What a server connection needs from the HTTP connection manager above it. */
+export interface ExchangeSource {
+  /** A new request begins. */
+  newExchange(stream: DownstreamStream): RequestReceiver;
+  /** A head was refused before there was a request: answers it through `stream` and writes the log line. */
+  refuse(stream: DownstreamStream, reason: ReasonCode): void;
+  /** True when every further answer should close its connection. */
+  readonly draining: boolean;
+  onConnectionClosed(connection: H1ServerConnection): void;
+}
+
+const IDLE = 0;
+const HEADERS = 1;
+const LINGER = 2;
+
+const STATE = { head: 0, body: 1, complete: 2, closing: 3, tunnel: 4 } as const;
+
+/** One client connection that speaks HTTP/1: requests are read, handed on and answered strictly one after the other. */
+export class H1ServerConnection implements DownstreamStream {
+  readonly connection: DownstreamConnection;
+  protocol: 'HTTP/1.0' | 'HTTP/1.1' = 'HTTP/1.1';
+
+  readonly #socket: Socket;
+  readonly #writer: SocketWriter;
+  readonly #source: ExchangeSource;
+  readonly #options: ServerConnectionOptions;
+  readonly #timers: TimerQueue;
+  readonly #parser: HeadParser;
+  readonly #head: H1Head;
+  readonly #held = new HeldBytes();
+  readonly #wait: Deadline;
+  readonly #headersWait: Deadline;
+  #chunked: ChunkedDecoder | undefined;
+
+  #state: number = STATE.head;
+  #receiver: RequestReceiver | undefined;
+  #bodyLeft = 0;
+  #responseStarted = false;
+  #responseOver = false;
+  #responseChunked = false;
+  #toHead = false;
+  #close = false;
+  #keepAlive10 = false;
+  #paused = false;
+  #processing = false;
+  #readEnded = false;
+  #gone = false;
+
+  constructor(
+    socket: Socket,
+    connection: DownstreamConnection,
+    source: ExchangeSource,
+    timers: TimerQueue,
+    options: ServerConnectionOptions,
+  ) {
+    this.#socket = socket;
+    this.connection = connection;
+    this.#source = source;
+    this.#timers = timers;
+    this.#options = options;
+    this.#writer = new SocketWriter(socket);
+    this.#parser = new HeadParser('request', options.limits);
+    this.#head = new H1Head(this.#parser);
+    this.#wait = new Deadline(this, IDLE);
+    this.#headersWait = new Deadline(this, HEADERS);
+    socket.on('error', () => this.#onGone());
+    socket.on('close', () => this.#onGone());
+    socket.on('end', () => this.#onReadEnd());
+    socket.on('drain', () => this.#receiver?.onDownstreamWritable());
+    this.#armIdle();
+  }
+
+  /** True when no request is being read or answered. */
+  get idle(): boolean {
+    return this.#receiver === undefined && !this.#parser.started;
+  }
+
+  /** Ends the connection as soon as nothing is in flight. */
+  drain(): void {
+    this.#close = true;
+    if (this.idle && !this.#gone) this.#socket.destroy();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+    this.#onGone();
+  }
+
+  onBytes(buffer: Buffer, start: number, end: number): void {
+    if (this.#state === STATE.closing || this.#gone) return;
+    if (this.#held.length > 0) {
+      this.#held.append(buffer, start, end);
+      if (this.#receiver !== undefined && (this.#state === STATE.complete || this.#paused)) return this.#limitHeld();
+      return this.#processHeld();
+    }
+    if (this.#processing) {
+      this.#held.append(buffer, start, end);
+      return;
+    }
+    const used = this.#process(buffer, start, end);
+    if (used < end && !this.#gone && this.#state !== STATE.closing) {
+      this.#held.append(buffer, used, end);
+      this.#limitHeld();
+    }
+  }
+
+  #processHeld(): void {
+    if (this.#processing || this.#gone) return;
+    const held = this.#held;
+    if (held.length === 0) return;
+    const used = this.#process(held.buffer, held.start, held.end);
+    held.consume(used - held.start);
+    this.#limitHeld();
+  }
+
+  /** While an answer is outstanding the client's further bytes stay in the kernel, but for what was already read. */
+  #limitHeld(): void {
+    if (this.#gone) return;
+    if (this.#held.length > 0 && this.#receiver !== undefined && (this.#state === STATE.complete || this.#paused)) {
+      if (!this.#socket.isPaused()) this.#socket.pause();
+    }
+  }
+
+  /** @returns how far it got. */
+  #process(buffer: Buffer, start: number, end: number): number {
+    this.#processing = true;
+    let at = start;
+    while (at < end && !this.#gone) {
+      if (this.#state === STATE.head) {
+        if (this.#receiver !== undefined) break;
+        if (!this.#parser.started) this.#beginHead();
+        const result = this.#parser.parse(buffer, at, end);
+        if (result === 'more') break;
+        this.#endHeadWait();
+        if (result !== 'done') {
+          this.#refuse(result);
+          at = end;
+          break;
+        }
+        const base = at;
+        at += this.#parser.headEnd;
+        this.#head.take(buffer, base);
+        this.#beginExchange();
+      } else if (this.#state === STATE.body) {
+        if (this.#paused) break;
+        at = this.#takeBody(buffer, at, end);
+      } else if (this.#state === STATE.tunnel) {
+        if (this.#paused) break;
+        this.#receiver?.onRequestData(buffer, at, end, false);
+        at = end;
+      } else {
+        if (this.#state === STATE.closing) at = end;
+        break;
+      }
+    }
+    this.#processing = false;
+    if (this.#state === STATE.body || this.#state === STATE.tunnel) this.#receiver?.onRequestPause();
+    return at;
+  }
+
+  #beginHead(): void {
+    this.#timers.cancel(this.#wait);
+    if (this.#options.headersTimeoutMs > 0 && this.#headersWait.list === undefined) {
+      this.#timers.arm(this.#headersWait, this.#options.headersTimeoutMs);
+    }
+  }
+
+  #endHeadWait(): void {
+    this.#timers.cancel(this.#headersWait);
+    this.#timers.cancel(this.#wait);
+  }
+
+  #beginExchange(): void {
+    const head = this.#head;
+    const { minor } = head.parser;
+    this.protocol = minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1';
+    this.#responseStarted = false;
+    this.#responseOver = false;
+    this.#responseChunked = false;
+    this.#toHead = head.method === 'HEAD';
+    const failure = checkRequestTarget(head);
+    if (failure !== undefined) return this.#refuse(failure);
+    const length = requestBodyLength(head);
+    if (typeof length === 'string') return this.#refuse(length);
+    const options = takeConnectionFields(head);
+    this.#keepAlive10 = minor === 0 && options.keepAlive;
+    if (options.close || (minor === 0 && !options.keepAlive)) this.#close = true;
+    if (length === CHUNKED) {
+      this.#chunked ??= new ChunkedDecoder();
+      this.#chunked.reset();
+    }
+    this.#bodyLeft = length;
+    this.#state = length === 0 ? STATE.complete : STATE.body;
+    const receiver = this.#source.newExchange(this);
+    this.#receiver = receiver;
+    receiver.onRequestHead(head, length === 0);
+  }
+
+  #takeBody(buffer: Buffer, at: number, end: number): number {
+    if (this.#bodyLeft !== CHUNKED) {
+      const taken = Math.min(this.#bodyLeft, end - at);
+      this.#bodyLeft -= taken;
+      const last = this.#bodyLeft === 0;
+      if (last) this.#state = STATE.complete;
+      this.#receiver?.onRequestData(buffer, at, at + taken, last);
+      return at + taken;
+    }
+    const decoder = this.#chunked;
+    if (decoder === undefined) return end;
+    const event = decoder.next(buffer, at, end);
+    if (event === 'data') this.#receiver?.onRequestData(buffer, decoder.dataStart, decoder.dataEnd, false);
+    else if (event === 'end') {
+      this.#state = STATE.complete;
+      this.#receiver?.onRequestData(buffer, decoder.at, decoder.at, true);
+    } else if (event === 'invalid') {
+      this.#close = true;
+      this.#state = STATE.closing;
+      this.#receiver?.onRequestAborted('bad-request');
+      return end;
+    }
+    return decoder.at;
+  }
+
+  /** Answers what can not be a request, and reads no more from this client. */
+  #refuse(reason: ReasonCode): void {
+    this.#close = true;
+    this.#responseStarted = false;
+    this.#responseOver = false;
+    this.#state = STATE.closing;
+    this.#source.refuse(this, reason);
+  }
+
+  // What the exchange above writes.
+
+  sendInformational(head: HeadView): void {
+    if (this.protocol === 'HTTP/1.0' || this.#responseStarted) return;
+    const status = Number(head.get(':status'));
+    this.#writer.text(responseHeadText(status, head, { chunked: false, connection: '', zeroLength: false }));
+    this.#writer.flush();
+  }
+
+  sendHead(status: number, head: HeadView, end: boolean): void {
+    if (this.#responseStarted || this.#gone) return;
+    this.#responseStarted = true;
+    if (status === 101) {
+      this.#writer.text(responseHeadText(status, head, { chunked: false, connection: 'upgrade', zeroLength: false }));
+      return;
+    }
+    const bodyless = this.#toHead || status === 204 || status === 304;
+    const hasLength = head.has('content-length');
+    if (status === 204 && hasLength) head.remove('content-length');
+    this.#responseChunked = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.1';
+    const untilClose = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.0';
+    if (untilClose || this.#state === STATE.closing || (end && this.#state === STATE.body) || this.#source.draining)
+      this.#close = true;
+    const connection = this.#close ? 'close' : this.#keepAlive10 ? 'keep-alive' : '';
+    this.#writer.text(
+      responseHeadText(status, head, {
+        chunked: this.#responseChunked,
+        connection,
+        zeroLength: end && !bodyless && !hasLength,
+      }),
+    );
+    if (end) this.#endResponse();
+  }
+
+  sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
+    if (this.#gone || this.#responseOver) return;
+    if (end > start && !this.#toHead) {
+      if (this.#responseChunked) {
+        this.#writer.text(`${(end - start).toString(16)}\r\n`);
+        this.#writer.bytes(buffer, start, end);
+        this.#writer.text('\r\n');
+      } else {
+        this.#writer.bytes(buffer, start, end);
+      }
+    }
+    if (!last) return;
+    if (this.#responseChunked) this.#writer.text('0\r\n\r\n');
+    this.#endResponse();
+  }
+
+  flush(): void {
+    this.#writer.flush();
+  }
+
+  get congested(): boolean {
+    return this.#writer.congested;
+  }
+
+  startTunnel(): void {
+    this.#state = STATE.tunnel;
+    this.#close = true;
+    this.#writer.flush();
+    if (this.#held.length > 0) setImmediate(() => this.#processHeld());
+  }
+
+  pauseRequest(): void {
+    if (this.#paused) return;
+    this.#paused = true;
+    if (this.#state === STATE.body || this.#state === STATE.tunnel) this.#socket.pause();
+  }
+
+  resumeRequest(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#gone) return;
+    this.#processHeld();
+    if (!this.#paused) this.#socket.resume();
+  }
+
+  abort(): void {
+    this.#writer.flush();
+    this.#responseOver = true;
+    this.#socket.destroy();
+    this.#onGone();
+  }
+
+  #endResponse(): void {
+    this.#responseOver = true;
+    this.#writer.flush();
+    if (this.#state === STATE.tunnel) {
+      this.#socket.end();
+      this.#finishExchange();
+      this.#linger();
+      return;
+    }
+    if (this.#state === STATE.body) this.#close = true;
+    this.#finishExchange();
+    if (this.#close || this.#readEnded) {
+      this.#state = STATE.closing;
+      this.#socket.end();
+      this.#linger();
+      return;
+    }
+    this.#parser.reset();
+    this.#paused = false;
+    this.#state = STATE.head;
+    if (this.#processing) return;
+    if (this.#socket.isPaused()) this.#socket.resume();
+    if (this.#held.length > 0) this.#processHeld();
+    if (this.idle && !this.#gone) this.#armIdle();
+  }
+
+  #finishExchange(): void {
+    const receiver = this.#receiver;
+    this.#receiver = undefined;
+    receiver?.onExchangeOver();
+  }
+
+  /** The answer is on its way; bytes that still come are dropped for a while, since closing at once could destroy it. */
+  #linger(): void {
+    this.#held.clear();
+    this.#timers.cancel(this.#headersWait);
+    this.#timers.cancel(this.#wait);
+    if (this.#readEnded) return;
+    this.#socket.resume();
+    const linger = new Deadline(this, LINGER);
+    this.#timers.arm(linger, this.#options.lingerMs);
+    this.#socket.once('close', () => this.#timers.cancel(linger));
+  }
+
+  #armIdle(): void {
+    if (this.#options.idleTimeoutMs > 0) this.#timers.arm(this.#wait, this.#options.idleTimeoutMs);
+  }
+
+  onDeadline(kind: number): void {
+    if (kind === HEADERS && !this.#gone) {
+      this.#refuse('request-headers-timeout');
+      return;
+    }
+    this.#socket.destroy();
+    this.#onGone();
+  }
+
+  /** The client will send no more; an answer can still go out (RFC 9112 §9.6, hardening a37). */
+  #onReadEnd(): void {
+    this.#readEnded = true;
+    if (this.#receiver === undefined) {
+      this.#socket.end();
+      this.#socket.destroySoon();
+      return;
+    }
+    if (this.#state === STATE.body) {
+      this.#socket.destroy();
+      this.#onGone();
+    } else if (this.#state === STATE.tunnel) {
+      this.#receiver.onRequestData(EMPTY, 0, 0, true);
+    }
+  }
+
+  #onGone(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#timers.cancel(this.#wait);
+    this.#timers.cancel(this.#headersWait);
+    this.#held.clear();
+    const receiver = this.#receiver;
+    if (receiver !== undefined) {
+      if (!this.#responseOver) receiver.onRequestAborted('downstream-closed');
+      this.#finishExchange();
+    }
+    this.#source.onConnectionClosed(this);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

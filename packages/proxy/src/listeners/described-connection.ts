@@ -1,0 +1,41 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { DownstreamConnection } from '../http/streams.ts';
+import type { PeerIdentity } from '../tls/downstream-tls.ts';
+import type { FirstBytes } from './first-bytes.ts';
+
+export function describe(socket: Socket, facts: FirstBytes): DownstreamConnection {
+  return {
+    remoteAddress: plainAddress(socket.remoteAddress),
+    remotePort: socket.remotePort ?? 0,
+    localAddress: plainAddress(socket.localAddress),
+    localPort: socket.localPort ?? 0,
+    secure: false,
+    peerPrincipal: '',
+    ownPrincipal: '',
+    peerFingerprint: '',
+    peerSubject: '',
+    requestedServerName: facts.serverName,
+    peerWorkload: '',
+    peerKey: '',
+  };
+}
+
+/** IPv4 addresses on a dual-stack socket come as `::ffff:1.2.3.4`. */
+export const plainAddress = (address: string | undefined): string => (address ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+
+export const secured = (
+  connection: DownstreamConnection,
+  peer: PeerIdentity,
+  ownPrincipal: string,
+  socket: TLSSocket,
+): DownstreamConnection => ({
+  ...connection,
+  secure: true,
+  peerPrincipal: peer.principal,
+  ownPrincipal,
+  peerFingerprint: peer.fingerprint,
+  peerSubject: peer.subject,
+  requestedServerName: typeof socket.servername === 'string' ? socket.servername : connection.requestedServerName,
+  peerKey: peer.principal,
+});

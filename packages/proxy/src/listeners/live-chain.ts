@@ -1,0 +1,223 @@
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { ReasonCode } from '@weft/contracts';
+import type { RegexEngine } from '@weft/evaluator';
+import type { Random } from '@weft/kit';
+import { ConnectionManager, type ManagerDeps } from '../filters/http/connection-manager.ts';
+import type { HcmRoutes } from '../filters/http/hcm-settings.ts';
+import { connectionAllowed } from '../filters/network/rbac.ts';
+import { TcpSession } from '../filters/network/tcp-proxy.ts';
+import { localReply } from '../failures.ts';
+import type { DownstreamConnection } from '../http/streams.ts';
+import { RequestRecord } from '../request-record.ts';
+import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
+import type { CompiledChain, CompiledListener } from '../runtime/listeners.ts';
+import { readAccepted, readByEvents, type TakeBytes } from '../sockets/byte-reader.ts';
+import type { TimerQueue } from '../timers/timer-queue.ts';
+import { type PeerIdentity, TlsTerminator } from '../tls/downstream-tls.ts';
+import type { LiveSecrets } from '../tls/tls-material.ts';
+import { type ChainCriteria } from './chain-match.ts';
+import { plainAddress, secured } from './described-connection.ts';
+
+export interface ChainDeps extends ManagerDeps {
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly regex: RegexEngine;
+  readonly secrets: LiveSecrets;
+  readonly readBuffer: Buffer;
+  readonly total: { connections: number };
+  routesOf(hcm: CompiledHcm): HcmRoutes;
+}
+
+interface Handshake {
+  readonly socket: Socket;
+  readonly connection: DownstreamConnection;
+  reason: string;
+}
+
+/** One filter chain in force, with the connections it took. */
+export class LiveChain {
+  #compiled: CompiledChain;
+  #listener: CompiledListener;
+  readonly #deps: ChainDeps;
+  readonly #manager: ConnectionManager | undefined;
+  readonly #terminator: TlsTerminator | undefined;
+  readonly #sessions = new Set<TcpSession>();
+  readonly #handshaking = new Map<string, Handshake>();
+  #draining = false;
+
+  constructor(compiled: CompiledChain, listener: CompiledListener, deps: ChainDeps) {
+    this.#compiled = compiled;
+    this.#listener = listener;
+    this.#deps = deps;
+    const { terminal, tls } = compiled;
+    if (terminal.kind === 'http') {
+      this.#manager = new ConnectionManager(
+        terminal.hcm.settings,
+        deps.routesOf(terminal.hcm),
+        terminal.hcm.accessLog,
+        deps,
+      );
+    }
+    if (tls !== undefined) {
+      this.#terminator = new TlsTerminator(
+        tls,
+        { http: terminal.kind === 'http', handshakeTimeoutMs: compiled.handshakeTimeoutMs },
+        deps,
+        `Listener "${listener.name}"`,
+        {
+          onSecure: (socket, peer) => this.#onSecure(socket, peer),
+          onRefused: (socket, reason) => this.#onRefused(socket, reason),
+        },
+      );
+    }
+  }
+
+  get criteria(): ChainCriteria {
+    return this.#compiled.criteria;
+  }
+  get fingerprint(): string {
+    return this.#compiled.transportFingerprint;
+  }
+  get connections(): number {
+    return (this.#manager?.connections ?? 0) + this.#sessions.size + this.#handshaking.size;
+  }
+  get activeRequests(): number {
+    return (this.#manager?.activeRequests ?? 0) + this.#sessions.size;
+  }
+
+  /** Same criteria, TLS and kind of filter: everything else may change under open connections. */
+  update(compiled: CompiledChain, listener: CompiledListener): void {
+    this.#compiled = compiled;
+    this.#listener = listener;
+    const { terminal } = compiled;
+    if (terminal.kind === 'http')
+      this.#manager?.update(terminal.hcm.settings, this.#deps.routesOf(terminal.hcm), terminal.hcm.accessLog);
+  }
+
+  refreshRoutes(): void {
+    const { terminal } = this.#compiled;
+    if (terminal.kind === 'http' && this.#manager !== undefined)
+      this.#manager.routes = this.#deps.routesOf(terminal.hcm);
+  }
+
+  refreshSecrets(): void {
+    this.#terminator?.refresh();
+  }
+
+  /** @param bytes already read from the socket. */
+  take(socket: Socket, connection: DownstreamConnection, bytes: Buffer): void {
+    if (this.#terminator === undefined) {
+      this.#serve(connection, bytes, (taker) => readAccepted(socket, this.#deps.readBuffer, taker));
+      return;
+    }
+    if (bytes.length > 0) socket.unshift(bytes);
+    const key = `${connection.remoteAddress}:${connection.remotePort}`;
+    const handshake: Handshake = { socket, connection, reason: 'the handshake was not finished' };
+    this.#handshaking.set(key, handshake);
+    socket.once('close', () => {
+      if (!this.#handshaking.delete(key)) return;
+      this.logRefused(connection, 'downstream-tls-failure', handshake.reason);
+    });
+    this.#terminator.accept(socket);
+  }
+
+  #onSecure(socket: TLSSocket, peer: PeerIdentity): void {
+    const key = `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`;
+    const handshake = this.#handshaking.get(key);
+    socket.on('error', ignore);
+    if (handshake === undefined) {
+      socket.destroy();
+      return;
+    }
+    this.#handshaking.delete(key);
+    const connection = secured(handshake.connection, peer, this.#terminator?.ownPrincipal ?? '', socket);
+    this.#serve(connection, EMPTY, (taker) => readByEvents(socket, taker));
+  }
+
+  /** The log line follows when the socket has closed. */
+  #onRefused(socket: Socket, reason: string): void {
+    const handshake = this.#handshaking.get(`${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`);
+    if (handshake === undefined) return;
+    handshake.reason = reason;
+    handshake.socket.destroy();
+  }
+
+  #serve(connection: DownstreamConnection, bytes: Buffer, open: (take: TakeBytes) => Socket): void {
+    const { total } = this.#deps;
+    const { networkRbac, terminal } = this.#compiled;
+    let take: TakeBytes = ignore;
+    const socket = open((buffer, start, end) => take(buffer, start, end));
+    total.connections += 1;
+    socket.once('close', () => {
+      total.connections -= 1;
+    });
+    if (!connectionAllowed(networkRbac, connection)) {
+      socket.on('error', ignore);
+      this.logRefused(connection, 'rbac-denied', 'network policy');
+      socket.destroy();
+      return;
+    }
+    if (this.#manager !== undefined) {
+      const http = this.#manager.open(socket, connection);
+      take = (buffer, start, end) => http.onBytes(buffer, start, end);
+    } else if (terminal.kind === 'tcp') {
+      const session = new TcpSession(
+        socket,
+        connection,
+        terminal.proxy,
+        { listener: this.#listener.name, direction: this.#listener.direction },
+        this.#deps,
+        () => this.#sessions.delete(session),
+      );
+      this.#sessions.add(session);
+      take = (buffer, start, end) => session.onBytes(buffer, start, end);
+      session.start();
+    }
+    if (bytes.length > 0) take(bytes, 0, bytes.length);
+    if (!socket.isPaused()) socket.resume();
+  }
+
+  /** A connection that got no answer leaves a line in the log. */
+  logRefused(connection: DownstreamConnection, reason: ReasonCode, detail: string): void {
+    const { terminal } = this.#compiled;
+    const logger = terminal.kind === 'http' ? terminal.hcm.accessLog : terminal.proxy.accessLog;
+    const record = new RequestRecord();
+    const row = localReply(reason);
+    record.startMs = this.#deps.timers.now();
+    record.direction = this.#listener.direction;
+    record.listener = this.#listener.name;
+    record.protocol = 'TCP';
+    record.flags = row.flags;
+    record.details = row.details;
+    record.reason = reason;
+    record.connectionTermination = detail;
+    record.sourcePrincipal = connection.peerPrincipal;
+    record.downstreamRemoteAddress = `${connection.remoteAddress}:${connection.remotePort}`;
+    record.downstreamLocalAddress = `${connection.localAddress}:${connection.localPort}`;
+    record.requestedServerName = connection.requestedServerName;
+    const { stats } = this.#deps;
+    stats.add(stats.counter(`listener.${this.#listener.name}.refused.${reason}`), 1);
+    logger?.log(record);
+  }
+
+  drain(): void {
+    if (this.#draining) return;
+    this.#draining = true;
+    this.#manager?.drain();
+  }
+
+  closeIdle(): void {
+    this.#manager?.closeIdle();
+  }
+
+  close(): void {
+    this.#manager?.close();
+    for (const session of this.#sessions) session.destroy();
+    for (const { socket } of this.#handshaking.values()) socket.destroy();
+    this.#terminator?.close();
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const ignore = (): void => {};

@@ -1,0 +1,194 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import { errorMessage, type Logger } from '@weft/kit';
+import type { DownstreamConnection } from '../http/streams.ts';
+import type { StatsSink } from '../ports.ts';
+import type { CompiledListener } from '../runtime/listeners.ts';
+import { matchChain } from './chain-match.ts';
+import { describe } from './described-connection.ts';
+import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
+import { type ChainDeps, LiveChain } from './live-chain.ts';
+import { peek } from './peek.ts';
+
+export interface LiveListenerDeps extends ChainDeps {
+  readonly stats: StatsSink;
+  readonly logger: Logger;
+  readonly maxConnections: number;
+  /** Connections of the whole proxy. */
+  readonly total: { connections: number };
+}
+
+/** One bound address, its filter chains, and the connections they took. */
+export class LiveListener {
+  readonly name: string;
+  #compiled: CompiledListener;
+  readonly #deps: LiveListenerDeps;
+  readonly #server: Server;
+  #chains: readonly LiveChain[] = [];
+  #default: LiveChain | undefined;
+  readonly #drained = new Set<LiveChain>();
+  readonly #inspecting = new Set<Socket>();
+  #state: 'binding' | 'active' | 'failed' | 'draining' = 'binding';
+  #failure = '';
+  #bound = '';
+  readonly #noChain: number;
+  readonly #accepted: number;
+
+  constructor(compiled: CompiledListener, deps: LiveListenerDeps) {
+    this.name = compiled.name;
+    this.#compiled = compiled;
+    this.#deps = deps;
+    this.#noChain = deps.stats.counter(`listener.${compiled.name}.no_filter_chain_match`);
+    this.#accepted = deps.stats.counter(`listener.${compiled.name}.downstream_cx_total`);
+    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
+      this.#accept(socket),
+    );
+    this.#server.on('error', (error) => this.#onServerError(error));
+    this.#build(compiled);
+  }
+
+  get compiled(): CompiledListener {
+    return this.#compiled;
+  }
+  get state(): {
+    readonly state: 'active' | 'warming' | 'draining' | 'failed';
+    readonly reason: string;
+    readonly address: string;
+  } {
+    const state = this.#state === 'binding' ? 'warming' : this.#state;
+    return { state, reason: this.#failure, address: this.#bound };
+  }
+  get chains(): readonly LiveChain[] {
+    return this.#default === undefined ? this.#chains : [...this.#chains, this.#default];
+  }
+  get connections(): number {
+    let count = this.#inspecting.size;
+    for (const chain of [...this.chains, ...this.#drained]) count += chain.connections;
+    return count;
+  }
+
+  /** Binds, or adopts a descriptor that the parent bound. */
+  listen(inheritedFd: number | undefined): void {
+    const { address, port, bind, backlog } = this.#compiled;
+    const onListening = (): void => {
+      this.#state = 'active';
+      const actual = this.#server.address();
+      this.#bound =
+        typeof actual === 'object' && actual !== null ? `${actual.address}:${actual.port}` : `${address}:${port}`;
+      this.#deps.logger.info({ listener: this.name, address: this.#bound }, 'listening');
+    };
+    if (inheritedFd !== undefined) this.#server.listen({ fd: inheritedFd, backlog }, onListening);
+    else if (bind) this.#server.listen({ host: address, port, backlog, exclusive: false }, onListening);
+    else this.#state = 'active';
+  }
+
+  /** New chains for connections to come; those of unchanged chains go on, those of removed ones drain. */
+  update(compiled: CompiledListener): void {
+    this.#compiled = compiled;
+    this.#build(compiled);
+  }
+
+  /** Routes changed: chains look theirs up again. */
+  refreshRoutes(): void {
+    for (const chain of this.chains) chain.refreshRoutes();
+  }
+
+  refreshSecrets(): void {
+    for (const chain of this.chains) chain.refreshSecrets();
+  }
+
+  /** Stops accepting; answers say close. `done` once no request is left. */
+  drain(): void {
+    if (this.#state === 'draining') return;
+    this.#state = 'draining';
+    this.#server.close();
+    for (const chain of this.chains) chain.drain();
+  }
+
+  /** Connections without a request in flight. */
+  closeIdle(): void {
+    for (const chain of [...this.chains, ...this.#drained]) chain.closeIdle();
+  }
+
+  close(): void {
+    this.#state = 'draining';
+    this.#server.close();
+    for (const socket of this.#inspecting) socket.destroy();
+    for (const chain of [...this.chains, ...this.#drained]) chain.close();
+  }
+
+  #build(compiled: CompiledListener): void {
+    const former = new Map(this.chains.map((chain) => [chain.fingerprint, chain]));
+    const build = (one: CompiledListener['chains'][number]): LiveChain => {
+      const kept = former.get(one.transportFingerprint);
+      former.delete(one.transportFingerprint);
+      if (kept === undefined) return new LiveChain(one, compiled, this.#deps);
+      kept.update(one, compiled);
+      return kept;
+    };
+    this.#chains = compiled.chains.map(build);
+    this.#default = compiled.defaultChain === undefined ? undefined : build(compiled.defaultChain);
+    for (const chain of former.values()) {
+      chain.drain();
+      if (chain.connections > 0) this.#drained.add(chain);
+    }
+    for (const chain of this.#drained) if (chain.connections === 0) this.#drained.delete(chain);
+  }
+
+  #accept(socket: Socket): void {
+    // Before anything else: an error without a handler ends the process.
+    socket.on('error', ignore);
+    const { total, maxConnections, stats } = this.#deps;
+    stats.add(this.#accepted, 1);
+    if (total.connections >= maxConnections) {
+      socket.destroy();
+      return;
+    }
+    const { inspect, inspectTimeoutMs, continueOnTimeout } = this.#compiled;
+    if (!inspect.tls) {
+      this.#hand(socket, NOTHING_KNOWN, EMPTY);
+      return;
+    }
+    this.#inspecting.add(socket);
+    peek(
+      socket,
+      { timers: this.#deps.timers, timeoutMs: inspectTimeoutMs, continueOnTimeout, http: inspect.http },
+      (facts, bytes) => {
+        this.#inspecting.delete(socket);
+        if (facts === undefined) socket.destroy();
+        else this.#hand(socket, facts, bytes);
+      },
+    );
+  }
+
+  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer): void {
+    const connection = describe(socket, facts);
+    const chain =
+      matchChain(this.#chains, {
+        ...facts,
+        destinationIp: connection.localAddress,
+        destinationPort: connection.localPort,
+        sourceIp: connection.remoteAddress,
+      }) ?? this.#default;
+    if (chain === undefined) {
+      this.#deps.stats.add(this.#noChain, 1);
+      this.#refuse(connection);
+      socket.destroy();
+      return;
+    }
+    chain.take(socket, connection, bytes);
+  }
+
+  /** Plain bytes at a port that wants mutual TLS, or nothing that fits: no answer, but a log line. */
+  #refuse(connection: DownstreamConnection): void {
+    (this.#chains[0] ?? this.#default)?.logRefused(connection, 'plaintext-refused', 'no filter chain matches');
+  }
+
+  #onServerError(error: Error): void {
+    this.#failure = errorMessage(error);
+    if (this.#state === 'binding') this.#state = 'failed';
+    this.#deps.logger.error({ listener: this.name, error: this.#failure }, 'listener failed');
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const ignore = (): void => {};

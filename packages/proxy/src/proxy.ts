@@ -1,0 +1,158 @@
+import { createRegexEngine } from '@weft/evaluator';
+import type { Clock, Logger, Random } from '@weft/kit';
+import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
+import type { FilterDeps } from './filters/http/http-filter.ts';
+import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
+import type {
+  AccessLogs,
+  ClusterStatus,
+  DataPath,
+  InheritedFds,
+  ListenerStatus,
+  PeerExchange,
+  RejectedResource,
+  ResourceSet,
+  SecretSource,
+  StatsSink,
+  Tracer,
+} from './ports.ts';
+import type { CompiledHcm, ListenerDeps } from './runtime/http-connection-manager.ts';
+import type { CompiledListener } from './runtime/listeners.ts';
+import { createRuntime } from './runtime/runtime.ts';
+import { buildChains, compileTable, type Table } from './runtime/routes.ts';
+import { createReadBuffer } from './sockets/byte-reader.ts';
+import { TimerQueue } from './timers/timer-queue.ts';
+import { watchSecrets } from './tls/tls-material.ts';
+import { ClusterSet } from './upstream/cluster-set.ts';
+
+export interface ProxyOptions {
+  readonly resources: ResourceSet;
+  readonly secrets: SecretSource;
+  readonly stats: StatsSink;
+  readonly accessLogs?: AccessLogs;
+  readonly tracer?: Tracer;
+  readonly peers?: PeerExchange;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly inheritedFds?: InheritedFds;
+  readonly logger: Logger;
+  /** Client connections of the whole proxy. Default 10 000. */
+  readonly maxConnections?: number;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 10_000;
+const DRAIN_POLL_MS = 50;
+
+/** The data path: listeners, filters, upstreams, all from one set of resources that can be replaced at any time. */
+export function createProxy(options: ProxyOptions): DataPath {
+  const { clock, random, logger, stats } = options;
+  const timers = new TimerQueue(clock);
+  const regex = createRegexEngine();
+  const readBuffer = createReadBuffer();
+  const secrets = watchSecrets(options.secrets, () => {
+    for (const listener of listeners.values()) listener.refreshSecrets();
+  });
+  const clusters = new ClusterSet({ timers, random, readBuffer, logger });
+  const filterDeps: FilterDeps = { clock, timers, random, regex };
+  const listenerDeps: ListenerDeps = { ...filterDeps, accessLogs: options.accessLogs };
+  const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
+  const listeners = new Map<string, LiveListener>();
+  /** Removed or replaced, with connections left. */
+  const leaving = new Set<LiveListener>();
+  const total = { connections: 0 };
+  let tables: ReadonlyMap<string, Table> = new Map();
+  let draining = false;
+
+  const routesOf = (hcm: CompiledHcm): HcmRoutes => {
+    if (hcm.inlineRoutes !== undefined)
+      return buildChains(compileTable(hcm.inlineRoutes, filterDeps), hcm.filters, filterDeps);
+    const table = hcm.rdsName === undefined ? undefined : tables.get(hcm.rdsName);
+    return table === undefined
+      ? { ...NO_ROUTES, unroutedChain: buildChains(undefined, hcm.filters, filterDeps).unroutedChain }
+      : buildChains(table, hcm.filters, filterDeps);
+  };
+  const liveDeps: LiveListenerDeps = {
+    timers,
+    random,
+    regex,
+    stats,
+    tracer: options.tracer,
+    peers: options.peers,
+    clusters: clusters.live,
+    secrets,
+    readBuffer,
+    routesOf,
+    logger,
+    total,
+    maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+  };
+
+  const retire = (listener: LiveListener): void => {
+    listener.drain();
+    listener.closeIdle();
+    if (listener.connections > 0) leaving.add(listener);
+  };
+
+  const applyListeners = (compiled: ReadonlyMap<string, CompiledListener>): void => {
+    for (const [name, listener] of listeners) {
+      const next = compiled.get(name);
+      if (next !== undefined && sameAddress(next, listener.compiled)) continue;
+      listeners.delete(name);
+      retire(listener);
+    }
+    for (const [name, next] of compiled) {
+      const listener = listeners.get(name);
+      if (listener === undefined) {
+        const made = new LiveListener(next, liveDeps);
+        listeners.set(name, made);
+        made.listen(options.inheritedFds?.get(`${next.address}:${next.port}`));
+      } else if (listener.compiled === next) listener.refreshRoutes();
+      else listener.update(next);
+    }
+    for (const listener of leaving) if (listener.connections === 0) leaving.delete(listener);
+  };
+
+  const update = (resources: ResourceSet): readonly RejectedResource[] => {
+    const compiled = runtime.compile(resources);
+    tables = compiled.tables;
+    clusters.apply(compiled.clusters, compiled.hosts);
+    if (!draining) applyListeners(compiled.listeners);
+    clusters.removeUnused();
+    for (const { type, name, reason } of compiled.rejected) logger.warn({ type, name, reason }, 'resource refused');
+    return compiled.rejected;
+  };
+
+  const everyListener = (): LiveListener[] => [...listeners.values(), ...leaving];
+  const activeConnections = (): number => everyListener().reduce((sum, listener) => sum + listener.connections, 0);
+
+  update(options.resources);
+  return {
+    update,
+    activeConnections,
+    listeners: (): ListenerStatus[] => everyListener().map((listener) => ({ name: listener.name, ...listener.state })),
+    clusters: (): ClusterStatus[] => clusters.status(),
+    async drain(deadlineMs) {
+      draining = true;
+      for (const listener of everyListener()) listener.drain();
+      // Idle connections are kept until used or until the deadline: a client may be about to write.
+      while (activeConnections() > 0 && clock.now() < deadlineMs) {
+        await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
+      }
+      for (const listener of everyListener()) listener.closeIdle();
+      const cut = activeConnections();
+      for (const listener of everyListener()) listener.close();
+      return cut;
+    },
+    async close() {
+      draining = true;
+      for (const listener of everyListener()) listener.close();
+      clusters.close();
+      secrets.close();
+      timers.close();
+      await Promise.resolve();
+    },
+  };
+}
+
+const sameAddress = (a: CompiledListener, b: CompiledListener): boolean =>
+  a.address === b.address && a.port === b.port && a.bind === b.bind;

@@ -1,0 +1,167 @@
+import {
+  type Cluster as ClusterMessage,
+  Cluster_DiscoveryType as DiscoveryType,
+  Cluster_LbPolicy as LbPolicyName,
+} from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
+import type { TransportSocket } from '@weft/contracts/lean/envoy/config/core/v3/base';
+import { RoutingPriority } from '@weft/contracts/lean/envoy/config/core/v3/base';
+import { RawBufferSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
+import { UpstreamTlsContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import { HttpProtocolOptionsSchema } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import { ISTIO_METADATA } from '@weft/contracts';
+import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
+import type { LiveSecrets } from '../tls/tls-material.ts';
+import { UpstreamTls } from '../tls/upstream-tls.ts';
+import { type CircuitLimits, DEFAULT_CIRCUIT_LIMITS } from '../upstream/circuit.ts';
+import type { ClusterSettings, Discovery, TransportChoice } from '../upstream/cluster-settings.ts';
+import { leastRequest } from '../upstream/lb/least-request.ts';
+import type { LbPolicyFactory } from '../upstream/lb/lb-policy.ts';
+import { randomChoice } from '../upstream/lb/random.ts';
+import { roundRobin } from '../upstream/lb/round-robin.ts';
+import { typeNameOf, unpack } from './any.ts';
+import { millisOr } from './durations.ts';
+import { readHosts } from './endpoints.ts';
+
+export interface ClusterCompileDeps {
+  readonly secrets: LiveSecrets;
+  readonly regex: RegexEngine;
+}
+
+const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
+const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
+const DEFAULT_DNS_REFRESH_MS = 5_000;
+const DEFAULT_PANIC_THRESHOLD = 50;
+const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+// Envoy counts "no limit" as the largest number of 32 bits.
+const NO_LIMIT = 0xffff_ffff;
+
+/** @throws {ConfigRejectedError} naming the field. */
+export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps): ClusterSettings {
+  const resource = `Cluster "${message.name}"`;
+  const http = unpack(message.typedExtensionProtocolOptions[HTTP_OPTIONS], HttpProtocolOptionsSchema, resource);
+  const common = http?.commonHttpProtocolOptions;
+  const [lbName, lb] = balancer(message, resource);
+  const discovery = discoveryOf(message, resource);
+  const service = serviceOf(message);
+  return {
+    name: message.name,
+    discovery,
+    edsName: message.edsClusterConfig?.serviceName || message.name,
+    lb,
+    lbName,
+    connectTimeoutMs: millisOr(message.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS),
+    idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
+    circuit: circuitLimits(message),
+    panicThreshold: message.commonLbConfig?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
+    transports: transports(message, deps, resource),
+    staticHosts: readHosts(message.loadAssignment, resource),
+    dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),
+    sourceAddress: message.upstreamBindConfig?.sourceAddress?.address,
+    ...service,
+    transportFingerprint: JSON.stringify([message.transportSocket, message.transportSocketMatches], bytesAsText),
+  };
+}
+
+const bytesAsText = (_: string, value: unknown): unknown =>
+  value instanceof Uint8Array
+    ? Buffer.from(value).toString('base64')
+    : typeof value === 'bigint'
+      ? String(value)
+      : value;
+
+function discoveryOf(message: ClusterMessage, resource: string): Discovery {
+  const { clusterDiscoveryType: kind } = message;
+  if (kind.case === undefined) return 'static';
+  if (kind.case !== 'type')
+    throw new ConfigRejectedError(resource, 'cluster_type: custom cluster types are not supported');
+  switch (kind.value) {
+    case DiscoveryType.STATIC:
+      return 'static';
+    case DiscoveryType.EDS:
+      return 'eds';
+    case DiscoveryType.STRICT_DNS:
+    case DiscoveryType.LOGICAL_DNS:
+      return 'dns';
+    case DiscoveryType.ORIGINAL_DST:
+      return 'original-dst';
+  }
+}
+
+function balancer(message: ClusterMessage, resource: string): readonly [string, LbPolicyFactory] {
+  switch (message.lbPolicy) {
+    case LbPolicyName.ROUND_ROBIN:
+      return ['round-robin', roundRobin];
+    case LbPolicyName.LEAST_REQUEST:
+      return ['least-request', leastRequest];
+    case LbPolicyName.RANDOM:
+      return ['random', randomChoice];
+    case LbPolicyName.CLUSTER_PROVIDED:
+      return ['cluster-provided', roundRobin];
+    default:
+      throw new ConfigRejectedError(
+        resource,
+        `lb_policy: ${LbPolicyName[message.lbPolicy] ?? message.lbPolicy} is not supported yet`,
+      );
+  }
+}
+
+function circuitLimits(message: ClusterMessage): CircuitLimits {
+  const thresholds = message.circuitBreakers?.thresholds.find(({ priority }) => priority === RoutingPriority.DEFAULT);
+  if (thresholds === undefined) return DEFAULT_CIRCUIT_LIMITS;
+  const limit = (value: number | undefined, fallback: number): number =>
+    value === undefined ? fallback : value === NO_LIMIT ? Infinity : value;
+  const { retryBudget } = thresholds;
+  return {
+    maxConnections: limit(thresholds.maxConnections, DEFAULT_CIRCUIT_LIMITS.maxConnections),
+    maxPending: limit(thresholds.maxPendingRequests, DEFAULT_CIRCUIT_LIMITS.maxPending),
+    maxRequests: limit(thresholds.maxRequests, DEFAULT_CIRCUIT_LIMITS.maxRequests),
+    maxRetries: limit(thresholds.maxRetries, DEFAULT_CIRCUIT_LIMITS.maxRetries),
+    retryBudget:
+      retryBudget === undefined
+        ? undefined
+        : { percent: retryBudget.budgetPercent?.value ?? 20, minConcurrency: retryBudget.minRetryConcurrency ?? 3 },
+  };
+}
+
+function transports(message: ClusterMessage, deps: ClusterCompileDeps, resource: string): TransportChoice[] {
+  const choices = message.transportSocketMatches.map((entry, i) => ({
+    match: entry.match ?? {},
+    ...transportOf(entry.transportSocket, deps, `${resource}: transport_socket_matches[${i}]`),
+  }));
+  choices.push({ match: {}, ...transportOf(message.transportSocket, deps, `${resource}: transport_socket`) });
+  return choices;
+}
+
+function transportOf(
+  socket: TransportSocket | undefined,
+  deps: ClusterCompileDeps,
+  resource: string,
+): Omit<TransportChoice, 'match'> {
+  if (socket === undefined) return { tls: undefined, tcpTls: undefined };
+  const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
+  const tls = unpack(any, UpstreamTlsContextSchema, resource);
+  if (tls !== undefined) {
+    return {
+      tls: new UpstreamTls(tls, deps.secrets, deps.regex, resource, true),
+      tcpTls: new UpstreamTls(tls, deps.secrets, deps.regex, resource, false),
+    };
+  }
+  if (unpack(any, RawBufferSchema, resource) !== undefined || socket.name === 'envoy.transport_sockets.raw_buffer') {
+    return { tls: undefined, tcpTls: undefined };
+  }
+  throw new ConfigRejectedError(
+    resource,
+    `transport socket ${any === undefined ? `"${socket.name}"` : typeNameOf(any.typeUrl)} is not supported`,
+  );
+}
+
+function serviceOf(message: ClusterMessage): Pick<ClusterSettings, 'serviceHost' | 'serviceName' | 'serviceNamespace'> {
+  const { services } = message.metadata?.filterMetadata[ISTIO_METADATA] ?? {};
+  const first: unknown = Array.isArray(services) ? services[0] : undefined;
+  const text = (key: string): string => {
+    const value: unknown = typeof first === 'object' && first !== null && key in first ? Reflect.get(first, key) : '';
+    return typeof value === 'string' ? value : '';
+  };
+  return { serviceHost: text('host'), serviceName: text('name'), serviceNamespace: text('namespace') };
+}

@@ -1,0 +1,175 @@
+import {
+  type HttpConnectionManager,
+  HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction as SlashAction,
+  HttpConnectionManager_ServerHeaderTransformation as ServerTransformation,
+  type HttpConnectionManager_Tracing as Tracing,
+} from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from '@weft/contracts/lean/envoy/config/core/v3/protocol';
+import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
+import { RouterSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/router/v3/router';
+import { ConfigRejectedError } from '@weft/evaluator';
+import type { CertForwarding, HcmSettings } from '../filters/http/hcm-settings.ts';
+import type { FilterDeps } from '../filters/http/http-filter.ts';
+import type { AccessLogger, AccessLogs, TracingSettings } from '../ports.ts';
+import type { Direction } from '../request-record.ts';
+import { typeNameOf, unpack } from './any.ts';
+import { millisOr } from './durations.ts';
+import { factoryOf, isInert, type ListedFilter } from './routes.ts';
+
+export interface CompiledHcm {
+  readonly settings: HcmSettings;
+  readonly filters: readonly ListedFilter[];
+  /** Exactly one of the two. */
+  readonly rdsName: string | undefined;
+  readonly inlineRoutes: RouteConfiguration | undefined;
+  readonly accessLog: AccessLogger | undefined;
+}
+
+/** What compiling a listener needs beside what its filters do. */
+export interface ListenerDeps extends FilterDeps {
+  readonly accessLogs: AccessLogs | undefined;
+}
+
+const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
+const DEFAULT_STREAM_IDLE_TIMEOUT_MS = 300_000;
+const DEFAULT_HEADERS_TIMEOUT_MS = 60_000;
+const DEFAULT_LINGER_MS = 1_000;
+const DEFAULT_MAX_HEAD_KIB = 60;
+const DEFAULT_MAX_FIELDS = 100;
+const DEFAULT_SERVER_NAME = 'weft';
+
+const CERT_FORWARDING: Readonly<Record<ForwardDetails, CertForwarding>> = {
+  [ForwardDetails.SANITIZE]: 'sanitize',
+  [ForwardDetails.FORWARD_ONLY]: 'forward-only',
+  [ForwardDetails.APPEND_FORWARD]: 'append-forward',
+  [ForwardDetails.SANITIZE_SET]: 'sanitize-set',
+  [ForwardDetails.ALWAYS_FORWARD_ONLY]: 'always-forward-only',
+};
+
+/** @throws {ConfigRejectedError} */
+export function compileHcm(
+  message: HttpConnectionManager,
+  where: { readonly listener: string; readonly direction: Direction },
+  deps: ListenerDeps,
+  resource: string,
+): CompiledHcm {
+  const common = message.commonHttpProtocolOptions;
+  const certDetails = message.setCurrentClientCertDetails;
+  const { filters, suppressEnvoyHeaders } = compileFilters(message, deps, resource);
+  const { routeSpecifier } = message;
+  if (routeSpecifier.case === undefined) throw new ConfigRejectedError(resource, 'route_specifier is not set');
+  return {
+    filters,
+    accessLog: deps.accessLogs?.create(message.accessLog, resource),
+    rdsName: routeSpecifier.case === 'rds' ? routeSpecifier.value.routeConfigName : undefined,
+    inlineRoutes: routeSpecifier.case === 'routeConfig' ? routeSpecifier.value : undefined,
+    settings: {
+      listener: where.listener,
+      direction: where.direction,
+      statPrefix: message.statPrefix,
+      useRemoteAddress: message.useRemoteAddress ?? false,
+      trustedHops: message.xffNumTrustedHops,
+      skipXffAppend: message.skipXffAppend,
+      certForwarding: CERT_FORWARDING[message.forwardClientCertDetails] ?? 'sanitize',
+      certDetails: { subject: certDetails?.subject ?? false, uri: certDetails?.uri ?? false },
+      generateRequestId: message.generateRequestId ?? true,
+      preserveRequestId: message.preserveExternalRequestId,
+      requestIdInResponse: message.alwaysSetRequestIdInResponse,
+      serverName: message.serverName === '' ? DEFAULT_SERVER_NAME : message.serverName,
+      serverHeader: serverHeader(message.serverHeaderTransformation),
+      via: message.via,
+      normalizePath: message.normalizePath ?? false,
+      mergeSlashes: message.mergeSlashes,
+      escapedSlashes: escapedSlashes(message.pathWithEscapedSlashesAction),
+      stripPort:
+        message.stripPortMode.case === 'stripAnyHostPort' && message.stripPortMode.value
+          ? 'any'
+          : message.stripMatchingHostPort
+            ? 'matching'
+            : 'no',
+      rejectUnderscores: common?.headersWithUnderscoresAction === Underscores.REJECT_REQUEST,
+      limits: {
+        maxBytes: (message.maxRequestHeadersKb ?? DEFAULT_MAX_HEAD_KIB) * 1024,
+        maxFields: common?.maxHeadersCount ?? DEFAULT_MAX_FIELDS,
+      },
+      idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
+      streamIdleTimeoutMs: millisOr(message.streamIdleTimeout, DEFAULT_STREAM_IDLE_TIMEOUT_MS),
+      requestTimeoutMs: millisOr(message.requestTimeout, 0),
+      headersTimeoutMs: millisOr(message.requestHeadersTimeout, DEFAULT_HEADERS_TIMEOUT_MS),
+      lingerMs: millisOr(message.delayedCloseTimeout, DEFAULT_LINGER_MS),
+      upgrades: new Map(
+        message.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
+      ),
+      tracing: message.tracing === undefined ? undefined : tracingSettings(message.tracing, where.direction),
+      suppressEnvoyHeaders,
+    },
+  };
+}
+
+function compileFilters(message: HttpConnectionManager, deps: FilterDeps, resource: string) {
+  const filters: ListedFilter[] = [];
+  let suppressEnvoyHeaders = false;
+  let routerAt = -1;
+  message.httpFilters.forEach((entry, i) => {
+    const place = `${resource}: http_filters[${i}] "${entry.name}"`;
+    const any = entry.configType.case === 'typedConfig' ? entry.configType.value : undefined;
+    const typeName = any === undefined ? '' : typeNameOf(any.typeUrl);
+    if (typeName === RouterSchema.typeName) {
+      routerAt = i;
+      suppressEnvoyHeaders = unpack(any, RouterSchema, place)?.suppressEnvoyHeaders ?? false;
+      return;
+    }
+    if (isInert(entry.name, typeName)) return;
+    const factory = factoryOf(typeName);
+    if (factory === undefined || any === undefined) {
+      if (entry.isOptional) return;
+      throw new ConfigRejectedError(
+        place,
+        `${typeName === '' ? 'a filter without configuration' : typeName} is not supported`,
+      );
+    }
+    filters.push({ name: entry.name, factory, config: factory.parse(any, deps, place), disabled: entry.disabled });
+  });
+  if (routerAt !== message.httpFilters.length - 1)
+    throw new ConfigRejectedError(resource, 'http_filters: the last one must be the router');
+  return { filters, suppressEnvoyHeaders };
+}
+
+function serverHeader(transformation: ServerTransformation): HcmSettings['serverHeader'] {
+  switch (transformation) {
+    case ServerTransformation.OVERWRITE:
+      return 'overwrite';
+    case ServerTransformation.APPEND_IF_ABSENT:
+      return 'append-if-absent';
+    case ServerTransformation.PASS_THROUGH:
+      return 'pass-through';
+  }
+}
+
+function escapedSlashes(action: SlashAction): HcmSettings['escapedSlashes'] {
+  switch (action) {
+    case SlashAction.IMPLEMENTATION_SPECIFIC_DEFAULT:
+    case SlashAction.KEEP_UNCHANGED:
+      return 'keep';
+    case SlashAction.REJECT_REQUEST:
+      return 'reject';
+    case SlashAction.UNESCAPE_AND_REDIRECT:
+      return 'unescape-and-redirect';
+    case SlashAction.UNESCAPE_AND_FORWARD:
+      return 'unescape-and-forward';
+  }
+}
+
+function tracingSettings(tracing: Tracing, direction: Direction): TracingSettings {
+  const fraction = (percent: { readonly value: number } | undefined): number => (percent?.value ?? 100) / 100;
+  return {
+    randomSampling: fraction(tracing.randomSampling),
+    overallSampling: fraction(tracing.overallSampling),
+    clientSampling: fraction(tracing.clientSampling),
+    operation: direction === 'inbound' ? 'ingress' : 'egress',
+    tags: tracing.customTags.flatMap(({ tag, type }) =>
+      type.case === 'literal' ? [[tag, type.value.value] as const] : [],
+    ),
+  };
+}

@@ -1,0 +1,178 @@
+import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
+import type { Listener as ListenerMessage } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
+import type { Filter, FilterChain } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
+import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/rbac/v3/rbac';
+import { HttpConnectionManagerSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import { TcpProxySchema } from '@weft/contracts/lean/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
+import { RawBufferSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
+import {
+  type DownstreamTlsContext,
+  DownstreamTlsContextSchema,
+} from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import { type CompiledRbac, compileRbac, ConfigRejectedError } from '@weft/evaluator';
+import type { TcpProxySettings } from '../filters/network/tcp-proxy.ts';
+import { type ChainCriteria, compileCriteria, inspectionNeeds } from '../listeners/chain-match.ts';
+import type { Direction } from '../request-record.ts';
+import { typeNameOf, unpack } from './any.ts';
+import { millisOr } from './durations.ts';
+import { readAddress } from './endpoints.ts';
+import { type CompiledHcm, compileHcm, type ListenerDeps } from './http-connection-manager.ts';
+import { compileTcpProxy } from './tcp-proxy.ts';
+
+export interface CompiledChain {
+  readonly name: string;
+  readonly criteria: ChainCriteria;
+  /** undefined = plain. */
+  readonly tls: DownstreamTlsContext | undefined;
+  readonly handshakeTimeoutMs: number;
+  readonly networkRbac: readonly CompiledRbac[];
+  readonly terminal:
+    | { readonly kind: 'http'; readonly hcm: CompiledHcm }
+    | { readonly kind: 'tcp'; readonly proxy: TcpProxySettings };
+  /** Equal texts: the same chain, whose connections live on through an update. */
+  readonly transportFingerprint: string;
+}
+
+export interface CompiledListener {
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly bind: boolean;
+  readonly direction: Direction;
+  readonly chains: readonly CompiledChain[];
+  readonly defaultChain: CompiledChain | undefined;
+  readonly inspect: { readonly tls: boolean; readonly http: boolean };
+  /** 0 = no limit. */
+  readonly inspectTimeoutMs: number;
+  readonly continueOnTimeout: boolean;
+  readonly backlog: number;
+}
+
+const DEFAULT_INSPECT_TIMEOUT_MS = 15_000;
+const DEFAULT_HANDSHAKE_TIMEOUT_MS = 15_000;
+const DEFAULT_BACKLOG = 1024;
+const INERT_NETWORK_FILTERS = new Set([
+  'istio.stats',
+  'istio.metadata_exchange',
+  'envoy.filters.network.metadata_exchange',
+]);
+
+/** @throws {ConfigRejectedError} naming the field. */
+export function compileListener(message: ListenerMessage, deps: ListenerDeps): CompiledListener {
+  const resource = `Listener "${message.name}"`;
+  const { address, port } = readAddress(message.address, resource, 'address');
+  const direction = directionOf(message);
+  const compile = (chain: FilterChain, i: number | 'default'): CompiledChain =>
+    compileChain(chain, { listener: message.name, direction }, deps, `${resource}: filter_chains[${i}]`);
+  const chains = message.filterChains.map(compile);
+  const defaultChain =
+    message.defaultFilterChain === undefined ? undefined : compile(message.defaultFilterChain, 'default');
+  if (chains.length === 0 && defaultChain === undefined)
+    throw new ConfigRejectedError(resource, 'there is no filter chain');
+  refuseTwins(chains, resource);
+  return {
+    name: message.name,
+    address,
+    port,
+    bind: message.bindToPort ?? true,
+    direction,
+    chains,
+    defaultChain,
+    inspect: inspectionNeeds(chains.map(({ criteria }) => criteria)),
+    inspectTimeoutMs: millisOr(message.listenerFiltersTimeout, DEFAULT_INSPECT_TIMEOUT_MS),
+    continueOnTimeout: message.continueOnListenerFiltersTimeout,
+    backlog: message.tcpBacklogSize ?? DEFAULT_BACKLOG,
+  };
+}
+
+function directionOf(message: ListenerMessage): Direction {
+  return message.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : 'outbound';
+}
+
+function refuseTwins(chains: readonly CompiledChain[], resource: string): void {
+  const seen = new Set<string>();
+  for (const { criteria } of chains) {
+    const { destinationRanges, sourceRanges, ...rest } = criteria;
+    if (destinationRanges.length > 0 || sourceRanges.length > 0) continue;
+    const key = JSON.stringify(rest);
+    if (seen.has(key)) throw new ConfigRejectedError(resource, 'filter_chains: two of them match the same connections');
+    seen.add(key);
+  }
+}
+
+function compileChain(
+  chain: FilterChain,
+  where: { readonly listener: string; readonly direction: Direction },
+  deps: ListenerDeps,
+  resource: string,
+): CompiledChain {
+  const networkRbac: CompiledRbac[] = [];
+  const last = chain.filters.length - 1;
+  let terminal: CompiledChain['terminal'] | undefined;
+  chain.filters.forEach((filter, i) => {
+    const place = `${resource}: filters[${i}] "${filter.name}"`;
+    const found = compileNetworkFilter(filter, where, deps, place);
+    if (found === undefined) return;
+    if ('action' in found) networkRbac.push(found);
+    else if (i === last) terminal = found;
+    else throw new ConfigRejectedError(place, 'must be the last filter of its chain');
+  });
+  if (terminal === undefined)
+    throw new ConfigRejectedError(
+      resource,
+      'filters: the last one must be the HTTP connection manager or the TCP proxy',
+    );
+  const tls = tlsOf(chain, resource);
+  return {
+    name: chain.name,
+    criteria: compileCriteria(chain.filterChainMatch, resource),
+    tls,
+    handshakeTimeoutMs: millisOr(chain.transportSocketConnectTimeout, DEFAULT_HANDSHAKE_TIMEOUT_MS),
+    networkRbac,
+    terminal,
+    transportFingerprint: fingerprint([chain.name, chain.filterChainMatch, chain.transportSocket, terminal.kind]),
+  };
+}
+
+function compileNetworkFilter(
+  filter: Filter,
+  where: { readonly listener: string; readonly direction: Direction },
+  deps: ListenerDeps,
+  resource: string,
+): CompiledChain['terminal'] | CompiledRbac | undefined {
+  const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+  const hcm = unpack(any, HttpConnectionManagerSchema, resource);
+  if (hcm !== undefined) {
+    const direction = where.direction === 'outbound' && hcm.useRemoteAddress === true ? 'gateway' : where.direction;
+    return { kind: 'http', hcm: compileHcm(hcm, { ...where, direction }, deps, resource) };
+  }
+  const tcp = unpack(any, TcpProxySchema, resource);
+  if (tcp !== undefined) return { kind: 'tcp', proxy: compileTcpProxy(tcp, deps.accessLogs, resource) };
+  const rbac = unpack(any, NetworkRbacSchema, resource);
+  if (rbac !== undefined) return rbac.rules === undefined ? undefined : compileRbac(rbac.rules, deps, resource);
+  if (INERT_NETWORK_FILTERS.has(filter.name)) return undefined;
+  throw new ConfigRejectedError(
+    resource,
+    `${any === undefined ? 'a filter without configuration' : typeNameOf(any.typeUrl)} is not supported`,
+  );
+}
+
+function tlsOf(chain: FilterChain, resource: string): DownstreamTlsContext | undefined {
+  const socket = chain.transportSocket;
+  if (socket === undefined) return undefined;
+  const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
+  const tls = unpack(any, DownstreamTlsContextSchema, resource);
+  if (tls !== undefined) return tls;
+  if (unpack(any, RawBufferSchema, resource) !== undefined || socket.name === 'envoy.transport_sockets.raw_buffer')
+    return undefined;
+  throw new ConfigRejectedError(
+    resource,
+    `transport socket ${any === undefined ? `"${socket.name}"` : typeNameOf(any.typeUrl)} is not supported`,
+  );
+}
+
+const fingerprint = (value: unknown): string =>
+  JSON.stringify(value, (_, part: unknown) => {
+    if (part instanceof Uint8Array) return Buffer.from(part).toString('base64');
+    return typeof part === 'bigint' ? String(part) : part;
+  });

@@ -1,0 +1,37 @@
+import type { TcpProxy } from '@weft/contracts/lean/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
+import { ConfigRejectedError } from '@weft/evaluator';
+import type { TcpProxySettings } from '../filters/network/tcp-proxy.ts';
+import type { AccessLogs } from '../ports.ts';
+import { millisOr } from './durations.ts';
+
+const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
+
+/** @throws {ConfigRejectedError} */
+export function compileTcpProxy(
+  message: TcpProxy,
+  accessLogs: AccessLogs | undefined,
+  resource: string,
+): TcpProxySettings {
+  const { clusterSpecifier } = message;
+  return {
+    clusters: clustersOf(clusterSpecifier, resource),
+    idleTimeoutMs: millisOr(message.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
+    maxConnectAttempts: Math.max(1, message.maxConnectAttempts ?? 1),
+    accessLog: accessLogs?.create(message.accessLog, resource),
+  };
+}
+
+function clustersOf(specifier: TcpProxy['clusterSpecifier'], resource: string): TcpProxySettings['clusters'] {
+  switch (specifier.case) {
+    case 'cluster':
+      return [{ name: specifier.value, weight: 1 }];
+    case 'weightedClusters': {
+      const clusters = specifier.value.clusters.map(({ name, weight }) => ({ name, weight }));
+      if (clusters.every(({ weight }) => weight === 0))
+        throw new ConfigRejectedError(resource, 'weighted_clusters: the weights sum to 0');
+      return clusters;
+    }
+    case undefined:
+      throw new ConfigRejectedError(resource, 'tcp_proxy: no cluster is set');
+  }
+}

@@ -1,0 +1,61 @@
+import { connect as connectTcp, Socket, type NetConnectOpts } from 'node:net';
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
+
+/** Takes received bytes. They are valid during the call only: the buffer is shared by all sockets of the process. */
+export type TakeBytes = (buffer: Buffer, start: number, end: number) => void;
+
+const READ_BUFFER_BYTES = 64 * 1024;
+const WRITE_HIGH_WATER_BYTES = 64 * 1024;
+
+/** One buffer that every socket reads into, one after the other; a read is handed on before the next one begins. */
+export const createReadBuffer = (): Buffer => Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+interface WithHandle {
+  _handle: ({ readStop?: () => void; reading?: boolean } & object) | null;
+}
+
+/**
+ * Lets an accepted, paused socket read into the shared buffer instead of allocating one per read. Node offers that
+ * publicly for sockets it connects only, so an accepted one is made anew around its handle; where that is not
+ * possible, 'data' events do the same more slowly.
+ */
+export function readAccepted(raw: Socket, shared: Buffer, take: TakeBytes): Socket {
+  const inner = raw as unknown as WithHandle;
+  const handle = inner._handle;
+  if (handle === null || typeof handle.readStop !== 'function') return readByEvents(raw, take);
+  handle.readStop();
+  handle.reading = false;
+  inner._handle = null;
+  raw.destroy();
+  const options = {
+    handle,
+    allowHalfOpen: true,
+    writableHighWaterMark: WRITE_HIGH_WATER_BYTES,
+    onread: onRead(shared, take),
+  };
+  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
+}
+
+/** For sockets that can not take a buffer of ours (accepted TLS). */
+export function readByEvents<S extends Socket>(socket: S, take: TakeBytes): S {
+  socket.on('data', (chunk: Buffer) => take(chunk, 0, chunk.length));
+  return socket;
+}
+
+export function connectPlain(options: NetConnectOpts, shared: Buffer, take: TakeBytes): Socket {
+  return connectTcp({ ...options, noDelay: true, allowHalfOpen: true, onread: onRead(shared, take) } as NetConnectOpts);
+}
+
+export function connectSecure(options: ConnectionOptions, shared: Buffer, take: TakeBytes): TLSSocket {
+  return connectTls({ ...options, noDelay: true, onread: onRead(shared, take) } as ConnectionOptions);
+}
+
+function onRead(shared: Buffer, take: TakeBytes) {
+  return {
+    buffer: shared,
+    callback(length: number, buffer: Uint8Array): boolean {
+      take(buffer as Buffer, 0, length);
+      return true;
+    },
+  };
+}

@@ -1,0 +1,161 @@
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { DownstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import { parseSpiffeId, SECRET_DEFAULT } from '@weft/contracts';
+import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
+import { errorMessage } from '@weft/kit';
+import { readSubjectAltNames } from './subject-alt-names.ts';
+import { compileMaterial, type LiveSecrets, secureOptions, type TlsMaterial } from './tls-material.ts';
+
+export interface PeerIdentity {
+  /** SPIFFE or other URI; empty when the client showed no certificate. */
+  readonly principal: string;
+  readonly fingerprint: string;
+  readonly subject: string;
+}
+
+export interface TlsTerminatorEvents {
+  onSecure(socket: TLSSocket, peer: PeerIdentity): void;
+  /** The handshake failed, or the client is not who it must be. */
+  onRefused(socket: Socket, reason: string): void;
+}
+
+export const HANDSHAKE_TIMEOUT_MS = 15_000;
+const ANONYMOUS: PeerIdentity = { principal: '', fingerprint: '', subject: '' };
+
+/**
+ * Ends TLS for the connections of one filter chain. Node's TLS server does the handshakes; it never listens, the
+ * listener hands it accepted sockets. New secrets are put in place for connections to come.
+ */
+export class TlsTerminator {
+  readonly #material: TlsMaterial;
+  readonly #secrets: LiveSecrets;
+  readonly #requireClient: boolean;
+  readonly #events: TlsTerminatorEvents;
+  readonly #server: Server;
+  #generation = 0;
+  #unready = 'TLS error: Secret is not supplied by SDS';
+
+  constructor(
+    message: DownstreamTlsContext,
+    options: { readonly http: boolean; readonly handshakeTimeoutMs: number },
+    deps: { readonly secrets: LiveSecrets; readonly regex: RegexEngine },
+    resource: string,
+    events: TlsTerminatorEvents,
+  ) {
+    this.#material = compileMaterial(message.commonTlsContext, deps.regex, resource);
+    if (this.#material.certificate === undefined)
+      throw new ConfigRejectedError(resource, 'common_tls_context: no certificate is set');
+    this.#secrets = deps.secrets;
+    this.#events = events;
+    this.#requireClient = message.requireClientCertificate ?? false;
+    if (this.#requireClient && this.#material.roots === undefined) {
+      throw new ConfigRejectedError(resource, 'require_client_certificate needs a validation context with roots');
+    }
+    // HTTP chains speak HTTP/1.1; a client that offers nothing else is refused by the handshake.
+    const spoken = this.#material.alpn.filter((name) => !options.http || name !== 'h2');
+    const choosesAlpn = this.#material.alpn.length > 0;
+    this.#server = createServer({
+      requestCert: this.#material.roots !== undefined,
+      rejectUnauthorized: this.#material.roots !== undefined && this.#requireClient,
+      handshakeTimeout: options.handshakeTimeoutMs,
+      pauseOnConnect: true,
+      allowHalfOpen: true,
+      ...(choosesAlpn
+        ? { ALPNCallback: ({ protocols }: { protocols: string[] }) => chooseAlpn(protocols, spoken) }
+        : {}),
+    });
+    this.#server.on('tlsClientError', (error, socket) => {
+      const { authorizationError } = socket;
+      this.#events.onRefused(
+        socket,
+        authorizationError instanceof Error ? authorizationError.message : errorMessage(authorizationError ?? error),
+      );
+    });
+    this.#server.on('secureConnection', (socket) => this.#onSecure(socket));
+    this.refresh();
+  }
+
+  /** @returns false when there is no certificate yet: nothing is answered then. */
+  accept(raw: Socket): boolean {
+    this.refresh();
+    if (this.#unready !== '') {
+      this.#events.onRefused(raw, this.#unready);
+      raw.destroy();
+      return false;
+    }
+    this.#server.emit('connection', raw);
+    return true;
+  }
+
+  /** URI of the certificate that clients are shown; empty when unknown. */
+  ownPrincipal = '';
+
+  refresh(): void {
+    if (this.#generation === this.#secrets.generation) return;
+    this.#generation = this.#secrets.generation;
+    const options = secureOptions(this.#material, this.#secrets);
+    if (typeof options === 'string') {
+      this.#unready = options;
+      return;
+    }
+    try {
+      this.#server.setSecureContext(options);
+      this.ownPrincipal = typeof options.cert === 'string' ? principalOfPem(options.cert) : '';
+      this.#unready = '';
+    } catch (error) {
+      this.#unready = `TLS error: ${errorMessage(error)}`;
+    }
+  }
+
+  close(): void {
+    this.#server.removeAllListeners();
+  }
+
+  #onSecure(socket: TLSSocket): void {
+    const peer = this.#identify(socket);
+    if (typeof peer === 'string') {
+      this.#events.onRefused(socket, peer);
+      socket.destroy();
+      return;
+    }
+    this.#events.onSecure(socket, peer);
+  }
+
+  #identify(socket: TLSSocket): PeerIdentity | string {
+    const certificate = socket.getPeerCertificate();
+    if (certificate.raw === undefined || !socket.authorized)
+      return this.#requireClient ? 'no client certificate' : ANONYMOUS;
+    const { uris, dns } = readSubjectAltNames(certificate.raw);
+    const isMesh = this.#material.certificate === SECRET_DEFAULT;
+    const [uri = ''] = uris;
+    if (isMesh && (uris.length !== 1 || parseSpiffeId(uri) === undefined)) {
+      return 'the client certificate does not hold exactly one SPIFFE id';
+    }
+    const { peerNames } = this.#material;
+    if (peerNames.length > 0 && ![...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)))) {
+      return `the client certificate names ${uri === '' ? 'nobody' : uri}`;
+    }
+    return {
+      principal: uri === '' ? (dns[0] ?? '') : uri,
+      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+      subject: Object.entries(certificate.subject ?? {})
+        .map(([key, value]) => `${key}=${String(value)}`)
+        .join(','),
+    };
+  }
+}
+
+/** Ours first; else a name of Istio's own, which only says who is calling. @returns undefined to refuse. */
+function chooseAlpn(offered: readonly string[], spoken: readonly string[]): string | undefined {
+  return (
+    spoken.find((name) => offered.includes(name)) ??
+    offered.find((name) => name === 'istio-http/1.1' || name === 'istio' || name === 'istio-http/1.0') ??
+    offered.find((name) => name === 'http/1.1')
+  );
+}
+
+function principalOfPem(pem: string): string {
+  const [, body] = /-----BEGIN CERTIFICATE-----([^-]+)-----END/.exec(pem) ?? [];
+  return body === undefined ? '' : (readSubjectAltNames(Buffer.from(body, 'base64')).uris[0] ?? '');
+}

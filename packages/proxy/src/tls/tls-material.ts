@@ -1,0 +1,166 @@
+// What upstream and downstream TLS have in common: where keys and roots come from, and what is offered.
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
+import type { CommonTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import { TlsParameters_TlsProtocol as TlsVersion } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
+import type {
+  CertificateValidationContext,
+  TlsCertificate,
+} from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
+import type { DataSource } from '@weft/contracts/lean/envoy/config/core/v3/base';
+import { compileStringMatcher, ConfigRejectedError, type RegexEngine, type TextTest } from '@weft/evaluator';
+import type { SecretSource, TlsSecret } from '../ports.ts';
+
+/** Secrets with a number that grows whenever one changes, so that users can tell whether what they made of them is stale. */
+export interface LiveSecrets {
+  get(name: string): TlsSecret | undefined;
+  readonly generation: number;
+  close(): void;
+}
+
+export function watchSecrets(source: SecretSource, onChange: () => void): LiveSecrets {
+  let generation = 1;
+  const stop = source.onChange(() => {
+    generation += 1;
+    onChange();
+  });
+  return {
+    get: (name) => source.get(name),
+    get generation() {
+      return generation;
+    },
+    close: stop,
+  };
+}
+
+export interface TlsMaterial {
+  /** SDS name of the certificate, or the certificate itself; undefined = none is shown. */
+  readonly certificate: string | TlsSecret | undefined;
+  readonly roots: string | TlsSecret | undefined;
+  /** Names of the peer, any of which must match; empty = not checked. */
+  readonly peerNames: readonly { readonly test: TextTest }[];
+  readonly alpn: readonly string[];
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
+// TLS 1.3 suites, then of 1.2 only those with forward secrecy and AEAD (hardening d1).
+export const CIPHERS = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+].join(':');
+
+/** @throws {ConfigRejectedError} when a field is set that would not be enforced. */
+export function compileMaterial(
+  common: CommonTlsContext | undefined,
+  regex: RegexEngine,
+  resource: string,
+): TlsMaterial {
+  const refuse = (reason: string): never => {
+    throw new ConfigRejectedError(resource, `common_tls_context: ${reason}`);
+  };
+  if (common === undefined) return refuse('is not set');
+  const { validationContextType: validation } = common;
+  let roots: TlsMaterial['roots'];
+  let rules: CertificateValidationContext | undefined;
+  switch (validation.case) {
+    case 'validationContext':
+      rules = validation.value;
+      roots = inlineRoots(rules);
+      break;
+    case 'validationContextSdsSecretConfig':
+      roots = validation.value.name;
+      break;
+    case 'combinedValidationContext':
+      rules = validation.value.defaultValidationContext;
+      roots = validation.value.validationContextSdsSecretConfig?.name;
+      break;
+    case undefined:
+      break;
+  }
+  if (rules !== undefined && (rules.verifyCertificateHash.length > 0 || rules.verifyCertificateSpki.length > 0)) {
+    refuse('verify_certificate_hash and verify_certificate_spki are not supported yet');
+  }
+  if (rules !== undefined && rules.trustChainVerification !== 0)
+    refuse('trust_chain_verification: only VERIFY_TRUST_CHAIN is supported');
+  const matchers = [
+    ...(rules?.matchTypedSubjectAltNames ?? []).map(
+      (typed) => typed.matcher ?? refuse('match_typed_subject_alt_names: matcher is not set'),
+    ),
+    ...(rules?.matchSubjectAltNames ?? []),
+  ];
+  const [sds] = common.tlsCertificateSdsSecretConfigs;
+  const [inline] = common.tlsCertificates;
+  const { tlsMinimumProtocolVersion: min = 0, tlsMaximumProtocolVersion: max = 0 } = common.tlsParams ?? {};
+  return {
+    certificate: sds?.name ?? (inline === undefined ? undefined : inlineCertificate(inline)),
+    roots,
+    peerNames: matchers.map((matcher, i) => ({
+      test: compileStringMatcher(matcher, regex, { resource, path: `match_subject_alt_names[${i}]` }),
+    })),
+    alpn: common.alpnProtocols,
+    minVersion: min === TlsVersion.TLSv1_3 ? 'TLSv1.3' : 'TLSv1.2',
+    maxVersion:
+      max === TlsVersion.TLSv1_2 || max === TlsVersion.TLSv1_1 || max === TlsVersion.TLSv1_0 ? 'TLSv1.2' : 'TLSv1.3',
+  };
+}
+
+const inlineRoots = (rules: CertificateValidationContext): TlsSecret | undefined => {
+  const trustedCa = inlineText(rules.trustedCa);
+  return trustedCa === '' ? undefined : { trustedCa };
+};
+
+const inlineCertificate = (certificate: TlsCertificate): TlsSecret => ({
+  certificateChain: inlineText(certificate.certificateChain),
+  privateKey: inlineText(certificate.privateKey),
+});
+
+function inlineText(source: DataSource | undefined): string {
+  switch (source?.specifier.case) {
+    case 'inlineString':
+      return source.specifier.value;
+    case 'inlineBytes':
+      return Buffer.from(source.specifier.value).toString('utf8');
+    default:
+      return '';
+  }
+}
+
+/** @returns options for a context, or the reason why there can be none yet. */
+export function secureOptions(material: TlsMaterial, secrets: LiveSecrets): SecureContextOptions | string {
+  const options: SecureContextOptions = {
+    minVersion: material.minVersion,
+    maxVersion: material.maxVersion,
+    ciphers: CIPHERS,
+    ecdhCurve: 'X25519:P-256:P-384',
+  };
+  if (material.certificate !== undefined) {
+    const secret = typeof material.certificate === 'string' ? secrets.get(material.certificate) : material.certificate;
+    if (secret?.certificateChain === undefined || secret.privateKey === undefined)
+      return 'TLS error: Secret is not supplied by SDS';
+    options.cert = secret.certificateChain;
+    options.key = secret.privateKey;
+  }
+  if (material.roots !== undefined) {
+    const secret = typeof material.roots === 'string' ? secrets.get(material.roots) : material.roots;
+    if (secret?.trustedCa === undefined) return 'TLS error: Secret is not supplied by SDS';
+    options.ca = secret.trustedCa;
+  }
+  return options;
+}
+
+export function buildContext(material: TlsMaterial, secrets: LiveSecrets): SecureContext | string {
+  const options = secureOptions(material, secrets);
+  if (typeof options === 'string') return options;
+  try {
+    return createSecureContext(options);
+  } catch (error) {
+    return `TLS error: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}

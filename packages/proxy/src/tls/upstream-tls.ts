@@ -1,0 +1,86 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions, PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
+import type { UpstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import type { RegexEngine } from '@weft/evaluator';
+import type { HostFacts } from '../upstream/host.ts';
+import { readSubjectAltNames } from './subject-alt-names.ts';
+import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } from './tls-material.ts';
+
+/** The certificate is good, but it is somebody else's. */
+export class IdentityMismatchError extends Error {}
+
+const MAX_KEPT_SESSIONS = 256;
+// Needs codecs of their own, which this proxy does not offer upstream.
+const NOT_SPOKEN = new Set(['h2', 'istio-peer-exchange']);
+const HTTP_ALPN = ['istio-http/1.1', 'istio', 'http/1.1'];
+
+/** TLS towards the hosts of one cluster: what is shown, what is accepted, and the sessions that may be resumed. */
+export class UpstreamTls {
+  readonly #material: TlsMaterial;
+  readonly #sni: string;
+  readonly #secrets: LiveSecrets;
+  readonly #alpn: string[];
+  /** By host; they end with the secrets under which they were made, since a resumed session is not verified again. */
+  readonly #sessions = new Map<string, Buffer>();
+  #context: SecureContext | string = '';
+  #generation = 0;
+
+  constructor(message: UpstreamTlsContext, secrets: LiveSecrets, regex: RegexEngine, resource: string, http: boolean) {
+    this.#material = compileMaterial(message.commonTlsContext, regex, resource);
+    this.#sni = message.sni;
+    this.#secrets = secrets;
+    const offered = this.#material.alpn.filter((name) => !NOT_SPOKEN.has(name));
+    // Between sidecars the protocol inside is told by ALPN, as Istio's istio.alpn filter does.
+    this.#alpn = http && this.#material.alpn.includes('istio') ? HTTP_ALPN : offered;
+  }
+
+  /** @returns the reason when the secrets are not there. */
+  connectOptions(facts: HostFacts): ConnectionOptions | string {
+    const context = this.#currentContext();
+    if (typeof context === 'string') return context;
+    const options: ConnectionOptions = {
+      secureContext: context,
+      rejectUnauthorized: true,
+      checkServerIdentity: (_, certificate) => this.#check(certificate),
+      ALPNProtocols: this.#alpn,
+    };
+    if (this.#sni !== '' && isIP(this.#sni) === 0) options.servername = this.#sni;
+    else options.servername = '';
+    const session = this.#sessions.get(sessionKey(facts));
+    if (session !== undefined) options.session = session;
+    return options;
+  }
+
+  keepSession(facts: HostFacts, session: Buffer): void {
+    if (this.#generation !== this.#secrets.generation) return;
+    if (this.#sessions.size >= MAX_KEPT_SESSIONS) this.#sessions.clear();
+    this.#sessions.set(sessionKey(facts), session);
+  }
+
+  /** SPIFFE id of the connected, verified peer; empty when its certificate has none. */
+  peerOf(socket: TLSSocket): string {
+    const certificate = socket.getPeerCertificate();
+    return certificate.raw === undefined ? '' : (readSubjectAltNames(certificate.raw).uris[0] ?? '');
+  }
+
+  #currentContext(): SecureContext | string {
+    if (this.#generation !== this.#secrets.generation) {
+      this.#sessions.clear();
+      this.#context = buildContext(this.#material, this.#secrets);
+      this.#generation = this.#secrets.generation;
+    }
+    return this.#context;
+  }
+
+  #check(certificate: PeerCertificate): Error | undefined {
+    const { peerNames } = this.#material;
+    if (peerNames.length === 0) return undefined;
+    const { uris, dns } = readSubjectAltNames(certificate.raw);
+    // A workload has exactly one identity (SPIFFE X509-SVID §2); two would let it pick.
+    if (uris.length > 1) return new IdentityMismatchError('the certificate has more than one URI name');
+    const accepted = [...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)));
+    return accepted ? undefined : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
+  }
+}
+
+const sessionKey = (facts: HostFacts): string => `${facts.address}:${facts.port}`;

@@ -1,0 +1,106 @@
+import type { Logger } from '@weft/kit';
+import type { ClusterStatus } from '../ports.ts';
+import { Cluster, type ClusterDeps } from './cluster.ts';
+import type { ClusterSettings } from './cluster-settings.ts';
+import { createResolver, type Resolver } from './dns.ts';
+import type { HostFacts } from './host.ts';
+
+export interface ClusterSetDeps extends ClusterDeps {
+  readonly logger: Logger;
+}
+
+/** All live clusters by name. A cluster lives as long as its name; hosts, connections and balancer state with it. */
+export class ClusterSet {
+  readonly live: ReadonlyMap<string, Cluster>;
+  readonly #clusters = new Map<string, Cluster>();
+  readonly #deps: ClusterSetDeps;
+  readonly #resolver: Resolver;
+  #settings: ReadonlyMap<string, ClusterSettings> = new Map();
+  #hosts: ReadonlyMap<string, readonly HostFacts[]> = new Map();
+  /** What each cluster was last given, so that an unchanged one is left alone. */
+  readonly #applied = new Map<string, { readonly settings: ClusterSettings; readonly facts: readonly HostFacts[] }>();
+
+  constructor(deps: ClusterSetDeps) {
+    this.live = this.#clusters;
+    this.#deps = deps;
+    this.#resolver = createResolver(deps.timers, (name) => this.#refresh(name));
+  }
+
+  /** Adds and changes; what is no longer named stays until `removeUnused`, so that routes never point into a gap. */
+  apply(settings: ReadonlyMap<string, ClusterSettings>, hosts: ReadonlyMap<string, readonly HostFacts[]>): void {
+    this.#settings = settings;
+    this.#hosts = hosts;
+    for (const name of settings.keys()) this.#refresh(name);
+  }
+
+  removeUnused(): void {
+    for (const [name, cluster] of this.#clusters) {
+      if (this.#settings.has(name)) continue;
+      this.#clusters.delete(name);
+      this.#applied.delete(name);
+      this.#resolver.forget(name);
+      cluster.retire();
+    }
+  }
+
+  status(): ClusterStatus[] {
+    return [...this.#clusters.values()].map((cluster) => {
+      const { limits } = cluster.circuit;
+      return {
+        name: cluster.name,
+        maxConnections: limits.maxConnections,
+        maxPendingRequests: limits.maxPending,
+        maxRequests: limits.maxRequests,
+        maxRetries: limits.maxRetries,
+        hosts: cluster.hosts.map((host) => ({
+          name: host.name,
+          hostname: host.facts.hostname,
+          healthy: host.facts.healthy,
+          weight: host.facts.weight,
+          priority: host.facts.priority,
+          locality: host.facts.locality,
+          activeConnections: host.pool?.connections ?? 0,
+          activeRequests: host.activeRequests,
+          totalRequests: host.totalRequests,
+          failedRequests: host.failedRequests,
+          connectFailures: host.connectFailures,
+        })),
+      };
+    });
+  }
+
+  close(): void {
+    this.#resolver.close();
+    for (const cluster of this.#clusters.values()) cluster.close();
+  }
+
+  #refresh(name: string): void {
+    const settings = this.#settings.get(name);
+    if (settings === undefined) return;
+    const facts = this.#factsOf(settings);
+    const applied = this.#applied.get(name);
+    if (applied !== undefined && applied.settings === settings && applied.facts === facts) return;
+    let cluster = this.#clusters.get(name);
+    if (cluster === undefined) {
+      cluster = new Cluster(settings, this.#deps);
+      this.#clusters.set(name, cluster);
+    }
+    cluster.update(settings, facts);
+    this.#applied.set(name, { settings, facts });
+  }
+
+  #factsOf(settings: ClusterSettings): readonly HostFacts[] {
+    switch (settings.discovery) {
+      case 'eds':
+        return this.#hosts.get(settings.edsName) ?? NO_HOSTS;
+      case 'static':
+        return settings.staticHosts;
+      case 'dns':
+        return this.#resolver.resolve(settings);
+      case 'original-dst':
+        return NO_HOSTS;
+    }
+  }
+}
+
+const NO_HOSTS: readonly HostFacts[] = [];

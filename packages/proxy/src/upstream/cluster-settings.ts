@@ -1,0 +1,42 @@
+import type { LbPolicyFactory } from './lb/lb-policy.ts';
+import type { CircuitLimits } from './circuit.ts';
+import type { HostFacts } from './host.ts';
+import type { UpstreamTls } from '../tls/upstream-tls.ts';
+
+export type Discovery = 'eds' | 'static' | 'dns' | 'original-dst';
+
+/** One way to speak to hosts; the first whose labels a host has is taken. */
+export interface TransportChoice {
+  readonly match: Readonly<Record<string, unknown>>;
+  /** undefined = plain. */
+  readonly tls: UpstreamTls | undefined;
+  readonly tcpTls: UpstreamTls | undefined;
+}
+
+/** What a cluster resource says, compiled. Immutable; an update brings another one. */
+export interface ClusterSettings {
+  readonly name: string;
+  readonly discovery: Discovery;
+  /** Name under which endpoints are looked up. */
+  readonly edsName: string;
+  readonly lb: LbPolicyFactory;
+  readonly lbName: string;
+  readonly connectTimeoutMs: number;
+  readonly idleTimeoutMs: number;
+  /** 0 = no limit. */
+  readonly maxRequestsPerConnection: number;
+  readonly circuit: CircuitLimits;
+  /** 0–100: below this share of healthy hosts all are used. */
+  readonly panicThreshold: number;
+  readonly transports: readonly TransportChoice[];
+  /** Hosts of the cluster resource itself; names to resolve with `dns`. */
+  readonly staticHosts: readonly HostFacts[];
+  readonly dnsRefreshMs: number;
+  readonly sourceAddress: string | undefined;
+  /** `istio.services[0]` of the metadata. */
+  readonly serviceHost: string;
+  readonly serviceName: string;
+  readonly serviceNamespace: string;
+  /** Equal texts mean that connections of one may serve the other. */
+  readonly transportFingerprint: string;
+}

@@ -1,0 +1,151 @@
+import type { Random } from '@weft/kit';
+import type { TimerQueue } from '../timers/timer-queue.ts';
+import type { UpstreamTls } from '../tls/upstream-tls.ts';
+import { DEFAULT_HEAD_LIMITS } from '../http1/head-parser.ts';
+import type { TakeBytes } from '../sockets/byte-reader.ts';
+import { Circuit } from './circuit.ts';
+import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
+import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
+import { Host, type HostFacts, hostName } from './host.ts';
+import type { LbAttempt, LbPolicy } from './lb/lb-policy.ts';
+import { HostPool } from './pool/host-pool.ts';
+
+export interface ClusterDeps {
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly readBuffer: Buffer;
+}
+
+/** One live upstream service: its hosts, their connections, the balancer's state and what is in flight. */
+export class Cluster {
+  settings: ClusterSettings;
+  readonly circuit: Circuit;
+  readonly #deps: ClusterDeps;
+  #hosts = new Map<string, Host>();
+  #lb: LbPolicy;
+  #eligible: readonly Host[] = [];
+  #closed = false;
+
+  constructor(settings: ClusterSettings, deps: ClusterDeps) {
+    this.settings = settings;
+    this.#deps = deps;
+    this.circuit = new Circuit(settings.circuit);
+    this.#lb = settings.lb([], deps.random);
+  }
+
+  get name(): string {
+    return this.settings.name;
+  }
+
+  get hosts(): readonly Host[] {
+    return [...this.#hosts.values()];
+  }
+
+  /** Those that the balancer chooses from now. */
+  get eligible(): readonly Host[] {
+    return this.#eligible;
+  }
+
+  /** Hosts of the same address keep their connections; pools end where the way to speak changed. */
+  update(settings: ClusterSettings, facts: readonly HostFacts[]): void {
+    const transportChanged = settings.transportFingerprint !== this.settings.transportFingerprint;
+    const policyChanged = settings.lbName !== this.settings.lbName;
+    this.settings = settings;
+    this.circuit.limits = settings.circuit;
+    const former = this.#hosts;
+    const hosts = new Map<string, Host>();
+    for (const one of facts) {
+      const name = hostName(one);
+      const host = former.get(name) ?? new Host(one);
+      const speaksOtherwise =
+        transportChanged || JSON.stringify(host.facts.transportMatch) !== JSON.stringify(one.transportMatch);
+      host.facts = one;
+      if (speaksOtherwise) dropPool(host);
+      hosts.set(name, host);
+    }
+    for (const [name, host] of former) if (!hosts.has(name)) dropPool(host);
+    this.#hosts = hosts;
+    this.#eligible = eligibleHosts([...hosts.values()], settings.panicThreshold);
+    this.#lb = settings.lb(this.#eligible, this.#deps.random, policyChanged ? undefined : this.#lb);
+  }
+
+  pick(attempt: LbAttempt): Host | undefined {
+    return this.#lb.pick(attempt);
+  }
+
+  poolOf(host: Host): HostPool {
+    host.pool ??= new HostPool({
+      circuit: this.circuit,
+      timers: this.#deps.timers,
+      connection: {
+        limits: DEFAULT_HEAD_LIMITS,
+        maxRequests: this.settings.maxRequestsPerConnection,
+        idleTimeoutMs: this.settings.idleTimeoutMs,
+      },
+      connect: (take, outcome) => this.#open(host, this.#transport(host.facts)?.tls, take, outcome),
+      onConnectFailed: () => {
+        host.connectFailures += 1;
+      },
+    });
+    return host.pool;
+  }
+
+  /** A connection of its own, for the raw TCP path. Its caller counts it in the circuit. */
+  openRaw(host: Host, take: TakeBytes, outcome: ConnectOutcome): Connecting {
+    return this.#open(host, this.#transport(host.facts)?.tcpTls, take, outcome);
+  }
+
+  /** Whether connections to this host are encrypted. */
+  isSecure(host: Host): boolean {
+    return this.#transport(host.facts)?.tls !== undefined;
+  }
+
+  /** No new requests; those in flight finish. */
+  retire(): void {
+    for (const host of this.#hosts.values()) dropPool(host);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const host of this.#hosts.values()) host.pool?.close();
+  }
+
+  #transport(facts: HostFacts): TransportChoice | undefined {
+    return this.settings.transports.find(({ match }) =>
+      Object.entries(match).every(([key, value]) => facts.transportMatch[key] === value),
+    );
+  }
+
+  #open(host: Host, tls: UpstreamTls | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting {
+    return openConnection(
+      {
+        facts: host.facts,
+        tls,
+        timeoutMs: this.settings.connectTimeoutMs,
+        sourceAddress: this.settings.sourceAddress,
+        readBuffer: this.#deps.readBuffer,
+        timers: this.#deps.timers,
+      },
+      take,
+      outcome,
+    );
+  }
+}
+
+function dropPool(host: Host): void {
+  host.pool?.retire();
+  host.pool = undefined;
+}
+
+/** The healthy hosts of the first priority that has any; all of the first priority when too few are healthy (panic). */
+export function eligibleHosts(hosts: readonly Host[], panicThreshold: number): readonly Host[] {
+  const healthy = hosts.filter((host) => host.facts.healthy);
+  if (hosts.length > 0 && (healthy.length * 100) / hosts.length < panicThreshold) return firstPriority(hosts);
+  return firstPriority(healthy);
+}
+
+function firstPriority(hosts: readonly Host[]): readonly Host[] {
+  const first = hosts.reduce((least, host) => Math.min(least, host.facts.priority), Infinity);
+  return hosts.filter((host) => host.facts.priority === first);
+}

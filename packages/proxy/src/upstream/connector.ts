@@ -1,0 +1,104 @@
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { errorCode, errorMessage } from '@weft/kit';
+import type { UpstreamFailure } from '../http/streams.ts';
+import { connectPlain, connectSecure, type TakeBytes } from '../sockets/byte-reader.ts';
+import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
+import { IdentityMismatchError, type UpstreamTls } from '../tls/upstream-tls.ts';
+import type { HostFacts } from './host.ts';
+
+export interface ConnectOptions {
+  readonly facts: HostFacts;
+  /** undefined = plain. */
+  readonly tls: UpstreamTls | undefined;
+  /** Covers TCP and TLS. */
+  readonly timeoutMs: number;
+  /** Local address to connect from; undefined = the system's choice. */
+  readonly sourceAddress: string | undefined;
+  readonly readBuffer: Buffer;
+  readonly timers: TimerQueue;
+}
+
+export interface ConnectOutcome {
+  /** @param peer SPIFFE id of the verified peer; empty on plain connections. */
+  onConnected(socket: Socket, peer: string): void;
+  onConnectFailed(failure: UpstreamFailure, detail: string): void;
+}
+
+export interface Connecting {
+  /** No callback follows. */
+  cancel(): void;
+}
+
+/** Opens one connection to a host, with TLS and a limit in time. Exactly one of the outcome's methods is called. */
+export function openConnection(options: ConnectOptions, take: TakeBytes, outcome: ConnectOutcome): Connecting {
+  const { facts, tls, timers } = options;
+  let over = false;
+  const deadline = new Deadline({ onDeadline: () => fail('upstream-connect-timeout', 'connect timeout') }, 0);
+  let socket: Socket | undefined;
+
+  const settle = (): boolean => {
+    if (over) return false;
+    over = true;
+    timers.cancel(deadline);
+    return true;
+  };
+  const fail = (failure: UpstreamFailure, detail: string): void => {
+    if (!settle()) return;
+    socket?.destroy();
+    outcome.onConnectFailed(failure, detail);
+  };
+  const succeed = (): void => {
+    if (socket === undefined || !settle()) return;
+    outcome.onConnected(socket, socket instanceof TLSSocket ? (tls?.peerOf(socket) ?? '') : '');
+  };
+
+  const where =
+    facts.port === 0 && facts.address.startsWith('/')
+      ? { path: facts.address }
+      : {
+          host: facts.address,
+          port: facts.port,
+          ...(options.sourceAddress === undefined ? {} : { localAddress: options.sourceAddress }),
+        };
+  try {
+    if (tls === undefined) {
+      socket = connectPlain(where, options.readBuffer, take);
+      socket.once('connect', succeed);
+    } else {
+      const secure = tls.connectOptions(facts);
+      if (typeof secure === 'string') {
+        queueMicrotask(() => fail('upstream-tls-failure', secure));
+        return { cancel: () => void settle() };
+      }
+      const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take);
+      tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session));
+      tlsSocket.once('secureConnect', succeed);
+      socket = tlsSocket;
+    }
+  } catch (error) {
+    queueMicrotask(() => fail('upstream-connect-failure', errorMessage(error)));
+    return { cancel: () => void settle() };
+  }
+  socket.on('error', (error) => {
+    if (over) return;
+    if (error instanceof IdentityMismatchError) fail('upstream-identity-mismatch', error.message);
+    else if (tls !== undefined && socket?.connecting === false && !isConnectError(error))
+      fail('upstream-tls-failure', errorMessage(error));
+    else fail('upstream-connect-failure', errorCode(error) ?? errorMessage(error));
+  });
+  socket.on('close', () =>
+    fail(tls === undefined ? 'upstream-connect-failure' : 'upstream-tls-failure', 'closed while connecting'),
+  );
+  timers.arm(deadline, options.timeoutMs);
+  return {
+    cancel: () => {
+      if (settle()) socket?.destroy();
+    },
+  };
+}
+
+const isConnectError = (error: unknown): boolean =>
+  ['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'EADDRNOTAVAIL', 'ETIMEDOUT', 'ENOENT'].includes(
+    errorCode(error) ?? '',
+  );

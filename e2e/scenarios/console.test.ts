@@ -6,9 +6,12 @@ import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { counterSum, scrape } from '../harness/metrics.ts';
 import { waitFor } from '@weft/testkit';
 
-const executablePath = [process.env['WEFT_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(
-  (path) => path !== undefined && existsSync(path),
-);
+const executablePath = [
+  process.env['WEFT_CHROMIUM'],
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+].find((path) => path !== undefined && existsSync(path));
 if (!executablePath) console.warn('skipped: CO-01 needs Chromium (apt install chromium, or its path in WEFT_CHROMIUM)');
 
 describe.skipIf(!executablePath)('CO-01 live graph', () => {
@@ -40,24 +43,39 @@ describe.skipIf(!executablePath)('CO-01 live graph', () => {
       await page.getByText(service, { exact: false }).first().waitFor({ timeout: 30_000 });
     }
     const text = () => page.locator('main').innerText();
-    await waitFor(async () => /\d(\.\d+)?\s*(rps|req\/s|\/s)/.test(await text()), { timeoutMs: 30_000, what: 'rates on the graph' });
+    await waitFor(async () => /\d(\.\d+)?\s*(rps|req\/s|\/s)/.test(await text()), {
+      timeoutMs: 30_000,
+      what: 'rates on the graph',
+    });
     const first = await text();
     await waitFor(async () => (await text()) !== first, { timeoutMs: 30_000, what: 'the graph to move' });
-    if (process.env['WEFT_SCREENSHOTS']) await page.screenshot({ path: `${process.env['WEFT_SCREENSHOTS']}/console-graph.png` });
+    if (process.env['WEFT_SCREENSHOTS'])
+      await page.screenshot({ path: `${process.env['WEFT_SCREENSHOTS']}/console-graph.png` });
     expect(errors).toEqual([]);
   });
 
   it('CO-01 the graph has the numbers of the counters', async () => {
-    interface Edge { readonly source: string; readonly target: string; readonly mtls: string }
-    const graph = await mesh.api<{ edges: readonly Edge[]; nodes: readonly { id: string; name: string }[] }>('/api/v1/graph');
+    interface Edge {
+      readonly source: string;
+      readonly target: string;
+      readonly mtls: string;
+    }
+    const graph = await mesh.api<{ edges: readonly Edge[]; nodes: readonly { id: string; name: string }[] }>(
+      '/api/v1/graph',
+    );
     expect(graph.nodes.map((node) => node.name)).toEqual(expect.arrayContaining(['productpage', 'details', 'ratings']));
     expect(graph.edges.length).toBeGreaterThanOrEqual(4);
     const { adminAddress } = await mesh.workload('details-v1');
-    expect(counterSum(await scrape(adminAddress), /^istio_requests_total\{.*reporter="destination"/)).toBeGreaterThan(0);
+    expect(counterSum(await scrape(adminAddress), /^istio_requests_total\{.*reporter="destination"/)).toBeGreaterThan(
+      0,
+    );
   });
 
   it('CO-01 an address of a page that does not exist says so', async () => {
     await page.goto(`${mesh.console}/no-such-page`);
-    await page.getByText(/not found|no such page/i).first().waitFor({ timeout: 10_000 });
+    await page
+      .getByText(/not found|no such page/i)
+      .first()
+      .waitFor({ timeout: 10_000 });
   });
 });

@@ -33,6 +33,12 @@ function meshFlags(command: Command): Command {
     .option('--gateway-port <port>', 'where the gateway listens; 0 takes a free one (default: 8080)')
     .option('--console-port <port>', 'where the console listens; 0 takes a free one (default: 20001)')
     .option('--trust-domain <name>', 'trust domain of all identities (default: cluster.local)')
+    .addOption(
+      new Option('--access-log <how>', 'what proxies log of each request')
+        .choices(['text', 'json', 'off'])
+        .default('text'),
+    )
+    .option('--trace-sampling <percent>', 'share of requests that are traced when their caller did not decide', '100')
     .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')
     .option('--log-level <level>', "level of the mesh's own logs (default: info)");
 }

@@ -7,6 +7,8 @@ const response = Buffer.from(
 );
 const HEAD_END = '\r\n\r\n';
 
+// In the mesh HOST and PORT say where; alone, any port.
+const { HOST = '127.0.0.1', PORT = '0' } = process.env;
 const server = createServer({ noDelay: true }, (socket) => {
   let rest = '';
   socket.on('error', () => {});
@@ -20,7 +22,7 @@ const server = createServer({ noDelay: true }, (socket) => {
     rest = text.slice(from);
   });
 });
-server.listen(0, '127.0.0.1', () => {
+server.listen(Number(PORT), HOST, () => {
   const address = server.address();
   if (typeof address === 'object' && address) process.stdout.write(`${address.port}\n`);
 });

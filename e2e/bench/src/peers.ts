@@ -115,7 +115,7 @@ function envoyConfig(port: number, backendPort: number): object {
 }
 
 /** On the first core, where the tool for it exists, so that load and proxy do not share one. */
-export function pinned(program: string, args: readonly string[], core = '0'): ChildProcess {
+function pinned(program: string, args: readonly string[], core = '0'): ChildProcess {
   const stdio = ['ignore', 'ignore', 'inherit'] as const;
   return canPin()
     ? spawn('taskset', ['-c', core, program, ...args], { stdio: [...stdio] })

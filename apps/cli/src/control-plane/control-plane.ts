@@ -54,7 +54,13 @@ export async function startControlPlane(
     const pilot = createPilot({
       configStore: store,
       registry,
-      meshOptions: { ...DEFAULT_MESH_OPTIONS, trustDomain: options.trustDomain, accessLogFile: '/dev/stdout' },
+      meshOptions: {
+        ...DEFAULT_MESH_OPTIONS,
+        trustDomain: options.trustDomain,
+        accessLogFile: options.accessLog === 'off' ? '' : '/dev/stdout',
+        accessLogEncoding: options.accessLog === 'json' ? 'JSON' : 'TEXT',
+        tracingSampling: options.traceSampling,
+      },
       ...deps,
     });
     lifecycle.defer('pilot', () => pilot.close());

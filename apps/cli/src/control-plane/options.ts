@@ -2,7 +2,14 @@
 import { Command } from 'commander';
 import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
 import { LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
-import { parsePort, stateDirOf } from '../mesh/options.ts';
+import {
+  ACCESS_LOG_MODES,
+  parseAccessLog,
+  parsePercent,
+  parsePort,
+  stateDirOf,
+  type AccessLogMode,
+} from '../mesh/options.ts';
 
 export interface ControlPlaneOptions {
   readonly stateDir: string;
@@ -13,6 +20,8 @@ export interface ControlPlaneOptions {
   readonly consolePort: number;
   readonly consoleDir: string | undefined;
   readonly logLevel: LogLevel;
+  readonly accessLog: AccessLogMode;
+  readonly traceSampling: number;
 }
 
 export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneOptions {
@@ -30,6 +39,8 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     .option('--console-port <port>', 'console and API', String(PORTS.console.port))
     .option('--console-dir <dir>', 'the built console')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, 'info')
+    .option('--access-log <how>', `one of ${ACCESS_LOG_MODES.join(', ')}`)
+    .option('--trace-sampling <percent>', 'share of requests that are traced')
     .parse([...argv], { from: 'user' });
   const flags = command.opts<Record<string, string | undefined>>();
   const port = (name: string, flag: string): number => parsePort(flags[name], 0, flag);
@@ -44,5 +55,7 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     consolePort: port('consolePort', '--console-port'),
     consoleDir: flags['consoleDir'],
     logLevel,
+    accessLog: parseAccessLog(flags['accessLog']),
+    traceSampling: parsePercent(flags['traceSampling'], 100, '--trace-sampling'),
   };
 }

@@ -12,6 +12,8 @@ export interface MeshFlags {
   readonly trustDomain?: string;
   readonly logLevel?: string;
   readonly drain?: string;
+  readonly accessLog?: string;
+  readonly traceSampling?: string;
 }
 
 export interface MeshOptions {
@@ -22,7 +24,13 @@ export interface MeshOptions {
   readonly trustDomain: string;
   readonly logLevel: LogLevel;
   readonly drainMs: number;
+  readonly accessLog: AccessLogMode;
+  /** 0–100. */
+  readonly traceSampling: number;
 }
+
+export const ACCESS_LOG_MODES = ['text', 'json', 'off'] as const;
+export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
 
 /** `--state`, else `$WEFT_STATE`, else `~/.weft`. */
 export const stateDirOf = (flag: string | undefined): string =>
@@ -40,6 +48,8 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     trustDomain: flags.trustDomain ?? DEFAULT_TRUST_DOMAIN,
     logLevel: parseLogLevel(flags.logLevel),
     drainMs: parseSeconds(flags.drain, 3, '--drain') * 1000,
+    accessLog: parseAccessLog(flags.accessLog),
+    traceSampling: parsePercent(flags.traceSampling, 100, '--trace-sampling'),
   };
 }
 
@@ -54,6 +64,18 @@ export function parseSeconds(text: string | undefined, fallback: number, flag: s
   if (text === undefined) return fallback;
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) <= 3600) return Number(text);
   throw new WeftError('WEFT_USAGE', `${flag} needs seconds from 0 to 3600, not "${text}"`);
+}
+
+export function parsePercent(text: string | undefined, fallback: number, flag: string): number {
+  if (text === undefined) return fallback;
+  if (/^\d+(\.\d+)?$/.test(text) && Number(text) <= 100) return Number(text);
+  throw new WeftError('WEFT_USAGE', `${flag} needs a percentage from 0 to 100, not "${text}"`);
+}
+
+export function parseAccessLog(text: string | undefined): AccessLogMode {
+  const mode = ACCESS_LOG_MODES.find((item) => item === (text ?? 'text'));
+  if (mode) return mode;
+  throw new WeftError('WEFT_USAGE', `--access-log is one of ${ACCESS_LOG_MODES.join(', ')}, not "${text}"`);
 }
 
 function parseLogLevel(text: string | undefined): LogLevel {

@@ -57,7 +57,12 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
           nodeArgs: [],
           proxyNodeArgs: PROXY_NODE_ARGS,
         },
-        controlPlaneArgs: [`--console-dir=${programs.consoleDir}`, `--log-level=${options.logLevel}`],
+        controlPlaneArgs: [
+          `--console-dir=${programs.consoleDir}`,
+          `--log-level=${options.logLevel}`,
+          `--access-log=${options.accessLog}`,
+          `--trace-sampling=${options.traceSampling}`,
+        ],
         baseEnv: meshEnvironment(),
       },
       {

@@ -12,10 +12,20 @@ import { BOOKINFO, registryOf } from '../testing/registry.ts';
 import { objectsOf, snapshotOf } from '../testing/snapshots.ts';
 import { createAdsSource } from './ads-source.ts';
 
-const node = (name: string, account = `bookinfo-${name.split('-')[0] ?? ''}`, extra: Record<string, unknown> = {}): XdsNode => ({
+const node = (
+  name: string,
+  account = `bookinfo-${name.split('-')[0] ?? ''}`,
+  extra: Record<string, unknown> = {},
+): XdsNode => ({
   id: `sidecar~127.66.2.1~${name}.default~default.svc.cluster.local`,
   cluster: name,
-  metadata: { NAMESPACE: 'default', SERVICE_ACCOUNT: account, WORKLOAD_NAME: name, INTERCEPTION_MODE: 'NONE', ...extra },
+  metadata: {
+    NAMESPACE: 'default',
+    SERVICE_ACCOUNT: account,
+    WORKLOAD_NAME: name,
+    INTERCEPTION_MODE: 'NONE',
+    ...extra,
+  },
   userAgentName: 'test',
   userAgentVersion: '1',
   clientFeatures: [],
@@ -47,7 +57,16 @@ function setup(objects: readonly ConfigObject[] = []) {
   const connect = (name: string) => {
     const session = source.connect(node(name), peer(`bookinfo-${name.split('-')[0] ?? ''}`));
     const pushes: Record<string, readonly string[]>[] = [];
-    session.onPush((changes?: ChangeSet) => pushes.push(Object.fromEntries([...(changes ?? [])].map(([type, names]) => [type.slice(type.lastIndexOf('.') + 1), names === 'all' ? ['all'] : [...names].sort()]))));
+    session.onPush((changes?: ChangeSet) =>
+      pushes.push(
+        Object.fromEntries(
+          [...(changes ?? [])].map(([type, names]) => [
+            type.slice(type.lastIndexOf('.') + 1),
+            names === 'all' ? ['all'] : [...names].sort(),
+          ]),
+        ),
+      ),
+    );
     return { session, pushes };
   };
   return { source, become, connect, rejected, forget: () => (snapshot = undefined) };
@@ -82,9 +101,13 @@ describe('createAdsSource', () => {
   it('tells callers of a dead endpoint by its assignments alone, and of new accounts by the clusters first', () => {
     const { become, connect } = setup();
     const { pushes } = connect('productpage-v1');
-    become({ registry: registryOf(BOOKINFO.map((spec) => (spec.version === 'v2' ? { ...spec, health: 'unhealthy' } : spec))) });
+    become({
+      registry: registryOf(BOOKINFO.map((spec) => (spec.version === 'v2' ? { ...spec, health: 'unhealthy' } : spec))),
+    });
     expect(pushes).toEqual([{ ClusterLoadAssignment: ['outbound|9080||reviews.default.svc.cluster.local'] }]);
-    become({ registry: registryOf(BOOKINFO.map((spec) => (spec.version === 'v2' ? { ...spec, account: 'other' } : spec))) });
+    become({
+      registry: registryOf(BOOKINFO.map((spec) => (spec.version === 'v2' ? { ...spec, account: 'other' } : spec))),
+    });
     expect(pushes[1]).toEqual({
       Cluster: ['outbound|9080||reviews.default.svc.cluster.local'],
       ClusterLoadAssignment: ['outbound|9080||reviews.default.svc.cluster.local'],
@@ -112,9 +135,19 @@ describe('createAdsSource', () => {
   });
   it.each([
     ['the certificate is another’s', node('reviews-v1'), peer('bookinfo-ratings'), /SERVICE_ACCOUNT/],
-    ['the workload runs as somebody else', node('reviews-v1', 'bookinfo-ratings'), peer('bookinfo-ratings'), /runs as bookinfo-reviews/],
+    [
+      'the workload runs as somebody else',
+      node('reviews-v1', 'bookinfo-ratings'),
+      peer('bookinfo-ratings'),
+      /runs as bookinfo-reviews/,
+    ],
     ['the node id has another form', { ...node('reviews-v1'), id: 'x' }, peer('bookinfo-reviews'), /node id "x"/],
-    ['it wants its connections redirected', node('reviews-v1', 'bookinfo-reviews', { INTERCEPTION_MODE: 'TPROXY' }), peer('bookinfo-reviews'), /only NONE/],
+    [
+      'it wants its connections redirected',
+      node('reviews-v1', 'bookinfo-reviews', { INTERCEPTION_MODE: 'TPROXY' }),
+      peer('bookinfo-reviews'),
+      /only NONE/,
+    ],
   ])('refuses a node when %s', (_, asking, identity, reason) => {
     expect(setup().source.authorize(asking, identity)).toMatch(reason);
   });

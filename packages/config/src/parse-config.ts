@@ -50,7 +50,7 @@ export function parseConfig(text: string, file: string, options: ParseOptions = 
       const { object, label } = validateObject(item.value, (finding) => void found.push(finding), options);
       for (const finding of found) problems.push(place(finding, item, file, label));
       if (object === undefined) continue;
-      const { line, column } = item.locate(['kind'], 'key');
+      const { line, column } = item.locate([], 'key');
       const source = Object.freeze({ file, line, column });
       objects.push({
         object: Object.freeze({ ...object, source }),

@@ -29,13 +29,16 @@ describe('Bookinfo samples', () => {
         ]),
         'PeerAuthentication/default/default',
         'AuthorizationPolicy/default/ratings-viewer',
-        ...['instance/default/doublerequestcount', 'handler/default/doublehandler', 'rule/default/doubleprom'],
-        ...['instance/default/newlog', 'handler/default/newloghandler', 'rule/default/newlogstdio'],
-        ...[
-          'instance/default/denyreviewsv3request',
-          'handler/default/denyreviewsv3handler',
-          'rule/default/denyreviewsv3',
-        ],
+        'instance/default/doublerequestcount',
+        'handler/default/doublehandler',
+        'rule/default/doubleprom',
+        'instance/default/newlog',
+        'handler/default/newloghandler',
+        'rule/default/newlogstdio',
+
+        'instance/default/denyreviewsv3request',
+        'handler/default/denyreviewsv3handler',
+        'rule/default/denyreviewsv3',
       ]),
     );
   });

@@ -267,7 +267,9 @@ const gatewayConflicts: CrossCheck = (around, note) => {
     readonly hosts: readonly string[];
   }[] = [];
   for (const object of around.of('Gateway')) {
-    const selector = JSON.stringify(Object.entries(object.spec.selector ?? {}).toSorted());
+    const selector = JSON.stringify(
+      Object.entries(object.spec.selector ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    );
     for (const [index, { port, hosts }] of (object.spec.servers ?? []).entries()) {
       const names = hosts.map((host) => host.slice(host.indexOf('/') + 1).toLowerCase());
       const other = seen.find(

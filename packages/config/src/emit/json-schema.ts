@@ -52,9 +52,7 @@ function fieldSchema(schema: TSchema): JsonSchema {
         );
         break;
       case 'patternProperties':
-        result['additionalProperties'] = fieldSchema(
-          Object.values(value as Record<string, TSchema>)[0] ?? ({} as TSchema),
-        );
+        result['additionalProperties'] = fieldSchema(Object.values(value as Record<string, TSchema>)[0] ?? {});
         break;
       case 'items':
         result[key] = fieldSchema(value as TSchema);

@@ -1,5 +1,5 @@
 /** From a path in the JSON value back to the line and column that wrote it. */
-import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node, type Pair } from 'yaml';
+import { isAlias, isMap, isScalar, isSeq, type Document, type LineCounter, type Node } from 'yaml';
 import { camelCase } from '../validate/names.ts';
 import { isMergeKey, keyText } from './yaml-values.ts';
 
@@ -53,7 +53,7 @@ function step(document: Document.Parsed, value: unknown, segment: PathSegment, h
     return item === undefined ? undefined : { at: item as Node, value: item };
   }
   if (!isMap(value)) return undefined;
-  const pairs = value.items as Pair<unknown, unknown>[];
+  const pairs = value.items;
   const wanted = String(segment);
   const pair =
     pairs.find(({ key }) => isScalar(key) && keyText(key) === wanted) ??

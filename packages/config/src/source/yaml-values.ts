@@ -81,7 +81,14 @@ export function toJsonValue(document: Document.Parsed, limits: ReadLimits): unkn
 
 /** The text of a mapping key; JSON has no other keys. @throws {UnreadableValueError} for a list or object as key. */
 export function keyText(key: unknown): string {
-  if (isScalar(key)) return key.value === null ? 'null' : String(key.value);
+  if (isScalar(key)) {
+    const { value } = key;
+    if (typeof value === 'string') return value;
+    // A key such as 8080, 1.5 or true.
+    return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'boolean'
+      ? String(value)
+      : 'null';
+  }
   if (key === null) return 'null';
   throw new UnreadableValueError('has a list or an object as a key', nodeOf(key));
 }

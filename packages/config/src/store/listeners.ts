@@ -17,7 +17,9 @@ export function createListeners(logger: Logger): Listeners {
       return () => void listeners.delete(entry);
     },
     tell(event) {
-      for (const listener of [...listeners]) {
+      // Who subscribes meanwhile is not told of this change.
+      const told = [...listeners];
+      for (const listener of told) {
         try {
           listener(event);
         } catch (error) {

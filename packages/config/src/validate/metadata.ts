@@ -6,6 +6,7 @@ import { fail, type Report } from './finding.ts';
 import { shown } from './formats.ts';
 import { isDnsLabel, isObjectName } from './hosts.ts';
 import { nearest } from './names.ts';
+import { QUOTE_WORDS } from './walk.ts';
 
 export interface MetadataOptions {
   /** For namespaced objects that name none. */
@@ -135,8 +136,7 @@ function readMap(value: unknown, path: Path, error: ErrorReport, labels: boolean
 
 function textOf(value: unknown, path: Path, error: ErrorReport): string | undefined {
   if (typeof value === 'string') return value;
-  if (value !== undefined && value !== null)
-    error('W0011', path, 'expected text', `Write it in quotes: "${shown(String(value))}".`);
+  if (value !== undefined && value !== null) error('W0011', path, 'expected text', quoteFix(value));
   return undefined;
 }
 
@@ -158,4 +158,9 @@ export function checkAnnotations(kind: KindName, annotations: Readonly<Record<st
     message,
     fix: 'Remove the annotation.',
   });
+}
+
+function quoteFix(value: unknown): string | undefined {
+  if (typeof value === 'number') return `Write it in quotes: "${value}".`;
+  return typeof value === 'boolean' ? QUOTE_WORDS : undefined;
 }

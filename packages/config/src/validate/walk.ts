@@ -354,12 +354,13 @@ function typeWord(value: unknown): string {
   }
 }
 
+export const QUOTE_WORDS = 'Write it in quotes: YAML reads on, off, yes, no, y and n as true or false.';
+
 function typeFix(expected: string, given: unknown): string | undefined {
   if (expected === 'a duration' && typeof given === 'number') return `Write the unit: ${given}s.`;
-  if (expected === 'text' && (typeof given === 'number' || typeof given === 'boolean'))
-    return `Write it in quotes: "${given}".`;
-  if (expected.startsWith('one of') && typeof given === 'boolean')
-    return 'Write the word in quotes: YAML reads on, off, yes and no as true or false.';
+  if (expected === 'text' && typeof given === 'number') return `Write it in quotes: "${given}".`;
+  if (expected === 'text' && typeof given === 'boolean') return QUOTE_WORDS;
+  if (expected.startsWith('one of') && typeof given === 'boolean') return QUOTE_WORDS;
   if (expected.includes('number') && typeof given === 'string' && /^-?\d+(\.\d+)?$/.test(given))
     return `Write it without quotes: ${given}.`;
   if (expected === 'a list' && given !== null && given !== undefined)

@@ -82,7 +82,7 @@ export const META = 'x-weft';
 /** The metadata of a schema made by the builders below; empty for a foreign schema. */
 export function metaOf(schema: TSchema): MessageMeta {
   const meta: unknown = (schema as { readonly [META]?: unknown })[META];
-  return typeof meta === 'object' && meta !== null ? (meta as MessageMeta) : {};
+  return typeof meta === 'object' && meta !== null ? meta : {};
 }
 
 /** Marks a field as optional, which nearly every protobuf field is. */

@@ -184,7 +184,7 @@ export async function createDirectoryStore(deps: DirectoryStoreDeps): Promise<Di
     for (const [path, former] of files) {
       if (!tree.files.has(path) && lingering(path, now, surelyGone)) next.set(path, former);
     }
-    for (const path of [...absentSince.keys()]) if (!next.has(path)) absentSince.delete(path);
+    for (const path of absentSince.keys()) if (!next.has(path)) absentSince.delete(path);
     await settle(next);
   }
 

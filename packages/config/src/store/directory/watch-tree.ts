@@ -29,11 +29,11 @@ export function createTreeWatch(changed: () => void, complain: (directory: strin
   return {
     follow(directories) {
       const wanted = new Set(directories);
-      for (const directory of [...watchers.keys()]) if (!wanted.has(directory)) drop(directory);
+      for (const directory of watchers.keys()) if (!wanted.has(directory)) drop(directory);
       for (const directory of wanted) if (!watchers.has(directory)) add(directory);
     },
     close() {
-      for (const directory of [...watchers.keys()]) drop(directory);
+      for (const directory of watchers.keys()) drop(directory);
     },
   };
 }

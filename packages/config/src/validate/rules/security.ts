@@ -98,6 +98,8 @@ function sourceRule(source: AuthorizationSource | undefined, path: Path, context
   }
 }
 
+const TEMPLATE = /\{\*{1,2}\}/;
+
 function operationRule(operation: AuthorizationOperation | undefined, path: Path, context: RuleContext): void {
   const { fail, warn, report } = context;
   if (operation === undefined || Object.keys(operation).length === 0) {
@@ -124,7 +126,7 @@ function operationRule(operation: AuthorizationOperation | undefined, path: Path
   }
   for (const field of ['paths', 'notPaths'] as const) {
     for (const [index, pattern] of (operation[field] ?? []).entries()) {
-      if (/\{\*{1,2}\}/.test(pattern)) {
+      if (TEMPLATE.test(pattern)) {
         report({
           code: 'W0030',
           severity: 'error',
@@ -135,7 +137,7 @@ function operationRule(operation: AuthorizationOperation | undefined, path: Path
       } else if (/[?#]/.test(pattern)) {
         warn('W0025', [...where, field, index], 'a path is matched without its query');
       }
-      wildcardForm(pattern, [...where, field, index], context);
+      if (!TEMPLATE.test(pattern)) wildcardForm(pattern, [...where, field, index], context);
     }
   }
 }

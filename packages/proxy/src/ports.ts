@@ -5,7 +5,6 @@ import type { Cluster } from '@weft/contracts/lean/envoy/config/cluster/v3/clust
 import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import type { Listener } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
-import type { Clock, Logger, Random } from '@weft/kit';
 import type { HeadView } from './head/head-view.ts';
 import type { RequestRecord } from './request-record.ts';
 
@@ -187,17 +186,4 @@ export interface DataPath {
   /** Stops accepting and lets requests finish. @returns how many connections were cut at the deadline (epoch milliseconds). */
   drain(deadlineMs: number): Promise<number>;
   close(): Promise<void>;
-}
-
-/** What main.ts gives to `createProxy` of proxy.ts, which returns a DataPath. */
-export interface DataPathDeps {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly stats: StatsSink;
-  readonly secrets: SecretSource;
-  readonly accessLogs: AccessLogs;
-  readonly tracer: Tracer;
-  readonly peers: PeerExchange;
-  readonly inherited: InheritedFds;
 }

@@ -1,0 +1,136 @@
+import { createRegexEngine } from '@weft/evaluator';
+import { errorMessage, type LogLevel, LOG_LEVELS, type Logger } from '@weft/kit';
+import type { DataPath } from '../ports.ts';
+import { prometheusPage, PROMETHEUS_TYPE } from '../stats/prometheus-page.ts';
+import type { NamedStat, Stats } from '../stats/stats.ts';
+import type { AdminPage, AdminReply } from './admin-server.ts';
+import { addressJson, clustersJson, clustersText } from './cluster-page.ts';
+import { type Readiness, readyPage } from './readiness.ts';
+
+export interface PagesDeps {
+  readonly stats: Stats;
+  /** Values that are only known when asked: uptime, memory, drops. */
+  readonly readings: () => readonly NamedStat[];
+  readonly dataPath: DataPath;
+  readonly readiness: () => Readiness;
+  readonly configDump: (query: URLSearchParams) => Promise<string>;
+  readonly certs: () => object;
+  readonly serverInfo: () => object;
+  readonly logger: Logger;
+  /** Begins a drain of `seconds`; harmless when one runs. */
+  readonly drain: (ms: number) => void;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+const DEFAULT_DRAIN_MS = 5_000;
+const MAX_DRAIN_MS = 600_000;
+
+const json = (value: object): AdminReply => ({ type: JSON_TYPE, body: `${JSON.stringify(value, undefined, 1)}\n` });
+const refused = (reason: string): AdminReply => ({ status: 400, body: `${reason}\n` });
+
+export function adminPages(deps: PagesDeps): AdminPage[] {
+  const { dataPath, logger } = deps;
+  const read = (path: string, about: string, answer: AdminPage['answer']): AdminPage => ({
+    path,
+    about,
+    kind: 'read',
+    answer,
+  });
+  const write = (path: string, about: string, answer: AdminPage['answer']): AdminPage => ({
+    path,
+    about,
+    kind: 'write',
+    answer,
+  });
+  const drainPage = (query: URLSearchParams): AdminReply => {
+    const text = query.get('seconds');
+    const ms = text === null ? DEFAULT_DRAIN_MS : Number(text) * 1000;
+    if (!(ms >= 0 && ms <= MAX_DRAIN_MS)) return refused(`seconds must be 0 to ${MAX_DRAIN_MS / 1000}`);
+    deps.drain(ms);
+    return { body: 'OK\n' };
+  };
+  return [
+    read('/ready', 'LIVE, or what the proxy waits for', () => readyPage(deps.readiness())),
+    read(
+      '/config_dump',
+      "all configuration in force, in Envoy's form (include_eds, resource=, name_regex=)",
+      async (query) => {
+        try {
+          return { type: JSON_TYPE, body: await deps.configDump(query) };
+        } catch (error) {
+          return refused(errorMessage(error));
+        }
+      },
+    ),
+    read('/clusters', 'upstream hosts and what they did (format=json)', (query) =>
+      query.get('format') === 'json'
+        ? { type: JSON_TYPE, body: clustersJson(dataPath.clusters()) }
+        : { body: clustersText(dataPath.clusters()) },
+    ),
+    read('/listeners', 'listeners and their addresses (format=json)', (query) => listenersPage(dataPath, query)),
+    read('/stats', 'counters and gauges (filter=REGEX, usedonly, format=json|prometheus)', (query) =>
+      statsPage(deps, query),
+    ),
+    read('/stats/prometheus', 'the same with the standard metrics, for Prometheus', (query) =>
+      statsPage(deps, query, 'prometheus'),
+    ),
+    read('/logging', 'log level', () => ({ body: `active loggers:\n  proxy: ${logger.level()}\n` })),
+    write('/logging', 'changes the log level (level=LEVEL)', (query) => loggingPage(logger, query)),
+    write('/drain_listeners', 'stops accepting and lets requests finish (seconds=)', drainPage),
+    write('/drain', 'the same as /drain_listeners', drainPage),
+    read('/certs', 'certificates in use, without keys', () => json(deps.certs())),
+    read('/server_info', 'version, state, node and options', () => json(deps.serverInfo())),
+    read('/memory', 'memory of the process in bytes', () => json(process.memoryUsage())),
+  ];
+}
+
+function listenersPage(dataPath: DataPath, query: URLSearchParams): AdminReply {
+  const listeners = dataPath.listeners();
+  if (query.get('format') !== 'json') {
+    return {
+      body: listeners
+        .map(
+          ({ name, address, state, reason }) =>
+            `${name}::${address}${state === 'active' ? '' : `::${state}${reason === '' ? '' : `: ${reason}`}`}\n`,
+        )
+        .join(''),
+    };
+  }
+  return json({
+    listener_statuses: listeners.map(({ name, address, state, reason }) => ({
+      name,
+      local_address: addressJson(address),
+      state,
+      ...(reason === '' ? {} : { reason }),
+    })),
+  });
+}
+
+function loggingPage(logger: Logger, query: URLSearchParams): AdminReply {
+  const wanted = query.get('level') ?? query.get('proxy') ?? '';
+  const level: LogLevel | undefined = LOG_LEVELS.find((one) => one === wanted);
+  if (level === undefined) return refused(`level must be one of ${LOG_LEVELS.join(', ')}`);
+  logger.setLevel(level);
+  return { body: `active loggers:\n  proxy: ${level}\n` };
+}
+
+function statsPage({ stats, readings }: PagesDeps, query: URLSearchParams, format = query.get('format')): AdminReply {
+  let filter: ((name: string) => boolean) | undefined;
+  const pattern = query.get('filter');
+  if (pattern !== null) {
+    try {
+      const regex = createRegexEngine().compile(`.*(?:${pattern}).*`);
+      filter = (name) => regex.matchesWhole(name);
+    } catch (error) {
+      return refused(`filter: ${errorMessage(error)}`);
+    }
+  }
+  if (format === 'prometheus') return { type: PROMETHEUS_TYPE, body: prometheusPage(stats, readings(), filter) };
+  const used = query.has('usedonly');
+  const all = [...stats.named(), ...readings()]
+    .filter(({ name, value }) => (filter === undefined || filter(name)) && (!used || value !== 0))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+  if (format === 'json') return json({ stats: all.map(({ name, value }) => ({ name, value })) });
+  if (format !== null && format !== 'text') return refused(`format ${format} is not known`);
+  return { body: all.map(({ name, value }) => `${name}: ${value}\n`).join('') };
+}

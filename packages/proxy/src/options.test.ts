@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest';
+import { type ProxyFlags, readOptions } from './options.ts';
+
+const NODE = 'sidecar~127.66.3.1~reviews-v1.default~default.svc.cluster.local';
+
+describe('readOptions', () => {
+  it('reads all flags', () => {
+    expect(
+      readOptions({
+        nodeId: NODE,
+        metadata: '{"NAMESPACE":"default"}',
+        xds: '127.0.0.1:15012',
+        saveDir: '/s',
+        admin: '127.66.3.1:15000',
+        listenFd: ['127.66.3.1:9080=4', '[::1]:80=5'],
+        parentFd: '3',
+        concurrency: '1',
+        logLevel: 'debug',
+        rejectUnknownDynamicFields: true,
+      }),
+    ).toEqual({
+      nodeId: NODE,
+      metadata: { NAMESPACE: 'default' },
+      xdsAddress: '127.0.0.1:15012',
+      saveDir: '/s',
+      admin: { host: '127.66.3.1', port: 15_000 },
+      inherited: new Map([
+        ['127.66.3.1:9080', 4],
+        ['[::1]:80', 5],
+      ]),
+      parentFd: 3,
+      logLevel: 'debug',
+      refuseUnknownFields: true,
+    });
+  });
+  it('has defaults for all but the node', () => {
+    expect(readOptions({ nodeId: NODE })).toMatchObject({
+      metadata: {},
+      xdsAddress: undefined,
+      parentFd: undefined,
+      logLevel: 'info',
+    });
+    expect(readOptions({ nodeId: NODE, xds: 'unix:/run/x.sock' }).xdsAddress).toBe('unix:/run/x.sock');
+  });
+  it.each<[string, Partial<ProxyFlags>]>([
+    ['--node-id: "reviews" is not TYPE~IP~NAME.NAMESPACE~DOMAIN', { nodeId: 'reviews' }],
+    ['--concurrency: only 1 is possible in this version', { concurrency: '2' }],
+    ['--metadata: is not JSON', { metadata: '{' }],
+    ['--metadata: is not a JSON object', { metadata: '[]' }],
+    ['--xds: "here" is not ADDRESS:PORT', { xds: 'here' }],
+    ['--xds: "a:99999" is not ADDRESS:PORT', { xds: 'a:99999' }],
+    ['--admin: 0.0.0.0 is not a loopback address', { admin: '0.0.0.0:15000' }],
+    ['--listen-fd: "127.0.0.1:80" is not ADDRESS:PORT=FD', { listenFd: ['127.0.0.1:80'] }],
+    ['--listen-fd: "1" is not a descriptor above 2', { listenFd: ['127.0.0.1:80=1'] }],
+    ['--parent-fd: "x" is not a descriptor above 2', { parentFd: 'x' }],
+    ['--log-level: "loud" is none of', { logLevel: 'loud' }],
+  ])('%s', (message, flags) => {
+    expect(() => readOptions({ nodeId: NODE, ...flags })).toThrow(message);
+  });
+});

@@ -1,0 +1,121 @@
+// What a proxy is told at its start: flags as text → checked values with defaults.
+import { parseNodeId } from '@weft/contracts';
+import { LOG_LEVELS, type LogLevel, WeftError } from '@weft/kit';
+
+export interface ProxyOptions {
+  readonly nodeId: string;
+  /** Istio's node metadata: NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID, MESH_ID, ... */
+  readonly metadata: Readonly<Record<string, unknown>>;
+  /** `host:port` of the control plane; undefined waits for the parent to tell. */
+  readonly xdsAddress: string | undefined;
+  /** Where the last good configuration is kept; undefined keeps none. */
+  readonly saveDir: string | undefined;
+  /** undefined: no admin page. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
+  /** "ADDRESS:PORT" → descriptor of a listening socket. */
+  readonly inherited: ReadonlyMap<string, number>;
+  /** undefined: nobody is the parent, so there are no secrets and no lifeline. */
+  readonly parentFd: number | undefined;
+  readonly logLevel: LogLevel;
+  /** Resources with fields that the proxy does not read are refused. */
+  readonly refuseUnknownFields: boolean;
+}
+
+/** Flags as they come from the command line. */
+export interface ProxyFlags {
+  readonly nodeId: string;
+  readonly metadata?: string;
+  readonly xds?: string;
+  readonly saveDir?: string;
+  readonly admin?: string;
+  readonly listenFd?: readonly string[];
+  readonly parentFd?: string;
+  readonly concurrency?: string;
+  readonly logLevel?: string;
+  readonly rejectUnknownDynamicFields?: boolean;
+}
+
+const refuse = (flag: string, reason: string, fix?: string): never => {
+  throw new WeftError('WEFT_OPTION', `${flag}: ${reason}`, fix === undefined ? { where: flag } : { where: flag, fix });
+};
+
+/** @throws {WeftError} WEFT_OPTION naming the flag. */
+export function readOptions(flags: ProxyFlags): ProxyOptions {
+  if (parseNodeId(flags.nodeId) === undefined) {
+    refuse('--node-id', `"${flags.nodeId}" is not TYPE~IP~NAME.NAMESPACE~DOMAIN with TYPE sidecar or router`);
+  }
+  if (flags.concurrency !== undefined && flags.concurrency !== '1') {
+    refuse('--concurrency', 'only 1 is possible in this version', 'Leave it out, or start more proxies.');
+  }
+  return {
+    nodeId: flags.nodeId,
+    metadata: readMetadata(flags.metadata ?? '{}'),
+    xdsAddress: flags.xds === undefined ? undefined : readXdsAddress(flags.xds),
+    saveDir: flags.saveDir,
+    admin: flags.admin === undefined ? undefined : readAdmin(flags.admin),
+    inherited: new Map((flags.listenFd ?? []).map(readListenFd)),
+    parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),
+    logLevel: readLevel(flags.logLevel ?? 'info'),
+    refuseUnknownFields: flags.rejectUnknownDynamicFields ?? false,
+  };
+}
+
+function readMetadata(text: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return refuse('--metadata', 'is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return refuse('--metadata', 'is not a JSON object');
+  return { ...value };
+}
+
+function readXdsAddress(text: string): string {
+  if (text.startsWith('unix:')) return text;
+  splitAddress('--xds', text);
+  return text;
+}
+
+const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
+
+function readAdmin(text: string): { readonly host: string; readonly port: number } {
+  const { host, port } = splitAddress('--admin', text);
+  if (!LOOPBACK.test(host)) {
+    return refuse(
+      '--admin',
+      `${host} is not a loopback address`,
+      'The admin page shows the whole configuration: bind it to 127.x.y.z.',
+    );
+  }
+  return { host, port };
+}
+
+function splitAddress(flag: string, text: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return refuse(flag, `"${text}" is not ADDRESS:PORT`);
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+function readListenFd(text: string): readonly [string, number] {
+  const split = text.lastIndexOf('=');
+  if (split === -1) return refuse('--listen-fd', `"${text}" is not ADDRESS:PORT=FD`);
+  const address = text.slice(0, split);
+  splitAddress('--listen-fd', address);
+  return [address, readFd('--listen-fd', text.slice(split + 1))];
+}
+
+function readFd(flag: string, text: string): number {
+  const fd = Number(text);
+  return Number.isInteger(fd) && fd >= 3 && text.trim() !== ''
+    ? fd
+    : refuse(flag, `"${text}" is not a descriptor above 2`);
+}
+
+export function readLevel(text: string): LogLevel {
+  return (
+    LOG_LEVELS.find((level) => level === text) ?? refuse('--log-level', `"${text}" is none of ${LOG_LEVELS.join(', ')}`)
+  );
+}

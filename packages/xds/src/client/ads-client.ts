@@ -31,6 +31,8 @@ export function createAdsClient(options: AdsClientOptions): AdsClient {
   let closed = false;
   let applying = false;
   let flushPlanned = false;
+  // Silences the events of the current stream.
+  let mute = (): void => {};
 
   function connect(): void {
     if (closed) return;
@@ -47,20 +49,17 @@ export function createAdsClient(options: AdsClientOptions): AdsClient {
         disconnected(reason);
       },
     };
+    mute = () => {
+      ended = true;
+    };
     try {
       stream = transport.open(events);
     } catch (error) {
       events.onEnd(errorMessage(error));
       return;
     }
-    close = () => {
-      ended = true;
-    };
     flush();
   }
-  // Silences the events of the current stream.
-  let close = (): void => {};
-
   function disconnected(reason: string): void {
     stream = undefined;
     connectedAt = undefined;
@@ -147,7 +146,7 @@ export function createAdsClient(options: AdsClientOptions): AdsClient {
   }
 
   function drop(): void {
-    close();
+    mute();
     retry?.cancel();
     stream?.close();
     stream = undefined;

@@ -5,7 +5,7 @@ import type { TypeState } from './type-state.ts';
 
 /** First request of a type, or one that starts over with an empty nonce: all that is asked for will be sent. */
 export function firstSotw(state: TypeState, request: SotwRequest): void {
-  for (const name of [...state.sent.keys()]) state.drop(name);
+  for (const name of state.sent.keys()) state.drop(name);
   state.inFlight.clear();
   state.lastNonce = '';
   state.alwaysRespond = false;
@@ -35,7 +35,7 @@ function subscribeTo(state: TypeState, { names, typeUrl }: SotwRequest): void {
   state.names.clear();
   for (const name of names) if (name !== WILDCARD) state.names.add(name);
   if (!state.wildcard) {
-    for (const held of [...state.sent.keys()]) if (!state.names.has(held)) state.drop(held);
+    for (const held of state.sent.keys()) if (!state.names.has(held)) state.drop(held);
   }
 }
 

@@ -168,7 +168,7 @@ export function createAdsServer(options: AdsServerOptions): AdsServer {
     counters: () => ({ ...counters }),
     close() {
       closing = true;
-      for (const { connection } of [...open]) connection.end('unavailable', 'the server is closing');
+      for (const { connection } of open) connection.end('unavailable', 'the server is closing');
     },
   };
 }

@@ -1,5 +1,5 @@
 /** TLS of a gRPC server whose certificate and roots can change while it serves. */
-import type { SecureContextOptions } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import * as grpc from '@grpc/grpc-js';
 import { MESH_TLS } from '@weft/contracts';
 
@@ -25,7 +25,15 @@ export function createRotatingCredentials(
 ): RotatingCredentials {
   const mutual = clientCertificate === 'required';
   const credentials = new Credentials({ requestCert: mutual, rejectUnauthorized: mutual }, contextOptions(tls));
-  return { credentials, update: (next) => credentials.replace(contextOptions(next)) };
+  return {
+    credentials,
+    update(next) {
+      const options = contextOptions(next);
+      // grpc-js only logs what it can not use; this throws.
+      createSecureContext(options);
+      credentials.replace(options);
+    },
+  };
 }
 
 const contextOptions = (tls: ServerTls): SecureContextOptions => ({

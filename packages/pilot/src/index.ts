@@ -16,3 +16,5 @@ export { refPath, type SourceRef } from './config-store/config-object.ts';
 export type { Endpoint, Service, ServicePort } from './model/service.ts';
 export type { ResourceKind } from './generators/resource.ts';
 export type { RegistryRow, SyncRow } from './debug/debug-data.ts';
+export { createFileRegistry, parseRegistry, type FileRegistryDeps } from './registries/file.ts';
+export { monitoringPage, type Page } from './debug/monitoring.ts';

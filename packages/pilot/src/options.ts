@@ -1,4 +1,6 @@
+import type { JsonObject } from '@bufbuild/protobuf';
 import { DEFAULT_TRUST_DOMAIN } from '@weft/contracts';
+import { WeftError } from '@weft/kit';
 
 /** The part of Istio's MeshConfig that the control plane acts on. Durations are milliseconds. */
 export interface MeshOptions {
@@ -72,3 +74,18 @@ export interface PushOptions {
 }
 
 export const DEFAULT_PUSH_OPTIONS: PushOptions = { quietMs: 100, maxMs: 10_000, endpointQuietMs: 5, endpointMaxMs: 50 };
+
+/** The operators of a JSON access log by field; undefined for Istio's own and for text. @throws {WeftError} when the text is not a JSON object. */
+export function parseAccessLogFormat(encoding: MeshOptions['accessLogEncoding'], format: string): JsonObject | undefined {
+  if (encoding !== 'JSON' || format === '') return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(format);
+  } catch (error) {
+    throw new WeftError('WEFT_OPTION', 'the access log format is not JSON, though the encoding is', { cause: error });
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new WeftError('WEFT_OPTION', 'the access log format is not a JSON object of field names and operators');
+  }
+  return value as JsonObject;
+}

@@ -10,7 +10,7 @@ import { configz, registryz, syncz, type RegistryRow, type SyncRow } from './deb
 import { createEncoder } from './generators/encoder.ts';
 import { PUSH_ORDER, type ResourceKind } from './generators/resource.ts';
 import { createMetrics } from './metrics.ts';
-import { DEFAULT_MESH_OPTIONS, DEFAULT_PUSH_OPTIONS, type MeshOptions, type PushOptions } from './options.ts';
+import { DEFAULT_MESH_OPTIONS, DEFAULT_PUSH_OPTIONS, parseAccessLogFormat, type MeshOptions, type PushOptions } from './options.ts';
 import { affectedBy } from './push/affected.ts';
 import { createDebouncer } from './push/debouncer.ts';
 import { createPushQueue } from './push/push-queue.ts';
@@ -62,6 +62,8 @@ export interface ResourceSources {
 export function createPilot(deps: PilotDeps): Pilot {
   const { configStore, registry, clock, logger, random } = deps;
   const mesh: MeshOptions = { ...DEFAULT_MESH_OPTIONS, ...deps.meshOptions };
+  // Said now, not at the first push.
+  parseAccessLogFormat(mesh.accessLogEncoding, mesh.accessLogFormat);
   const later = deps.later ?? ((run: () => void) => void setImmediate(run));
   const metrics = createMetrics();
   const seconds = <T>(name: 'pilot_snapshot_build_time' | 'pilot_xds_push_time', run: () => T): T => {

@@ -1,7 +1,7 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import { AccessLogSchema, type AccessLog } from '@weft/contracts/full/envoy/config/accesslog/v3/accesslog';
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
-import type { MeshOptions } from '../options.ts';
+import { parseAccessLogFormat, type MeshOptions } from '../options.ts';
 import { pack } from './envoy.ts';
 
 /** Istio's line, field by field: `true` stands in quotes. */
@@ -76,15 +76,8 @@ export function accessLogs(mesh: MeshOptions): AccessLog[] {
 
 function format({ accessLogEncoding, accessLogFormat }: MeshOptions) {
   if (accessLogEncoding === 'JSON') {
-    // Checked when the options are read (options.ts).
-    const value = accessLogFormat === '' ? DEFAULT_JSON_FORMAT : (JSON.parse(accessLogFormat) as JsonObject);
-    return { case: 'jsonFormat' as const, value };
+    return { case: 'jsonFormat' as const, value: parseAccessLogFormat('JSON', accessLogFormat) ?? DEFAULT_JSON_FORMAT };
   }
-  const text =
-    accessLogFormat === ''
-      ? DEFAULT_TEXT_FORMAT
-      : accessLogFormat.endsWith('\n')
-        ? accessLogFormat
-        : `${accessLogFormat}\n`;
-  return { case: 'textFormatSource' as const, value: { specifier: { case: 'inlineString' as const, value: text } } };
+  const text = accessLogFormat === '' || accessLogFormat.endsWith('\n') ? accessLogFormat : `${accessLogFormat}\n`;
+  return { case: 'textFormatSource' as const, value: { specifier: { case: 'inlineString' as const, value: text || DEFAULT_TEXT_FORMAT } } };
 }

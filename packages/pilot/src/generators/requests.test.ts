@@ -8,7 +8,6 @@ const yamlOf = (name: string): string =>
   readFileSync(new URL(`./testdata/${name}/config.yaml`, import.meta.url), 'utf8');
 const gatewayYaml = (
   name: string,
-  hosts: string,
   created: string,
   servers = '[{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]',
 ): string => `---
@@ -186,14 +185,14 @@ describe('an HTTP route', () => {
 describe('a gateway', () => {
   const at = (yaml: string) => routerOf(contextOf(snapshotOf({ yaml }), 'weft-system/gateway'), 'http.8080');
   it('answers 404 where nothing is routed', () => {
-    expect(at(gatewayYaml('g', '*', '2026-01-01T00:00:00Z'))({ host: 'a', path: '/' }).route).toBe('none');
+    expect(at(gatewayYaml('g', '2026-01-01T00:00:00Z'))({ host: 'a', path: '/' }).route).toBe('none');
     const bookinfo = at(yamlOf('bookinfo'));
     expect(bookinfo({ path: '/productpage' }).cluster).toBe('outbound|9080||productpage.default.svc.cluster.local');
     expect(bookinfo({ path: '/nothing' }).route).toBe('none');
   });
   it('joins virtual services of one host oldest first, with routes that take everything last', () => {
     const route = at(
-      gatewayYaml('g', '*', '2026-01-01T00:00:00Z') +
+      gatewayYaml('g', '2026-01-01T00:00:00Z') +
         virtualService(
           'all',
           '{ hosts: [shop.example], gateways: [g], http: [{ name: all, route: [{ destination: { host: reviews } }] }] }',
@@ -217,7 +216,7 @@ describe('a gateway', () => {
     const servers =
       '[{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["default/*.example", "other/b.test"] }]';
     const route = at(
-      gatewayYaml('g', '', '2026-01-01T00:00:00Z', servers) +
+      gatewayYaml('g', '2026-01-01T00:00:00Z', servers) +
         virtualService(
           'a',
           '{ hosts: [a.example, b.test], gateways: [g], http: [{ name: a, route: [{ destination: { host: reviews } }] }] }',

@@ -50,7 +50,10 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
 
   const metrics = createSelfMetrics({
     weft_telemetry_series: { help: 'Series in the store.', read: () => store.metrics.table.size },
-    weft_telemetry_refused_series: { help: 'Series turned away at the limit.', read: () => store.metrics.table.refused },
+    weft_telemetry_refused_series: {
+      help: 'Series turned away at the limit.',
+      read: () => store.metrics.table.refused,
+    },
     weft_telemetry_stored_spans: { help: 'Spans held.', read: () => store.spans.size },
     weft_telemetry_stored_log_entries: { help: 'Access log entries held.', read: () => store.logs.size },
     weft_telemetry_write_failures: { help: 'Writes that the disk refused.', read: () => store.writeFailures() },
@@ -75,7 +78,8 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
 
   const rebuild = (source: MixerConfigSource): void => {
     const plan = buildPlan(source, { adapters: ADAPTERS });
-    for (const problem of plan.problems) logger.warn({ ...problem }, 'an object of the Mixer configuration has a problem');
+    for (const problem of plan.problems)
+      logger.warn({ ...problem }, 'an object of the Mixer configuration has a problem');
     dispatcher.setPlan(plan);
   };
   if (config) {
@@ -90,7 +94,10 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     problems: () => dispatcher.plan().problems,
     async metricsPage() {
       const pages = [await metrics.registry.metrics(), await dispatcher.metrics()];
-      return `${pages.filter((page) => page !== '').join('\n').trimEnd()}\n`;
+      return `${pages
+        .filter((page) => page !== '')
+        .join('\n')
+        .trimEnd()}\n`;
     },
     meshMetricsPage: () => exposition(store.metrics.table),
     close: () => lifecycle.close(),

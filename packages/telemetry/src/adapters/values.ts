@@ -22,7 +22,8 @@ export function textOf({ type, value }: TypedValue): string {
 export function jsonOf(typed: TypedValue): unknown {
   const { type, value } = typed;
   if (typeof value === 'boolean') return value;
-  if (typeof value === 'number' && (type === 'INT64' || type === 'DOUBLE')) return Number.isFinite(value) ? value : String(value);
+  if (typeof value === 'number' && (type === 'INT64' || type === 'DOUBLE'))
+    return Number.isFinite(value) ? value : String(value);
   if (typeof value === 'object' && !(value instanceof Uint8Array)) return sortedEntries(value);
   return textOf(typed);
 }

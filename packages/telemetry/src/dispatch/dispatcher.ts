@@ -66,7 +66,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const holds = rule.match?.evaluate(bag) ?? true;
       if (!(holds instanceof EvaluationFailure)) return holds === true;
       metrics.expressionFailed();
-      logger.debug({ rule: `${rule.namespace}/${rule.name}`, reason: holds.message }, 'a match has no value and counts as false');
+      logger.debug(
+        { rule: `${rule.namespace}/${rule.name}`, reason: holds.message },
+        'a match has no value and counts as false',
+      );
       return false;
     });
   };
@@ -85,7 +88,13 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const timed = async (target: LiveHandler, run: () => CheckVerdict | Promise<CheckVerdict>): Promise<CheckVerdict> => {
     const startMs = clock.now();
     const done = (failed: boolean): void =>
-      metrics.dispatched(target.planned.name, target.planned.adapter.name, 'check', (clock.now() - startMs) / 1000, failed);
+      metrics.dispatched(
+        target.planned.name,
+        target.planned.adapter.name,
+        'check',
+        (clock.now() - startMs) / 1000,
+        failed,
+      );
     try {
       const answer = run();
       const verdict = answer instanceof Promise ? await withDeadline(answer, clock, deps.adapterTimeoutMs) : answer;
@@ -186,7 +195,11 @@ function scopeOf(bag: AttributeBag): string {
 }
 
 /** Mesh-wide rules first, then those of the namespace. */
-function rulesInScope(rules: readonly CompiledRule[], namespace: string, roots: readonly string[]): readonly CompiledRule[] {
+function rulesInScope(
+  rules: readonly CompiledRule[],
+  namespace: string,
+  roots: readonly string[],
+): readonly CompiledRule[] {
   const wide = roots.flatMap((root) => rules.filter((rule) => rule.namespace === root));
   return roots.includes(namespace) ? wide : [...wide, ...rules.filter((rule) => rule.namespace === namespace)];
 }

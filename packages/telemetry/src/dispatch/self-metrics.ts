@@ -11,11 +11,18 @@ export interface SelfMetrics {
 }
 
 /** @param gauges values that are read when the page is. */
-export function createSelfMetrics(gauges: Readonly<Record<string, { readonly help: string; readonly read: () => number }>>): SelfMetrics {
+export function createSelfMetrics(
+  gauges: Readonly<Record<string, { readonly help: string; readonly read: () => number }>>,
+): SelfMetrics {
   const registry = new Registry();
   const registers = [registry];
   const labelNames = ['handler', 'adapter', 'meshFunction', 'error'];
-  const dispatches = new Counter({ name: 'mixer_runtime_dispatches_total', help: 'Calls of adapters.', labelNames, registers });
+  const dispatches = new Counter({
+    name: 'mixer_runtime_dispatches_total',
+    help: 'Calls of adapters.',
+    labelNames,
+    registers,
+  });
   const durations = new Histogram({
     name: 'mixer_runtime_dispatch_duration_seconds',
     help: 'Time that adapters took.',
@@ -25,7 +32,11 @@ export function createSelfMetrics(gauges: Readonly<Record<string, { readonly hel
   });
   const handlers = new Gauge({ name: 'mixer_config_handler_configs', help: 'Handlers in force.', registers });
   const rules = new Gauge({ name: 'mixer_config_rule_configs', help: 'Rules in force.', registers });
-  const problems = new Gauge({ name: 'mixer_config_error_count', help: 'Problems of the configuration in force.', registers });
+  const problems = new Gauge({
+    name: 'mixer_config_error_count',
+    help: 'Problems of the configuration in force.',
+    registers,
+  });
   const failures = new Counter({
     name: 'mixer_expression_failures_total',
     help: 'Expressions without a value for a request.',
@@ -33,8 +44,16 @@ export function createSelfMetrics(gauges: Readonly<Record<string, { readonly hel
   });
   const reports = new Counter({ name: 'weft_telemetry_reports_total', help: 'Reports of proxies stored.', registers });
   const spans = new Counter({ name: 'weft_telemetry_spans_total', help: 'Spans received.', registers });
-  const logs = new Counter({ name: 'weft_telemetry_log_entries_total', help: 'Access log entries received.', registers });
-  const rejected = new Counter({ name: 'weft_telemetry_rejected_reports_total', help: 'Streams ended for a bad report.', registers });
+  const logs = new Counter({
+    name: 'weft_telemetry_log_entries_total',
+    help: 'Access log entries received.',
+    registers,
+  });
+  const rejected = new Counter({
+    name: 'weft_telemetry_rejected_reports_total',
+    help: 'Streams ended for a bad report.',
+    registers,
+  });
   for (const [name, { help, read }] of Object.entries(gauges)) {
     new Gauge({
       name,

@@ -58,7 +58,9 @@ export class ObjectReader {
   }
 
   number(name: string): number | undefined {
-    return this.#typed(name, 'a number', (value) => (typeof value === 'number' && Number.isFinite(value) ? value : undefined));
+    return this.#typed(name, 'a number', (value) =>
+      typeof value === 'number' && Number.isFinite(value) ? value : undefined,
+    );
   }
 
   integer(name: string): number | undefined {
@@ -83,12 +85,15 @@ export class ObjectReader {
   choice<const T extends string>(name: string, values: readonly T[]): T | undefined {
     const text = this.string(name);
     const found = values.find((value) => value === text);
-    if (text !== undefined && found === undefined) this.problem(name, `${JSON.stringify(text)} is none of ${values.join(', ')}`);
+    if (text !== undefined && found === undefined)
+      this.problem(name, `${JSON.stringify(text)} is none of ${values.join(', ')}`);
     return found;
   }
 
   list(name: string): readonly unknown[] {
-    return this.#typed(name, 'a list', (value) => (Array.isArray(value) ? (value as readonly unknown[]) : undefined)) ?? [];
+    return (
+      this.#typed(name, 'a list', (value) => (Array.isArray(value) ? (value as readonly unknown[]) : undefined)) ?? []
+    );
   }
 
   objects(name: string): readonly ObjectReader[] {

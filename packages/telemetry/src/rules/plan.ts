@@ -50,7 +50,9 @@ export function buildPlan(source: Pick<MixerConfigSource, 'list'>, { adapters }:
   const instances = readInstances(source, vocabulary, reporter);
   const compiled = source
     .list('rule')
-    .flatMap((object) => compileRule(object, { vocabulary, handlers: handlerConfigs, instances, report: reporter(object) }));
+    .flatMap((object) =>
+      compileRule(object, { vocabulary, handlers: handlerConfigs, instances, report: reporter(object) }),
+    );
 
   const handlers = new Map<string, PlannedHandler>();
   const exported = new Map<string, string>();
@@ -96,7 +98,12 @@ function readVocabulary(
   return vocabulary;
 }
 
-function conflictOf(name: string, type: ValueType, vocabulary: AttributeVocabulary, by: string | undefined): string | undefined {
+function conflictOf(
+  name: string,
+  type: ValueType,
+  vocabulary: AttributeVocabulary,
+  by: string | undefined,
+): string | undefined {
   if (!/^[a-zA-Z][a-zA-Z0-9_-]*(?:\.[a-zA-Z0-9_-]+)*$/.test(name)) return `${name} is no attribute name`;
   const known = vocabulary.get(name);
   if (known === undefined || known === type) return undefined;
@@ -117,7 +124,8 @@ function readHandlers(
     const spec = new ObjectReader(object.spec, 'spec', reporter(object));
     spec.string('name');
     const compiled = spec.string('compiledAdapter');
-    if (spec.has('adapter')) spec.problem('adapter', 'adapters in processes of their own are not supported', 'use compiledAdapter');
+    if (spec.has('adapter'))
+      spec.problem('adapter', 'adapters in processes of their own are not supported', 'use compiledAdapter');
     spec.raw('connection');
     const params = spec.raw('params');
     spec.end();
@@ -127,7 +135,12 @@ function readHandlers(
     }
     const adapter = adapters.get(compiled);
     if (adapter) add(object, adapter, params, 'spec.params');
-    else spec.problem('compiledAdapter', `unknown adapter ${JSON.stringify(compiled)}`, suggestion(compiled, adapters.keys()));
+    else
+      spec.problem(
+        'compiledAdapter',
+        `unknown adapter ${JSON.stringify(compiled)}`,
+        suggestion(compiled, adapters.keys()),
+      );
   }
   for (const kind of ['prometheus', 'stdio', 'denier'] as const) {
     const adapter = adapters.get(kind);
@@ -153,17 +166,20 @@ function readInstances(
     const spec = new ObjectReader(object.spec, 'spec', report);
     spec.string('name');
     const compiled = spec.string('compiledTemplate');
-    if (spec.has('template')) spec.problem('template', 'templates of other processes are not supported', 'use compiledTemplate');
+    if (spec.has('template'))
+      spec.problem('template', 'templates of other processes are not supported', 'use compiledTemplate');
     spec.raw('attributeBindings');
     const params = new ObjectReader(spec.raw('params') ?? {}, 'spec.params', report);
     spec.end();
     const template = TEMPLATES.find((known) => known === compiled);
     if (template) add(object, template, params);
-    else if (compiled !== undefined) spec.problem('compiledTemplate', `unknown template ${JSON.stringify(compiled)}`, suggestion(compiled, TEMPLATES));
+    else if (compiled !== undefined)
+      spec.problem('compiledTemplate', `unknown template ${JSON.stringify(compiled)}`, suggestion(compiled, TEMPLATES));
     else if (!spec.has('template')) spec.problem('compiledTemplate', 'is missing');
   }
   for (const template of TEMPLATES) {
-    for (const object of source.list(template)) add(object, template, new ObjectReader(object.spec ?? {}, 'spec', reporter(object)));
+    for (const object of source.list(template))
+      add(object, template, new ObjectReader(object.spec ?? {}, 'spec', reporter(object)));
   }
   return instances;
 }
@@ -183,7 +199,9 @@ function planHandler(
 ): PlannedHandler | undefined {
   const { name, adapter, params, paramsPath } = config;
   const used = rules.flatMap((rule) => rule.actions).filter((action) => action.handler === name);
-  const shapes = [...new Map(used.flatMap((action) => action.instances).map(({ shape }) => [shape.name, shape])).values()];
+  const shapes = [
+    ...new Map(used.flatMap((action) => action.instances).map(({ shape }) => [shape.name, shape])).values(),
+  ];
   let sound = true;
   const noting: ReportProblem = (...problem) => {
     sound = false;

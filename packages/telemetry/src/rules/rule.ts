@@ -64,7 +64,11 @@ function compileAction(action: ObjectReader, namespace: string, context: RuleCon
   action.end();
   const handler = reference === undefined ? undefined : resolve(reference, 'handler', namespace, handlers);
   if (reference !== undefined && handler === undefined) {
-    action.problem('handler', `there is no usable handler ${JSON.stringify(reference)}`, nearest(reference, handlers.keys()));
+    action.problem(
+      'handler',
+      `there is no usable handler ${JSON.stringify(reference)}`,
+      nearest(reference, handlers.keys()),
+    );
   }
   const templates = (handler === undefined ? undefined : handlers.get(handler)?.adapter.templates) ?? [];
   const seen = new Set<string>();
@@ -113,8 +117,14 @@ export function resolve(
 
 function nearest(reference: string, known: Iterable<string>): string | undefined {
   const full = [...known];
-  const near = closest(reference, full.map((name) => name.split('.')[0] ?? name)) ?? closest(reference, full);
-  return near === undefined ? undefined : `did you mean ${full.find((name) => name === near || name.startsWith(`${near}.`)) ?? near}?`;
+  const near =
+    closest(
+      reference,
+      full.map((name) => name.split('.')[0] ?? name),
+    ) ?? closest(reference, full);
+  return near === undefined
+    ? undefined
+    : `did you mean ${full.find((name) => name === near || name.startsWith(`${near}.`)) ?? near}?`;
 }
 
 function headerOperations(
@@ -134,7 +144,8 @@ function headerOperations(
     const pseudo = name.startsWith(':');
     const allowed = field === 'requestHeaderOperations' && [':path', ':authority', ':method'].includes(name);
     if (pseudo && !allowed) reader.problem('name', `${name} can not be changed`);
-    else if (!pseudo && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) reader.problem('name', `${JSON.stringify(name)} is no header name`);
+    else if (!pseudo && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name))
+      reader.problem('name', `${JSON.stringify(name)} is no header name`);
     else return [{ name: name.toLowerCase(), operation, values }];
     return [];
   });

@@ -72,7 +72,11 @@ export interface TemplateContext {
 }
 
 /** @returns undefined when any field is wrong; all problems were reported. */
-export function compileInstance(template: TemplateName, params: ObjectReader, context: TemplateContext): CompiledInstance | undefined {
+export function compileInstance(
+  template: TemplateName,
+  params: ObjectReader,
+  context: TemplateContext,
+): CompiledInstance | undefined {
   let sound = true;
   const noting: TemplateContext = {
     ...context,
@@ -85,7 +89,11 @@ export function compileInstance(template: TemplateName, params: ObjectReader, co
   return sound ? instance : undefined;
 }
 
-function compileTemplate(template: TemplateName, params: ObjectReader, context: TemplateContext): CompiledInstance | undefined {
+function compileTemplate(
+  template: TemplateName,
+  params: ObjectReader,
+  context: TemplateContext,
+): CompiledInstance | undefined {
   switch (template) {
     case 'metric':
       return compileMetric(params, context);
@@ -102,7 +110,8 @@ function compileTemplate(template: TemplateName, params: ObjectReader, context: 
 function compileMetric(params: ObjectReader, context: TemplateContext): CompiledInstance | undefined {
   const { name } = context;
   const text = params.required('value');
-  const value = text === undefined ? undefined : compileField(text, params.path('value'), context.vocabulary, context.report);
+  const value =
+    text === undefined ? undefined : compileField(text, params.path('value'), context.vocabulary, context.report);
   const dimensions = compileMap('dimensions', params, context);
   checkMonitored(params, context);
   if (!value) return undefined;
@@ -122,7 +131,9 @@ function compileLogEntry(params: ObjectReader, context: TemplateContext): Compil
   const { name, vocabulary, report } = context;
   const single = (field: string, type: ValueType): BagExpression | undefined => {
     const text = params.string(field);
-    return text === undefined || text === '' ? undefined : compileField(text, params.path(field), vocabulary, report, type);
+    return text === undefined || text === ''
+      ? undefined
+      : compileField(text, params.path(field), vocabulary, report, type);
   };
   const variables = compileMap('variables', params, context);
   const timestamp = single('timestamp', 'TIMESTAMP');

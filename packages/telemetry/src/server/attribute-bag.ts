@@ -54,8 +54,7 @@ export function decodeAttributes(
 
 /** The bags of a report. In delta encoding each is what the one before it was, with what the message changes. */
 export function decodeReport(request: ReportRequest): readonly DecodedAttributes[] {
-  const delta =
-    request.repeatedAttributesSemantics === ReportRequest_RepeatedAttributesSemantics.DELTA_ENCODING;
+  const delta = request.repeatedAttributesSemantics === ReportRequest_RepeatedAttributesSemantics.DELTA_ENCODING;
   let base: Attributes = new Map();
   return request.attributes.map((message) => {
     const decoded = decodeAttributes(message, request.defaultWords, base);

@@ -16,7 +16,13 @@ import {
 import { createBag } from '@weft/expr';
 import { errorMessage, type Logger } from '@weft/kit';
 import type { CheckOutcome, Dispatcher, HeaderChange } from '../dispatch/dispatcher.ts';
-import { type Attributes, decodeAttributes, decodeReport, type DecodedAttributes, trackingBag } from './attribute-bag.ts';
+import {
+  type Attributes,
+  decodeAttributes,
+  decodeReport,
+  type DecodedAttributes,
+  trackingBag,
+} from './attribute-bag.ts';
 import { type GrpcService, serviceDefinition } from './grpc.ts';
 import { encodeReferences } from './referenced.ts';
 
@@ -27,7 +33,8 @@ export interface MixerServiceDeps {
 
 export function createMixerService({ dispatcher, logger }: MixerServiceDeps): GrpcService {
   const known = ({ attributes, unknownWords }: DecodedAttributes): Attributes => {
-    if (unknownWords.length > 0) logger.warn({ words: unknownWords.slice(0, 10) }, 'attributes use words of no dictionary');
+    if (unknownWords.length > 0)
+      logger.warn({ words: unknownWords.slice(0, 10) }, 'attributes use words of no dictionary');
     return attributes;
   };
   const check = async (request: CheckRequest): Promise<CheckResponse> => {

@@ -14,7 +14,13 @@ export function readBuckets(metric: ObjectReader): readonly number[] | undefined
     metric.problem('buckets', 'has more than one of explicitBuckets, linearBuckets, exponentialBuckets');
     return undefined;
   }
-  const bounds = explicit ? readExplicit(explicit) : linear ? readLinear(linear) : exponential ? readExponential(exponential) : undefined;
+  const bounds = explicit
+    ? readExplicit(explicit)
+    : linear
+      ? readLinear(linear)
+      : exponential
+        ? readExponential(exponential)
+        : undefined;
   if (bounds?.some((bound, i) => !Number.isFinite(bound) || (i > 0 && bound <= (bounds[i - 1] ?? 0)))) {
     metric.problem('buckets', 'must have finite, ascending bounds');
     return undefined;

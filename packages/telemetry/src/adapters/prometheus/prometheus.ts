@@ -51,13 +51,18 @@ function readMetric(metric: ObjectReader, instances: readonly InstanceShape[]): 
   metric.end();
   if (kind === undefined || kind === 'UNSPECIFIED') metric.problem('kind', 'must be GAUGE, COUNTER or DISTRIBUTION');
   const fullName = `${namespace === '' ? '' : `${safeName(namespace)}_`}${safeName(name ?? '')}`;
-  if (name !== undefined && !/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(fullName)) metric.problem('name', `${fullName} is no metric name`);
+  if (name !== undefined && !/^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(fullName))
+    metric.problem('name', `${fullName} is no metric name`);
   const labels = labelNames.map((label) => [label, safeName(label)] as const);
   const malformed = labels.find(([, label]) => !/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(label) || label === 'le');
   if (malformed) metric.problem('labelNames', `${malformed[0]} can not be a label`);
   const instance = instances.find((shape) => shape.name === instanceName);
   if (instanceName !== undefined && !instance) {
-    metric.problem('instanceName', `no rule sends ${instanceName} to this handler`, 'use the full name: NAME.instance.NAMESPACE');
+    metric.problem(
+      'instanceName',
+      `no rule sends ${instanceName} to this handler`,
+      'use the full name: NAME.instance.NAMESPACE',
+    );
   }
   if (instance && !sameNames(instance.fields, labelNames)) {
     metric.problem('labelNames', `must be the dimensions of ${instance.name}: ${instance.fields.join(', ')}`);
@@ -82,7 +87,11 @@ function createRecorder(config: MetricConfig, registry: Registry): Recorder {
   switch (kind) {
     case 'COUNTER': {
       const counter = new Counter(common);
-      return { config, record: (labels, value) => counter.inc(labels, value), remove: (labels) => counter.remove(labels) };
+      return {
+        config,
+        record: (labels, value) => counter.inc(labels, value),
+        remove: (labels) => counter.remove(labels),
+      };
     }
     case 'GAUGE': {
       const gauge = new Gauge(common);
@@ -99,7 +108,12 @@ function createRecorder(config: MetricConfig, registry: Registry): Recorder {
   }
 }
 
-function createHandler(metrics: readonly MetricConfig[], expiryMs: number, checkMs: number, deps: AdapterDeps): Handler {
+function createHandler(
+  metrics: readonly MetricConfig[],
+  expiryMs: number,
+  checkMs: number,
+  deps: AdapterDeps,
+): Handler {
   const { clock, logger } = deps;
   const registry = new Registry();
   const recorders = new Map<string, Recorder[]>();
@@ -107,7 +121,10 @@ function createHandler(metrics: readonly MetricConfig[], expiryMs: number, check
     const list = recorders.get(config.instanceName) ?? [];
     recorders.set(config.instanceName, [...list, createRecorder(config, registry)]);
   }
-  const lastUse = new Map<string, { readonly recorder: Recorder; readonly labels: Record<string, string>; atMs: number }>();
+  const lastUse = new Map<
+    string,
+    { readonly recorder: Recorder; readonly labels: Record<string, string>; atMs: number }
+  >();
   let timer: Timer | undefined;
   const expire = (): void => {
     const before = clock.now() - expiryMs;
@@ -123,7 +140,10 @@ function createHandler(metrics: readonly MetricConfig[], expiryMs: number, check
   const record = (recorder: Recorder, instance: InstanceValue & { readonly template: 'metric' }): void => {
     const value = numberOf(instance.value);
     if (value === undefined || (recorder.config.kind === 'COUNTER' && value < 0)) {
-      logger.warn({ instance: instance.name, metric: recorder.config.name }, 'a value can not be recorded in this metric');
+      logger.warn(
+        { instance: instance.name, metric: recorder.config.name },
+        'a value can not be recorded in this metric',
+      );
       return;
     }
     const labels: Record<string, string> = {};

@@ -28,7 +28,11 @@ export const stdio: Adapter = {
     for (const [name, text] of params.stringMap('severityLevels')) {
       const level = LEVELS.find((known) => known === text);
       if (level) severities.set(name, level);
-      else params.problem(`severityLevels[${JSON.stringify(name)}]`, `${JSON.stringify(text)} is none of ${LEVELS.join(', ')}`);
+      else
+        params.problem(
+          `severityLevels[${JSON.stringify(name)}]`,
+          `${JSON.stringify(text)} is none of ${LEVELS.join(', ')}`,
+        );
     }
     const metricLevel = params.choice('metricLevel', LEVELS) ?? 'INFO';
     const outputLevel = params.choice('outputLevel', LEVELS) ?? 'INFO';
@@ -86,4 +90,3 @@ function plain([name, value]: Line[number]): string {
   if (name === 'level' || name === 'time' || name === 'instance') return String(value);
   return `${name}=${JSON.stringify(value) ?? ''}`;
 }
-

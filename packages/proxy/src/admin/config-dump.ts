@@ -1,16 +1,26 @@
 // Envoy's /config_dump. This file alone loads the full descriptors, so it is imported only when somebody asks.
-import { create, createRegistry, type JsonObject, type JsonValue, toJson, type Registry } from '@bufbuild/protobuf';
-import { AnySchema, type Any, timestampFromMs } from '@bufbuild/protobuf/wkt';
+import {
+  create,
+  createRegistry,
+  type JsonObject,
+  type JsonValue,
+  type Registry,
+  toBinary,
+  toJson,
+} from '@bufbuild/protobuf';
+import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
+import {
+  BootstrapConfigDumpSchema,
+  file_envoy_admin_v3_config_dump,
+  SecretsConfigDumpSchema,
+} from '@weft/contracts/full/envoy/admin/v3/config_dump';
 import {
   ClustersConfigDumpSchema,
   EndpointsConfigDumpSchema,
-  file_envoy_admin_v3_config_dump,
+  file_envoy_admin_v3_config_dump_shared,
   ListenersConfigDumpSchema,
   RoutesConfigDumpSchema,
-  SecretsConfigDumpSchema,
-} from '@weft/contracts/full/envoy/admin/v3/config_dump';
-import { BootstrapConfigDumpSchema } from '@weft/contracts/full/envoy/admin/v3/config_dump';
-import { file_envoy_admin_v3_config_dump_shared } from '@weft/contracts/full/envoy/admin/v3/config_dump_shared';
+} from '@weft/contracts/full/envoy/admin/v3/config_dump_shared';
 import { file_envoy_config_cluster_v3_cluster } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { file_envoy_config_endpoint_v3_endpoint } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { file_envoy_config_listener_v3_listener } from '@weft/contracts/full/envoy/config/listener/v3/listener';
@@ -37,7 +47,6 @@ import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '@weft/contra
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '@weft/contracts/full/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import { XDS_TYPE } from '@weft/contracts';
 import { createRegexEngine } from '@weft/evaluator';
-import { toBinary } from '@bufbuild/protobuf';
 import type { ResourceType } from '../ports.ts';
 import type { RefusedResource, ResourceBook } from '../discovery/resource-book.ts';
 
@@ -114,12 +123,6 @@ type Wanted = (name: string) => boolean;
 const packed = (type: ResourceType, bytes: Uint8Array): Any =>
   create(AnySchema, { typeUrl: XDS_TYPE[type], value: bytes });
 
-const failure = ({ version, reason, at }: RefusedResource) => ({
-  versionInfo: version,
-  details: reason,
-  lastUpdateAttempt: timestampFromMs(at),
-});
-
 /**
  * One section as JSON. Each resource is turned into JSON by itself: one with an extension that is not known here is shown
  * encoded, and the rest is not lost.
@@ -147,10 +150,8 @@ const common = ({ version, updatedAt }: { readonly version: string; readonly upd
 
 function errorState(refused: RefusedResource | undefined): JsonObject {
   if (refused === undefined) return {};
-  const { versionInfo, details } = failure(refused);
-  return {
-    error_state: { version_info: versionInfo, details, last_update_attempt: new Date(refused.at).toISOString() },
-  };
+  const { version, reason, at } = refused;
+  return { error_state: { version_info: version, details: reason, last_update_attempt: new Date(at).toISOString() } };
 }
 
 /** Resources of a type with the refusal that stands against each; names that were only ever refused come with that alone. */

@@ -139,7 +139,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       const state = client?.state();
       // Saved configuration stands in for answers that did not come.
       if (source === 'saved') return [];
-      if (state === undefined) return ['configuration: the connection to the control plane was not begun'];
+      if (state === undefined) return ['configuration'];
       const reason = state.lastError === undefined ? '' : ` (${state.lastError})`;
       return RESOURCE_TYPES.flatMap((type) => {
         const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);

@@ -1,0 +1,81 @@
+// Runs one proxy: flags → options → startProxyProcess → drain.
+import {
+  createLifecycle,
+  createLogger,
+  errorMessage,
+  LOG_LEVELS,
+  systemClock,
+  systemRandom,
+  WeftError,
+} from '@weft/kit';
+import { Command, Option } from 'commander';
+import { type ProxyFlags, readOptions } from './options.ts';
+import { startProxyProcess } from './process.ts';
+
+const VERSION = '0.1.0';
+const DRAIN_MS = 5_000;
+const END_WITHIN_MS = 3_000;
+
+const collect = (value: string, former: readonly string[]): readonly string[] => [...former, value];
+
+const program = new Command('proxy')
+  .description('The data plane of a mesh: a sidecar or gateway configured over xDS.')
+  .version(VERSION)
+  .requiredOption('--node-id <id>', 'xDS node id: TYPE~IP~NAME.NAMESPACE~DOMAIN, TYPE sidecar or router')
+  .option('--metadata <json>', 'node metadata: NAMESPACE, WORKLOAD_NAME, LABELS, CLUSTER_ID, ...', '{}')
+  .option('--xds <address>', 'HOST:PORT of the control plane; else the parent tells it')
+  .option('--save-dir <dir>', 'folder for the last good configuration')
+  .option('--admin <address:port>', 'loopback address of the admin page')
+  .option('--listen-fd <address:port=fd>', 'listening socket that the parent made; repeatable', collect, [])
+  .option('--parent-fd <fd>', 'socket to the parent: secrets and commands; the proxy ends when it closes')
+  .option('--concurrency <n>', 'worker threads; only 1 is possible in this version', '1')
+  .option('--reject-unknown-dynamic-fields', 'refuse resources with fields that this proxy does not read')
+  .addOption(new Option('--log-level <level>', 'how much is logged to stderr').choices([...LOG_LEVELS]).default('info'))
+  .action(run);
+
+await program.parseAsync();
+
+async function run(flags: ProxyFlags): Promise<void> {
+  const logger = createLogger({ name: 'proxy' });
+  const lifecycle = createLifecycle((name, message) => logger.warn({ name, message }, 'could not close'));
+  const end = (code: number): void => {
+    // What can not be closed in time is not waited for: the parent counts on the end.
+    setTimeout(() => process.exit(code), END_WITHIN_MS).unref();
+    void lifecycle.close().then(() => process.exit(code));
+  };
+  // The parent reads the log; when it is gone there is nobody to tell, and the lifeline ends the process.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  process.on('uncaughtException', (error) => {
+    logger.error({ error: error.stack ?? errorMessage(error) }, 'unexpected error');
+    process.exit(70);
+  });
+  try {
+    const options = readOptions(flags);
+    logger.setLevel(options.logLevel);
+    const started = await startProxyProcess(options, {
+      clock: systemClock,
+      random: systemRandom,
+      logger,
+      lifecycle,
+      // A chunk of its own: it brings 20 MB of descriptors along.
+      loadConfigDump: () => import('./admin/config-dump.ts'),
+      version: VERSION,
+      onEnd: (why) => {
+        logger.info({ why }, 'ending');
+        end(0);
+      },
+    });
+    let asked = false;
+    const stop = (): void => {
+      if (asked) end(0);
+      asked = true;
+      void started.drain(DRAIN_MS);
+    };
+    process.on('SIGINT', stop).on('SIGTERM', stop);
+  } catch (error) {
+    const fix = error instanceof WeftError && error.fix !== undefined ? `\n  fix: ${error.fix}` : '';
+    process.stderr.write(`proxy: ${errorMessage(error)}${fix}\n`);
+    await lifecycle.close();
+    process.exitCode = error instanceof WeftError && error.code === 'WEFT_OPTION' ? 64 : 1;
+  }
+}

@@ -86,7 +86,7 @@ describe('plain proxying', () => {
     const head = (path: string, last = false): string =>
       `GET ${path} HTTP/1.1\r\nHost: h\r\n${last ? 'Connection: close\r\n' : ''}\r\n`;
     const got = await exchange(proxy.portOf('in'), head('/slow') + head('/b') + head('/c', true));
-    expect([...got.matchAll(/^\/\w+$|(?<=\r\n)\/\w+/gm)].map(([path]) => path)).toEqual(['/slow', '/b', '/c']);
+    expect([...got.matchAll(/(?<=\r\n)\/[a-z]+/g)].map(([path]) => path)).toEqual(['/slow', '/b', '/c']);
     expect(got.match(/HTTP\/1.1 200/g)).toHaveLength(3);
   });
 

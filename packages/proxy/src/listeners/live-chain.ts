@@ -140,7 +140,8 @@ export class LiveChain {
     const handshake = this.#handshaking.get(`${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`);
     if (handshake === undefined) return;
     handshake.reason = reason;
-    handshake.socket.destroy();
+    // Not at once: this may run inside OpenSSL's callback, and Node then frees what OpenSSL still uses.
+    setImmediate(() => handshake.socket.destroy());
   }
 
   #serve(connection: DownstreamConnection, bytes: Buffer, open: (take: TakeBytes) => Socket): void {
@@ -174,8 +175,8 @@ export class LiveChain {
       take = (buffer, start, end) => session.onBytes(buffer, start, end);
       session.start();
     }
+    socket.resume();
     if (bytes.length > 0) take(bytes, 0, bytes.length);
-    if (!socket.isPaused()) socket.resume();
   }
 
   /** A connection that got no answer leaves a line in the log. */

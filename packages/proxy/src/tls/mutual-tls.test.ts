@@ -1,0 +1,225 @@
+import { connect as connectTls } from 'node:tls';
+import { describe, expect, it } from 'vitest';
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import { waitFor } from '@weft/testkit';
+import { certificate, roots as rootSecret, spiffe } from '../test-support/certificates.ts';
+import { ask, exchange, startProxy, TestSecrets, type TestProxy } from '../test-support/harness.ts';
+import {
+  httpChain,
+  listener,
+  pack,
+  resourceSet,
+  routes,
+  staticCluster,
+  tcpChain,
+  toCluster,
+} from '../test-support/resources.ts';
+import { echoUpstream, tcpUpstream } from '../test-support/upstream.ts';
+
+const sds = [{ name: 'default' }];
+const serverSocket = {
+  name: 'envoy.transport_sockets.tls',
+  configType: {
+    case: 'typedConfig' as const,
+    value: pack(DownstreamTlsContextSchema, {
+      requireClientCertificate: true,
+      commonTlsContext: {
+        tlsCertificateSdsSecretConfigs: sds,
+        validationContextType: { case: 'validationContextSdsSecretConfig', value: { name: 'ROOTCA' } },
+        alpnProtocols: ['h2', 'http/1.1'],
+      },
+    }),
+  },
+};
+const clientSocket = (...accounts: string[]) => ({
+  name: 'envoy.transport_sockets.tls',
+  configType: {
+    case: 'typedConfig' as const,
+    value: pack(UpstreamTlsContextSchema, {
+      sni: 'outbound_.80_._.server.default.svc.cluster.local',
+      commonTlsContext: {
+        tlsCertificateSdsSecretConfigs: sds,
+        alpnProtocols: ['istio-peer-exchange', 'istio'],
+        validationContextType: {
+          case: 'combinedValidationContext',
+          value: {
+            defaultValidationContext: {
+              matchSubjectAltNames: accounts.map((account) => ({
+                matchPattern: { case: 'exact', value: spiffe(account) },
+              })),
+            },
+            validationContextSdsSecretConfig: { name: 'ROOTCA' },
+          },
+        },
+      },
+    }),
+  },
+});
+
+function secretsOf(
+  name: Parameters<typeof certificate>[0],
+  roots: Parameters<typeof rootSecret>[0] = 'root',
+): TestSecrets {
+  const secrets = new TestSecrets();
+  secrets.set('default', certificate(name));
+  secrets.set('ROOTCA', rootSecret(roots));
+  return secrets;
+}
+
+const server = (appPort: number, secrets = secretsOf('server')): Promise<TestProxy> =>
+  startProxy(
+    resourceSet({
+      listeners: [
+        listener(
+          'inbound',
+          [
+            httpChain(
+              routes(toCluster('app')),
+              { forwardClientCertDetails: 2, setCurrentClientCertDetails: { uri: true } },
+              { transportSocket: serverSocket, filterChainMatch: { transportProtocol: 'tls' } },
+            ),
+          ],
+          { trafficDirection: 1 },
+        ),
+      ],
+      clusters: [staticCluster('app', [appPort])],
+    }),
+    { secrets },
+  );
+
+const client = (meshPort: number, accounts: readonly string[], secrets = secretsOf('client')): Promise<TestProxy> =>
+  startProxy(
+    resourceSet({
+      listeners: [listener('outbound', [httpChain(routes(toCluster('mesh')))])],
+      clusters: [staticCluster('mesh', [meshPort], { transportSocket: clientSocket(...accounts) })],
+    }),
+    { secrets },
+  );
+
+describe('mutual TLS between two proxies', () => {
+  it('carries a request with both identities', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    await using caller = await client(callee.portOf('inbound'), ['server']);
+    const answer = await ask({ port: caller.portOf('outbound') });
+    expect(answer.status).toBe(200);
+    const { headers } = JSON.parse(answer.body) as { headers: Record<string, string> };
+    expect(headers['x-forwarded-client-cert']).toMatch(
+      /^By=spiffe:\/\/cluster.local\/ns\/default\/sa\/server;Hash=[0-9a-f]{64};URI=spiffe:\/\/cluster.local\/ns\/default\/sa\/client$/,
+    );
+    expect(caller.records[0]).toMatchObject({ destinationPrincipal: spiffe('server'), mutualTls: true });
+    expect(callee.records[0]).toMatchObject({ sourcePrincipal: spiffe('client'), mutualTls: true });
+  });
+
+  it('refuses a server that is somebody else', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    await using caller = await client(callee.portOf('inbound'), ['ratings']);
+    const answer = await ask({ port: caller.portOf('outbound') });
+    expect(answer.status).toBe(503);
+    expect(answer.headers['x-weft-reason']).toBe('upstream-identity-mismatch');
+  });
+
+  it('refuses a client of another root, and says so in the log', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    await using caller = await client(callee.portOf('inbound'), ['server'], secretsOf('stranger', 'root'));
+    const answer = await ask({ port: caller.portOf('outbound') });
+    expect(answer.status).toBe(503);
+    await waitFor(() => callee.records.length > 0);
+    expect(callee.records[0]).toMatchObject({ reason: 'downstream-tls-failure', code: 0 });
+  });
+
+  it('refuses a client with two identities', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    await using caller = await client(callee.portOf('inbound'), ['server'], secretsOf('two-names'));
+    expect((await ask({ port: caller.portOf('outbound') })).status).toBe(503);
+  });
+
+  it('closes plain connections without an answer', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    expect(await exchange(callee.portOf('inbound'), 'GET / HTTP/1.1\r\nHost: h\r\n\r\n')).toBe('');
+    expect(app.accepted()).toBe(0);
+    await waitFor(() => callee.records.some(({ reason }) => reason === 'plaintext-refused'));
+  });
+
+  it('speaks TLS 1.3 and asks for a certificate', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    const { certificateChain: cert, privateKey: key } = certificate('client');
+    const protocol = await new Promise((resolve, reject) => {
+      const socket = connectTls(
+        {
+          host: '127.0.0.1',
+          port: callee.portOf('inbound'),
+          ca: rootSecret().trustedCa,
+          checkServerIdentity: () => undefined,
+          ...(cert === undefined || key === undefined ? {} : { cert, key }),
+        },
+        () => {
+          resolve(socket.getProtocol());
+          socket.destroy();
+        },
+      );
+      socket.on('error', reject);
+    });
+    expect(protocol).toBe('TLSv1.3');
+  });
+
+  it('takes a new certificate without losing a connection', async () => {
+    await using app = await echoUpstream('app');
+    const secrets = secretsOf('server');
+    await using callee = await server(app.port, secrets);
+    await using caller = await client(callee.portOf('inbound'), ['server', 'client']);
+    expect((await ask({ port: caller.portOf('outbound') })).status).toBe(200);
+    secrets.set('default', certificate('client'));
+    expect((await ask({ port: caller.portOf('outbound') })).status).toBe(200);
+    expect(caller.records[1]?.destinationPrincipal).toBe(spiffe('server'));
+  });
+
+  it('answers 503 while its own certificate is not there', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    await using caller = await client(callee.portOf('inbound'), ['server'], new TestSecrets());
+    const answer = await ask({ port: caller.portOf('outbound') });
+    expect(answer.headers['x-weft-reason']).toBe('upstream-tls-failure');
+  });
+
+  it('carries raw TCP too, with half-close', async () => {
+    await using app = await tcpUpstream((socket) => {
+      let got = '';
+      socket.on('data', (chunk) => (got += String(chunk)));
+      socket.on('end', () => socket.end(`got ${got}`));
+    });
+    await using callee = await startProxy(
+      resourceSet({
+        listeners: [listener('inbound', [tcpChain('app', { transportSocket: serverSocket })], { trafficDirection: 1 })],
+        clusters: [staticCluster('app', [app.port])],
+      }),
+      { secrets: secretsOf('server') },
+    );
+    await using caller = await startProxy(
+      resourceSet({
+        listeners: [listener('outbound', [tcpChain('mesh')])],
+        clusters: [staticCluster('mesh', [callee.portOf('inbound')], { transportSocket: clientSocket('server') })],
+      }),
+      { secrets: secretsOf('client') },
+    );
+    const { connect } = await import('node:net');
+    const got = await new Promise<string>((resolve, reject) => {
+      let text = '';
+      const socket = connect({ host: '127.0.0.1', port: caller.portOf('outbound'), allowHalfOpen: true }, () =>
+        socket.end('hello'),
+      );
+      socket.on('data', (chunk) => (text += String(chunk)));
+      socket.on('end', () => resolve(text));
+      socket.on('error', reject);
+    });
+    expect(got).toBe('got hello');
+  });
+});

@@ -280,7 +280,12 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
       },
       'W0042 spec.http[1].match[0]',
     ],
-    ['tcp', { hosts: ['a'], tcp: [{ route }] }, 'W0031 spec.tcp'],
+    ['tcp', { hosts: ['a'], tcp: [{ route }] }, 'ok'],
+    [
+      'tcp by address',
+      { hosts: ['a'], tcp: [{ match: [{ destinationSubnets: ['10.0.0.0/8'] }], route }] },
+      'W0031 spec.tcp[0].match[0].destinationSubnets',
+    ],
     [
       'sni not among hosts',
       { hosts: ['a.com'], tls: [{ match: [{ sniHosts: ['b.com'] }], route }] },
@@ -394,12 +399,15 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     [
       'TLS',
       server({ tls: { mode: 'SIMPLE', credentialName: 'a' } }, { protocol: 'HTTPS' }),
-      'W0030 spec.servers[0].tls',
+      'W0030 spec.servers[0].tls.mode, W0030 spec.servers[0].tls.credentialName',
     ],
-    ['redirect to TLS', server({ tls: { httpsRedirect: true } }), 'W0030 spec.servers[0].tls'],
+    ['redirect to https', server({ tls: { httpsRedirect: true } }), 'ok'],
+    ['redirect on HTTPS', server({ tls: { httpsRedirect: true } }, { protocol: 'HTTPS' }), 'W0024 spec.servers[0]'],
+    ['tls of nothing', server({ tls: {} }), 'W0030 spec.servers[0].tls'],
     ['HTTPS without tls', server({}, { protocol: 'HTTPS' }), 'W0024 spec.servers[0]'],
     ['TCP', server({}, { protocol: 'TCP' }), 'W0031 spec.servers[0].port.protocol'],
-    ['bind', server({ bind: '10.0.0.1' }), 'W0030 spec.servers[0].bind'],
+    ['bind', server({ bind: '10.0.0.1' }), 'ok'],
+    ['bind to a path', server({ bind: 'unix:///a' }), 'W0019 spec.servers[0].bind'],
     [
       'port names',
       { servers: [80, 81].map((number) => ({ port: { number, name: 'a', protocol: 'HTTP' }, hosts: ['*'] })) },

@@ -4,7 +4,6 @@ import {
   isKindName,
   KIND_NAMES,
   kindInfo,
-  metaOf,
   UNSUPPORTED_KINDS,
   type ConfigObject,
   type KindName,
@@ -144,9 +143,6 @@ function readKind(value: Readonly<Record<string, unknown>>, note: Report): KindN
   );
   return undefined;
 }
-
-/** Kinds that are accepted as a whole, or refused until they are enforced. */
-export const kindEffect = (kind: KindName) => metaOf(kindInfo(kind).spec).effect ?? 'done';
 
 function deepFreeze<Value>(value: Value): Value {
   if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;

@@ -140,23 +140,21 @@ export const connectionPool = (meta: FieldMeta = {}) =>
     meta,
   );
 
-/** TLS that a gateway or sidecar listener terminates. */
-export const serverTls = (meta: FieldMeta) =>
+/** TLS that a gateway or sidecar listener terminates. @param others metadata of every field but httpsRedirect. */
+export const serverTls = (meta: FieldMeta, others: FieldMeta = {}) =>
   message(
     {
       httpsRedirect: opt(bool({ default: false })),
       mode: opt(
-        choice(['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'AUTO_PASSTHROUGH', 'ISTIO_MUTUAL', 'OPTIONAL_MUTUAL'], {
-          default: 'PASSTHROUGH',
-        }),
+        choice(['PASSTHROUGH', 'SIMPLE', 'MUTUAL', 'AUTO_PASSTHROUGH', 'ISTIO_MUTUAL', 'OPTIONAL_MUTUAL'], others),
       ),
-      serverCertificate: opt(text()),
-      privateKey: opt(text()),
-      caCertificates: opt(text()),
-      caCrl: opt(text({ since: '1.22' })),
-      credentialName: opt(text()),
-      credentialNames: opt(list(text(), { since: '1.26', maxItems: 2 })),
-      caCertCredentialName: opt(text({ since: '1.27' })),
+      serverCertificate: opt(text(others)),
+      privateKey: opt(text(others)),
+      caCertificates: opt(text(others)),
+      caCrl: opt(text({ since: '1.22', ...others })),
+      credentialName: opt(text(others)),
+      credentialNames: opt(list(text(), { since: '1.26', maxItems: 2, ...others })),
+      caCertCredentialName: opt(text({ since: '1.27', ...others })),
       tlsCertificates: opt(
         list(
           message({
@@ -164,16 +162,16 @@ export const serverTls = (meta: FieldMeta) =>
             privateKey: opt(text()),
             caCertificates: opt(text()),
           }),
-          { since: '1.26', maxItems: 2 },
+          { since: '1.26', maxItems: 2, ...others },
         ),
       ),
-      subjectAltNames: opt(list(text())),
-      verifyCertificateSpki: opt(list(text())),
-      verifyCertificateHash: opt(list(text())),
-      insecureSkipVerify: opt(bool({ since: '1.31', default: false })),
-      minProtocolVersion: opt(choice(TLS_VERSIONS, { default: 'TLSV1_2' })),
-      maxProtocolVersion: opt(choice(TLS_VERSIONS, { default: 'TLS_AUTO' })),
-      cipherSuites: opt(list(text())),
+      subjectAltNames: opt(list(text(), others)),
+      verifyCertificateSpki: opt(list(text(), others)),
+      verifyCertificateHash: opt(list(text(), others)),
+      insecureSkipVerify: opt(bool({ since: '1.31', ...others })),
+      minProtocolVersion: opt(choice(TLS_VERSIONS, others)),
+      maxProtocolVersion: opt(choice(TLS_VERSIONS, others)),
+      cipherSuites: opt(list(text(), others)),
     },
     meta,
   );

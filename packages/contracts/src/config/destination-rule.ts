@@ -179,14 +179,7 @@ export const DestinationRuleSpec = message({
     ),
   ),
   exportTo: exportTo(),
-  workloadSelector: opt(
-    matchLabelsSelector({
-      since: '1.14',
-      effect: 'refused',
-      reason: 'limits the rule to some callers, which is not done yet: it would act on all of them',
-      mend: 'Leave it out to let the rule act on every caller.',
-    }),
-  ),
+  workloadSelector: opt(matchLabelsSelector({ since: '1.14' })),
 });
 
 /** What happens to traffic once routing has chosen a destination: subsets, balancing, pools, ejection, TLS. */

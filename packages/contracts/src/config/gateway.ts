@@ -1,6 +1,12 @@
 import type { Static } from 'typebox';
 import { serverTls } from './common.ts';
-import { list, map, message, opt, text, uint32 } from './meta.ts';
+import { list, map, message, opt, text, uint32, type FieldMeta } from './meta.ts';
+
+const TERMINATION: FieldMeta = {
+  effect: 'refused',
+  reason: 'is about TLS that the gateway does not serve yet; without it the port would be open in plain text',
+  mend: 'Use a server with protocol HTTP, and of tls only httpsRedirect.',
+};
 
 export const GatewaySpec = message({
   selector: opt(map(text())),
@@ -22,21 +28,9 @@ export const GatewaySpec = message({
           name: text({ minLength: 1 }),
           targetPort: opt(uint32({ effect: 'ignored', deprecated: 'the service’s own targetPort' })),
         }),
-        bind: opt(
-          text({
-            effect: 'refused',
-            reason: 'limits the address to listen on, which is not obeyed yet',
-            mend: 'Leave it out: on one machine the gateway listens on 127.0.0.1 only.',
-          }),
-        ),
+        bind: opt(text()),
         hosts: list(text({ format: 'gateway-host' }), { minItems: 1 }),
-        tls: opt(
-          serverTls({
-            effect: 'refused',
-            reason: 'is not served by the gateway yet; without it the port would be open in plain text',
-            mend: 'Use a server with protocol HTTP and no tls.',
-          }),
-        ),
+        tls: opt(serverTls({}, TERMINATION)),
         defaultEndpoint: opt(text({ effect: 'ignored' })),
         name: opt(text()),
       }),

@@ -164,7 +164,12 @@ const httpRoute = message({
 });
 
 const l4Match = {
-  destinationSubnets: opt(list(text({ format: 'cidr' }))),
+  destinationSubnets: opt(
+    list(text({ format: 'cidr' }), {
+      effect: 'not-yet',
+      reason: 'needs the caller’s original destination address, which is not used yet: the route is passed over',
+    }),
+  ),
   port: opt(uint32({ format: 'port-number', max: 65_535 })),
   sourceLabels: opt(map(text())),
   sourceNamespace: opt(text()),
@@ -199,7 +204,6 @@ export const VirtualServiceSpec = message({
         match: opt(list(message({ ...l4Match, sourceSubnet: opt(text({ effect: 'ignored' })) }))),
         route: l4Route,
       }),
-      LATER,
     ),
   ),
   exportTo: exportTo(),

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+import { shown } from '../formats.ts';
 import { protocol, unique } from './common.ts';
 import type { Rule } from './rule.ts';
 
@@ -15,8 +17,20 @@ export const gateway: Rule<'Gateway'> = (spec, context) => {
     const where = ['spec', 'servers', index];
     protocol(server.port.protocol, SERVED, [...where, 'port', 'protocol'], context);
     if (server.port.number === 0) fail('W0014', [...where, 'port', 'number'], 'is 0', 'Give a port from 1 to 65535.');
-    if (['HTTPS', 'TLS'].includes(server.port.protocol.toUpperCase()) && server.tls === undefined) {
+    const settings = Object.keys(server.tls ?? {}).filter((field) => field !== 'httpsRedirect');
+    if (['HTTPS', 'TLS'].includes(server.port.protocol.toUpperCase()) && settings.length === 0) {
       fail('W0024', where, `protocol ${server.port.protocol} needs tls`, 'Use protocol HTTP until TLS is served.');
+    }
+    if (server.tls !== undefined && Object.keys(server.tls).length === 0) {
+      fail('W0030', [...where, 'tls'], 'an empty tls means PASSTHROUGH, which is not served yet', 'Remove it.');
+    }
+    if (server.bind !== undefined && server.bind !== '' && isIP(server.bind) === 0) {
+      fail(
+        'W0019',
+        [...where, 'bind'],
+        `"${shown(server.bind)}" is not an IP address`,
+        'Sockets with a path are not served.',
+      );
     }
     if (['TCP', 'MONGO'].includes(server.port.protocol.toUpperCase()) && server.tls !== undefined) {
       fail('W0024', [...where, 'tls'], `has no place on a ${server.port.protocol} port`);

@@ -13,6 +13,8 @@ import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
+import { grpcReportStream } from './reporting/grpc-report-stream.ts';
+import { createReporter } from './reporting/reporter.ts';
 import { createSavedConfig } from './saved-config/saved-config.ts';
 import { openParentChannel, openParentSocket, type ParentChannel } from './secrets/parent-channel.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
@@ -50,7 +52,32 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   let adminToken: string | undefined;
   let draining: Promise<void> | undefined;
 
-  const accessLogs = createAccessLogs({ clock, logger, onRecord: () => {} });
+  /** How to reach the control plane now. @throws while something for it is missing. */
+  const controlPlane = (): ChannelTarget => {
+    const { identity } = secrets;
+    if (xdsAddress === undefined) {
+      throw new WeftError('WEFT_NO_CONTROL_PLANE', 'the address of the control plane is not known yet');
+    }
+    if (identity === undefined) throw new WeftError('WEFT_NO_IDENTITY', 'the parent has sent no certificate yet');
+    return {
+      address: xdsAddress,
+      rootsPem: identity.rootCaPem,
+      serverId: controlPlaneId(parseSpiffeId(identity.spiffeId)?.trustDomain),
+      own: { certChainPem: identity.certChainPem, privateKeyPem: identity.privateKeyPem },
+    };
+  };
+
+  const reporter = createReporter({
+    open: grpcReportStream(controlPlane),
+    stats,
+    nodeId: options.nodeId,
+    self,
+    clock,
+    random,
+    logger,
+  });
+  lifecycle.defer('reporting', () => reporter.close());
+  const accessLogs = createAccessLogs({ clock, logger, onRecord: (record) => reporter.log(record) });
   lifecycle.defer('access logs', () => accessLogs.close());
   const dataPath: DataPath = createProxy({
     resources: resourceSetOf(EMPTY_BOOK),
@@ -62,7 +89,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       nodeId: options.nodeId,
       meshId: textOf(options.metadata['MESH_ID']),
       self,
-      onSpan: () => {},
+      onSpan: (span) => reporter.span(span),
     }),
     peers: createPeerExchange(options.nodeId, self),
     clock,
@@ -71,20 +98,6 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     logger,
   });
   lifecycle.defer('data path', () => dataPath.close());
-
-  /** How to reach the control plane now. @throws while something for it is missing. */
-  const controlPlane = (): ChannelTarget => {
-    const { identity } = secrets;
-    if (xdsAddress === undefined)
-      throw new WeftError('WEFT_NO_CONTROL_PLANE', 'the address of the control plane is not known yet');
-    if (identity === undefined) throw new WeftError('WEFT_NO_IDENTITY', 'the parent has sent no certificate yet');
-    return {
-      address: xdsAddress,
-      rootsPem: identity.rootCaPem,
-      serverId: controlPlaneId(parseSpiffeId(identity.spiffeId)?.trustDomain),
-      own: { certChainPem: identity.certChainPem, privateKeyPem: identity.privateKeyPem },
-    };
-  };
 
   const unknownFields = stats.counter('server.dynamic_unknown_fields');
   const discovery = createDiscovery({
@@ -133,13 +146,18 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     return draining;
   };
 
+  const begin = (): void => {
+    reporter.start();
+    void discovery.start();
+  };
+
   const onParent = (message: ParentMessage): void => {
     switch (message.type) {
       case 'secrets': {
         const first = secrets.identity === undefined;
         secrets.replace(message.default, message.rootCaPem);
         // A renewed certificate is used by the next connection; the present one stays good until it ends.
-        if (first) void discovery.start();
+        if (first) begin();
         return;
       }
       case 'admin-token':
@@ -219,12 +237,15 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       gauge('control_plane.connected_state', discovery.state().client?.connected === true ? 1 : 0),
       counter('weft.stats_overflow_total', stats.overflowed()),
       counter('weft.access_log_dropped_total', accessLogs.dropped()),
+      counter('weft.report_dropped_spans_total', reporter.counters().droppedSpans),
+      counter('weft.report_dropped_logs_total', reporter.counters().droppedLogs),
+      gauge('weft.report_connected', reporter.counters().connected ? 1 : 0),
     ];
   };
 
   if (parent !== undefined) lifecycle.defer('readiness', reportReadiness(parent, readiness, clock));
-  // Without an identity there is nobody to talk to; the first secret begins it.
-  if (parent === undefined) await discovery.start();
+  // Without an identity there is nobody to talk to: the first secret begins it.
+  if (parent === undefined) begin();
   return { drain };
 }
 

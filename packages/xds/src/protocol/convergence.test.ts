@@ -117,12 +117,12 @@ class DeltaPair {
     const subscription = this.client.types().find(({ typeUrl }) => typeUrl === url);
     const have = this.world.get(url) ?? new Map<string, string>();
     if (!subscription) return new Map();
-    if (subscription.wildcard) return new Map([...have].sort());
+    if (subscription.wildcard) return new Map(have);
     const named = [...subscription.names].flatMap((one) => {
       const version = have.get(one) ?? (standIn(url, one) ? ABSENT : undefined);
       return version === undefined ? [] : [[one, version] as const];
     });
-    return new Map(named.sort());
+    return new Map(named);
   }
 }
 
@@ -148,11 +148,11 @@ describe('delta, both halves', () => {
         for (const url of TYPES) {
           // A removed route or endpoint that is still named may be unknown, or stand in empty: both mean there is none.
           const clean = (map: ReadonlyMap<string, string>): Map<string, string> =>
-            new Map([...map].filter(([, version]) => version !== ABSENT).sort());
+            new Map([...map].filter(([, version]) => version !== ABSENT));
           expect([url, clean(pair.applied.get(url)!)]).toEqual([url, clean(pair.expected(url))]);
         }
       }),
-      { numRuns: 2_000 },
+      { numRuns: 1_000 },
     );
   });
 
@@ -207,8 +207,7 @@ describe('state of the world, a client that acknowledges everything', () => {
           if (one.drain) drain();
         }
         drain();
-        for (const url of [CDS, LDS])
-          expect(new Map([...(held.get(url) ?? [])].sort())).toEqual(new Map([...world.get(url)!].sort()));
+        for (const url of [CDS, LDS]) expect(held.get(url) ?? new Map<string, string>()).toEqual(world.get(url));
         for (const url of [EDS, RDS])
           for (const [one, version] of world.get(url)!) expect(held.get(url)?.get(one)).toBe(version);
       }),

@@ -194,6 +194,17 @@ describe('delta client', () => {
     expect(sent(client)).toMatchObject([{ subscribe: ['a'], unsubscribe: [] }]);
   });
 
+  it('1.4.4 a wildcard that was dropped and is wanted again is asked for anew', () => {
+    const client = new DeltaClient();
+    client.setSubscriptions(CDS, '*');
+    sent(client);
+    take(client, response(CDS, [resource(CDS, 'a', '1')]));
+    sent(client);
+    client.setSubscriptions(CDS, new Set());
+    client.setSubscriptions(CDS, '*');
+    expect(sent(client)).toMatchObject([{ subscribe: ['*'], unsubscribe: [] }]);
+  });
+
   it('knows which names wait for an answer; being told that one does not exist is an answer', () => {
     const client = new DeltaClient();
     client.setSubscriptions(EDS, new Set(['a', 'b']));

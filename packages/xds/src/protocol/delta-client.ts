@@ -75,7 +75,7 @@ export class DeltaClient {
       if (type.wants(name)) continue;
       type.held.delete(name);
       type.rejected.delete(name);
-      if (type.announced?.has(name)) type.again.add(name);
+      for (const said of [name, WILDCARD]) if (type.announced?.has(said)) type.again.add(said);
     }
   }
 

@@ -18,8 +18,10 @@ export function firstDelta(state: TypeState, request: DeltaRequest): void {
 
 /** A later request: acknowledgement, change of subscription, or both. */
 export function laterDelta(state: TypeState, request: DeltaRequest): void {
+  // A wildcard that begins with this request already covers the names that end with it.
+  if (request.subscribe.includes(WILDCARD)) subscribe(state, WILDCARD);
   for (const name of request.unsubscribe) unsubscribe(state, name);
-  for (const name of request.subscribe) subscribe(state, name);
+  for (const name of request.subscribe) if (name !== WILDCARD) subscribe(state, name);
 }
 
 /** Asking again for what the client was already sent is answered too: it may have dropped it. */
@@ -27,6 +29,7 @@ function subscribe(state: TypeState, name: string): void {
   if (name === WILDCARD) {
     state.wildcard = true;
     state.dueAll = true;
+    for (const doubtful of state.doubtful) state.due.add(doubtful);
     return;
   }
   state.names.add(name);

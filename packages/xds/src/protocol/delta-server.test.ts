@@ -129,6 +129,14 @@ describe('delta server', () => {
     expect(s.change({ [CDS]: { a: '2', b: '2' } }).map(told)).toEqual([{ a: '2' }]);
   });
 
+  it('1.4.5 names that give way to a wildcard in one request stay known: their removal is told', () => {
+    const s = streamOn({ [CDS]: { a: '1', b: '1' } });
+    s.settle(s.send(delta(CDS, { subscribe: ['a'] })));
+    s.change({ [CDS]: { b: '1' } }, {});
+    const said = s.settle(s.send(delta(CDS, { subscribe: ['*'], unsubscribe: ['a'] })));
+    expect(said).toMatchObject([{ resources: [{ name: 'b' }], removed: ['a'] }]);
+  });
+
   it('1.4.6 a name that does not exist is said to be removed at once', () => {
     const s = streamOn({});
     expect(s.send(delta(SDS, { subscribe: ['x'] }))).toMatchObject([{ resources: [], removed: ['x'] }]);

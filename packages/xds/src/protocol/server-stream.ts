@@ -192,8 +192,11 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
     this.#nonces += 1;
     const nonce = `${this.#noncePrefix}${this.#nonces}`;
     const { version } = view;
-    const names = [...parts.resources.map((resource) => resource.name), ...parts.removed];
-    if (this.#protocol === 'sotw') state.inFlight.clear();
+    const names = new Set([...parts.resources.map((resource) => resource.name), ...parts.removed]);
+    if (this.#protocol === 'sotw') {
+      state.inFlight.clear();
+      state.doubtful.clear();
+    }
     state.inFlight.set(nonce, { nonce, version, at: now, names });
     state.lastNonce = nonce;
     state.lastSent = { nonce, version, at: now };

@@ -10,7 +10,7 @@ export interface InFlight {
   /** Version of the view that it was made from. */
   readonly version: string;
   readonly at: number;
-  readonly names: readonly string[];
+  readonly names: ReadonlySet<string>;
 }
 
 /** Names that the client refused. `exact`: it named them; else some of them are meant, nobody knows which. */
@@ -42,6 +42,11 @@ export class TypeState {
   readonly changed = new Set<string>();
   /** Gone, and the client was not told. */
   readonly gone = new Set<string>();
+  /**
+   * Unsubscribed while a response with them was on its way: should the client want them again before that arrives, it
+   * takes them for good.
+   */
+  readonly doubtful = new Set<string>();
   /** Newest last. State of the world has at most one: a newer response outdates the older. */
   readonly inFlight = new Map<string, InFlight>();
   lastNonce = '';
@@ -73,13 +78,9 @@ export class TypeState {
     return this.inFlight.size === 0 && this.changed.size === 0 && !this.hasAnswerDue && !this.refused;
   }
 
-  forget(name: string): void {
-    this.names.delete(name);
-    this.drop(name);
-  }
-
   /** The client no longer holds this, and needs not be told. */
   drop(name: string): void {
+    for (const { names } of this.inFlight.values()) if (names.has(name)) this.doubtful.add(name);
     this.sent.delete(name);
     this.kept.delete(name);
     this.due.delete(name);
@@ -123,6 +124,7 @@ export class TypeState {
     const response = this.inFlight.get(nonce);
     if (!response) return;
     this.inFlight.delete(nonce);
+    for (const name of response.names) this.doubtful.delete(name);
     const exchange: Exchange = { nonce, version: response.version, at: now };
     if (message === undefined) {
       this.lastAcked = exchange;
@@ -130,17 +132,18 @@ export class TypeState {
       return;
     }
     this.lastNacked = { ...exchange, message };
-    const named = response.names.filter((name) => mentions(message, name));
+    const named = [...response.names].filter((name) => mentions(message, name));
     const exact = named.length > 0;
     if (exact) this.#clearRefusals(response.names);
-    if (response.names.length > 0) this.#refusals.push({ names: new Set(exact ? named : response.names), exact });
+    if (response.names.size > 0) this.#refusals.push({ names: new Set(exact ? named : response.names), exact });
   }
 
-  #clearRefusals(names: readonly string[]): void {
+  #clearRefusals(names: Iterable<string>): void {
     if (this.#refusals.length === 0) return;
     this.#refusals = this.#refusals.filter((refusal) => {
-      const hits = names.filter((name) => refusal.names.delete(name)).length;
-      return refusal.names.size > 0 && (refusal.exact || hits === 0);
+      let hit = false;
+      for (const name of names) hit = refusal.names.delete(name) || hit;
+      return refusal.names.size > 0 && (refusal.exact || !hit);
     });
   }
 }

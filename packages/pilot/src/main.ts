@@ -2,7 +2,16 @@
 import { readFile } from 'node:fs/promises';
 import { createDirectoryStore } from '@weft/config';
 import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
-import { createLifecycle, createLogger, errorMessage, LOG_LEVELS, systemClock, systemRandom, WeftError, type LogLevel } from '@weft/kit';
+import {
+  createLifecycle,
+  createLogger,
+  errorMessage,
+  LOG_LEVELS,
+  systemClock,
+  systemRandom,
+  WeftError,
+  type LogLevel,
+} from '@weft/kit';
 import { createGrpcServer, createRotatingCredentials } from '@weft/xds';
 import { Command, Option } from 'commander';
 import { startMonitoring } from './debug/monitoring.ts';
@@ -36,7 +45,11 @@ const program = new Command('pilot')
   .requiredOption('--tls-key <file>', 'its private key, PEM')
   .requiredOption('--tls-roots <file>', 'roots that the certificates of proxies must lead to, PEM')
   .option('--address <host:port>', 'xDS over gRPC with mutual TLS', `127.0.0.1:${PORTS.xds.port}`)
-  .option('--monitoring-address <host:port>', 'metrics, readiness and debug pages', `127.0.0.1:${PORTS.monitoring.port}`)
+  .option(
+    '--monitoring-address <host:port>',
+    'metrics, readiness and debug pages',
+    `127.0.0.1:${PORTS.monitoring.port}`,
+  )
   .option('--trust-domain <name>', 'first part of every identity', DEFAULT_TRUST_DOMAIN)
   .option('--root-namespace <name>', 'objects here apply to the whole mesh', DEFAULT_MESH_OPTIONS.rootNamespace)
   .addOption(
@@ -47,7 +60,11 @@ const program = new Command('pilot')
   .option('--access-log-file <path>', 'where proxies write access logs; empty turns them off', '')
   .option('--access-log-format <text>', "empty takes Istio's", '')
   .addOption(new Option('--access-log-encoding <form>').choices(['TEXT', 'JSON']).default('TEXT'))
-  .option('--sampling <percent>', 'of requests to trace that nobody decided about', String(DEFAULT_MESH_OPTIONS.tracingSampling))
+  .option(
+    '--sampling <percent>',
+    'of requests to trace that nobody decided about',
+    String(DEFAULT_MESH_OPTIONS.tracingSampling),
+  )
   .addOption(new Option('--log-level <level>', 'how much is logged to stderr').choices([...LOG_LEVELS]).default('info'))
   .action(run);
 

@@ -76,7 +76,10 @@ export interface PushOptions {
 export const DEFAULT_PUSH_OPTIONS: PushOptions = { quietMs: 100, maxMs: 10_000, endpointQuietMs: 5, endpointMaxMs: 50 };
 
 /** The operators of a JSON access log by field; undefined for Istio's own and for text. @throws {WeftError} when the text is not a JSON object. */
-export function parseAccessLogFormat(encoding: MeshOptions['accessLogEncoding'], format: string): JsonObject | undefined {
+export function parseAccessLogFormat(
+  encoding: MeshOptions['accessLogEncoding'],
+  format: string,
+): JsonObject | undefined {
   if (encoding !== 'JSON' || format === '') return undefined;
   let value: unknown;
   try {

@@ -4,7 +4,13 @@ import { controlPlaneId, nodeId, spiffeId } from '@weft/contracts';
 import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { silentLogger, systemClock, systemRandom } from '@weft/kit';
 import { createTestAuthority, FakeClock, waitFor } from '@weft/testkit';
-import { createAdsClient, createGrpcAdsTransport, createGrpcServer, createRotatingCredentials, type ReceivedResource } from '@weft/xds';
+import {
+  createAdsClient,
+  createGrpcAdsTransport,
+  createGrpcServer,
+  createRotatingCredentials,
+  type ReceivedResource,
+} from '@weft/xds';
 import { afterEach, describe, expect, it } from 'vitest';
 import { monitoringPage } from './debug/monitoring.ts';
 import { TYPE_URL } from './generators/resource.ts';
@@ -30,17 +36,32 @@ async function serve() {
   const server = createGrpcServer({ address: '127.0.0.1:0', credentials });
   server.addService(pilot.ads.service, pilot.ads.handlers);
   const port = await server.listen();
-  closers.push(() => server.close(100), () => pilot.close());
+  closers.push(
+    () => server.close(100),
+    () => pilot.close(),
+  );
   return { pilot, configStore, registry, port };
 }
 
 /** A proxy that takes everything, but for names that it refuses. */
-function connect(port: number, name: string, account: string, refuse: (resource: ReceivedResource) => string | undefined = () => undefined) {
+function connect(
+  port: number,
+  name: string,
+  account: string,
+  refuse: (resource: ReceivedResource) => string | undefined = () => undefined,
+) {
   const held = new Map<string, ReceivedResource>();
   const order: string[] = [];
-  const own = authority.issue(spiffeId({ trustDomain: 'cluster.local', namespace: 'default', serviceAccount: account }));
+  const own = authority.issue(
+    spiffeId({ trustDomain: 'cluster.local', namespace: 'default', serviceAccount: account }),
+  );
   const client = createAdsClient({
-    transport: createGrpcAdsTransport(() => ({ address: `127.0.0.1:${port}`, rootsPem: authority.rootsPem, serverId: controlPlaneId(), own })),
+    transport: createGrpcAdsTransport(() => ({
+      address: `127.0.0.1:${port}`,
+      rootsPem: authority.rootsPem,
+      serverId: controlPlaneId(),
+      own,
+    })),
     node: {
       id: nodeId({ type: 'sidecar', ip: '127.66.2.1', name, namespace: 'default' }),
       cluster: name,
@@ -58,7 +79,13 @@ function connect(port: number, name: string, account: string, refuse: (resource:
           if (reason === undefined) held.set(`${typeUrl}/${resource.name}`, resource);
           return reason === undefined ? [] : [{ name: resource.name, reason }];
         });
-        if (typeUrl === TYPE_URL.cluster) client.setSubscriptions(TYPE_URL.endpoint, [...held.keys()].flatMap((key) => (key.startsWith(`${typeUrl}/outbound|`) ? [key.slice(typeUrl.length + 1)] : [])));
+        if (typeUrl === TYPE_URL.cluster)
+          client.setSubscriptions(
+            TYPE_URL.endpoint,
+            [...held.keys()].flatMap((key) =>
+              key.startsWith(`${typeUrl}/outbound|`) ? [key.slice(typeUrl.length + 1)] : [],
+            ),
+          );
         return refused;
       },
     },
@@ -77,7 +104,9 @@ const addresses = (resource: ReceivedResource | undefined): readonly string[] =>
     ? []
     : fromBinary(ClusterLoadAssignmentSchema, resource.bytes).endpoints.flatMap((group) =>
         group.lbEndpoints.flatMap(({ hostIdentifier }) =>
-          hostIdentifier.case === 'endpoint' && hostIdentifier.value.address?.address.case === 'socketAddress' ? [hostIdentifier.value.address.address.value.address] : [],
+          hostIdentifier.case === 'endpoint' && hostIdentifier.value.address?.address.case === 'socketAddress'
+            ? [hostIdentifier.value.address.address.value.address]
+            : [],
         ),
       );
 
@@ -85,9 +114,18 @@ describe('createPilot', () => {
   it('serves a proxy over mutual TLS, and tells it within 300 ms that an instance is gone', async () => {
     const { pilot, registry, port } = await serve();
     const { held } = connect(port, 'productpage-v1', 'bookinfo-productpage');
-    await waitFor(() => addresses(held.get(REVIEWS)).length === 3 && held.has(`${TYPE_URL.listener}/127.66.2.1_9080`), { what: 'the first push' });
+    await waitFor(() => addresses(held.get(REVIEWS)).length === 3 && held.has(`${TYPE_URL.listener}/127.66.2.1_9080`), {
+      what: 'the first push',
+    });
     await waitFor(() => pilot.proxyStatus()[0]?.types.route?.state === 'SYNCED', { what: 'the last acknowledgement' });
-    expect(pilot.proxyStatus()).toMatchObject([{ workload: 'productpage-v1', namespace: 'default', stale: false, types: { cluster: { state: 'SYNCED', sentVersion: '1' } } }]);
+    expect(pilot.proxyStatus()).toMatchObject([
+      {
+        workload: 'productpage-v1',
+        namespace: 'default',
+        stale: false,
+        types: { cluster: { state: 'SYNCED', sentVersion: '1' } },
+      },
+    ]);
     const startMs = Date.now();
     registry.set(registryOf(BOOKINFO.filter((spec) => spec.version !== 'v2')));
     await waitFor(() => addresses(held.get(REVIEWS)).length === 2, { everyMs: 2, what: 'the endpoint to go' });
@@ -95,7 +133,11 @@ describe('createPilot', () => {
   });
   it('records a refusal with its reason, and the rest of the push stands', async () => {
     const { pilot, configStore, port } = await serve();
-    const { held } = connect(port, 'productpage-v1', 'bookinfo-productpage', (resource) => (resource.name === '127.66.2.4:9080' && new TextDecoder().decode(resource.bytes).includes('poison') ? 'poisoned route' : undefined));
+    const { held } = connect(port, 'productpage-v1', 'bookinfo-productpage', (resource) =>
+      resource.name === '127.66.2.4:9080' && new TextDecoder().decode(resource.bytes).includes('poison')
+        ? 'poisoned route'
+        : undefined,
+    );
     const routes = `${TYPE_URL.route}/127.66.2.4:9080`;
     await waitFor(() => held.has(routes), { what: 'routes' });
     const good = held.get(routes)?.version;
@@ -113,9 +155,14 @@ spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
 `).map((object) => ({ object })),
     );
     const nack = await waitFor(() => pilot.proxyStatus()[0]?.types.route?.nack, { what: 'the refusal' });
-    expect(nack).toMatchObject({ resource: '127.66.2.4:9080', reason: expect.stringContaining('poisoned route') as string });
+    expect(nack).toMatchObject({
+      resource: '127.66.2.4:9080',
+      reason: expect.stringContaining('poisoned route') as string,
+    });
     expect(pilot.proxyStatus()[0]?.stale).toBe(true);
-    await waitFor(() => held.has(`${TYPE_URL.cluster}/outbound|9080|v1|reviews.default.svc.cluster.local`), { what: 'the rest' });
+    await waitFor(() => held.has(`${TYPE_URL.cluster}/outbound|9080|v1|reviews.default.svc.cluster.local`), {
+      what: 'the rest',
+    });
     expect(held.get(routes)?.version).toBe(good);
     expect(pilot.explainSources('127.66.2.4:9080')[0]?.sources.map((ref) => ref.name)).toContain('reviews');
     expect(pilot.metrics()).toMatch(/pilot_total_xds_rejects\{type="RouteConfiguration"\} 1/);
@@ -130,18 +177,35 @@ spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
   it('is not ready before the registry has said anything', () => {
     const clock = new FakeClock();
     const registry = createMemoryRegistry('late');
-    const pilot = createPilot({ configStore: createMemoryStore({ clock }), registry, clock, logger: silentLogger, random: systemRandom });
+    const pilot = createPilot({
+      configStore: createMemoryStore({ clock }),
+      registry,
+      clock,
+      logger: silentLogger,
+      random: systemRandom,
+    });
     expect([pilot.ready(), monitoringPage(pilot, '/ready').status]).toEqual([false, 503]);
     registry.set(bookinfo());
     clock.advance(5);
     expect([pilot.ready(), monitoringPage(pilot, '/ready').status]).toEqual([true, 200]);
-    expect(JSON.parse(monitoringPage(pilot, '/debug/registryz').body)).toMatchObject([{ name: 'details' }, { name: 'productpage' }, { name: 'ratings' }, { name: 'reviews', endpoints: [{}, {}, {}] }]);
+    expect(JSON.parse(monitoringPage(pilot, '/debug/registryz').body)).toMatchObject([
+      { name: 'details' },
+      { name: 'productpage' },
+      { name: 'ratings' },
+      { name: 'reviews', endpoints: [{}, {}, {}] },
+    ]);
     pilot.close();
   });
   it('keeps its version when nothing that a proxy can see has changed', () => {
     const clock = new FakeClock();
     const registry = createMemoryRegistry('r', bookinfo());
-    const pilot = createPilot({ configStore: createMemoryStore({ clock }), registry, clock, logger: silentLogger, random: systemRandom });
+    const pilot = createPilot({
+      configStore: createMemoryStore({ clock }),
+      registry,
+      clock,
+      logger: silentLogger,
+      random: systemRandom,
+    });
     registry.set({ ...bookinfo(), version: 7 });
     clock.advance(100);
     expect(pilot.snapshot()?.version).toBe(1);

@@ -10,7 +10,13 @@ import { configz, registryz, syncz, type RegistryRow, type SyncRow } from './deb
 import { createEncoder } from './generators/encoder.ts';
 import { PUSH_ORDER, type ResourceKind } from './generators/resource.ts';
 import { createMetrics } from './metrics.ts';
-import { DEFAULT_MESH_OPTIONS, DEFAULT_PUSH_OPTIONS, parseAccessLogFormat, type MeshOptions, type PushOptions } from './options.ts';
+import {
+  DEFAULT_MESH_OPTIONS,
+  DEFAULT_PUSH_OPTIONS,
+  parseAccessLogFormat,
+  type MeshOptions,
+  type PushOptions,
+} from './options.ts';
 import { affectedBy } from './push/affected.ts';
 import { createDebouncer } from './push/debouncer.ts';
 import { createPushQueue } from './push/push-queue.ts';

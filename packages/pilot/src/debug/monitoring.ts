@@ -9,7 +9,11 @@ export interface Page {
   readonly body: string;
 }
 
-const json = (value: unknown): Page => ({ status: 200, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` });
+const json = (value: unknown): Page => ({
+  status: 200,
+  type: 'application/json',
+  body: `${JSON.stringify(value, undefined, 2)}\n`,
+});
 const text = (status: number, body: string): Page => ({ status, type: 'text/plain; charset=utf-8', body: `${body}\n` });
 
 /** @param path without query. */
@@ -30,7 +34,10 @@ export function monitoringPage(pilot: Pilot, path: string): Page {
     case '/debug/diagnosticz':
       return json(pilot.diagnostics());
     default:
-      return text(404, 'pages: /metrics /ready /debug/syncz /debug/configz /debug/registryz /debug/proxyz /debug/diagnosticz');
+      return text(
+        404,
+        'pages: /metrics /ready /debug/syncz /debug/configz /debug/registryz /debug/proxyz /debug/diagnosticz',
+      );
   }
 }
 
@@ -51,11 +58,19 @@ export function startMonitoring(pilot: Pilot, host: string, port: number): Promi
         : request.method !== 'GET' && request.method !== 'HEAD'
           ? text(405, 'read only')
           : monitoringPage(pilot, (request.url ?? '/').split('?', 1)[0] ?? '/');
-    response.writeHead(page.status, { 'content-type': page.type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' });
+    response.writeHead(page.status, {
+      'content-type': page.type,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    });
     response.end(request.method === 'HEAD' ? undefined : page.body);
   });
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => reject(new WeftError('WEFT_LISTEN', `can not listen on ${host}:${port}`, { cause: error, where: `${host}:${port}` })));
+    server.once('error', (error) =>
+      reject(
+        new WeftError('WEFT_LISTEN', `can not listen on ${host}:${port}`, { cause: error, where: `${host}:${port}` }),
+      ),
+    );
     server.listen(port, host, () => resolve({ port: portOf(server), close: () => closeServer(server) }));
   });
 }

@@ -79,5 +79,8 @@ function format({ accessLogEncoding, accessLogFormat }: MeshOptions) {
     return { case: 'jsonFormat' as const, value: parseAccessLogFormat('JSON', accessLogFormat) ?? DEFAULT_JSON_FORMAT };
   }
   const text = accessLogFormat === '' || accessLogFormat.endsWith('\n') ? accessLogFormat : `${accessLogFormat}\n`;
-  return { case: 'textFormatSource' as const, value: { specifier: { case: 'inlineString' as const, value: text || DEFAULT_TEXT_FORMAT } } };
+  return {
+    case: 'textFormatSource' as const,
+    value: { specifier: { case: 'inlineString' as const, value: text || DEFAULT_TEXT_FORMAT } },
+  };
 }

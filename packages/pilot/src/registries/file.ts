@@ -14,7 +14,12 @@ export interface FileRegistryDeps {
 }
 
 /** Workloads from a file, for running the control plane alone. A bad file keeps the last good state. @throws {WeftError} when the first reading fails. */
-export async function createFileRegistry({ file, clock, logger, everyMs = 250 }: FileRegistryDeps): Promise<ServiceRegistry> {
+export async function createFileRegistry({
+  file,
+  clock,
+  logger,
+  everyMs = 250,
+}: FileRegistryDeps): Promise<ServiceRegistry> {
   const memory = createMemoryRegistry(`file:${file}`, parseRegistry(await readFile(file, 'utf8'), file));
   let seen = await signature(file);
   let timer: Timer | undefined;
@@ -58,10 +63,21 @@ export function parseRegistry(text: string, file: string): RegistryState {
   }
   const state = typeof value === 'object' && value !== null ? (value as Partial<RegistryState>) : {};
   for (const list of ['services', 'workloads'] as const) {
-    if (!Array.isArray(state[list])) throw new WeftError('WEFT_REGISTRY_INVALID', `${file} has no list "${list}"`, { where: file });
+    if (!Array.isArray(state[list]))
+      throw new WeftError('WEFT_REGISTRY_INVALID', `${file} has no list "${list}"`, { where: file });
   }
   for (const [index, workload] of (state.workloads ?? []).entries()) {
-    for (const field of ['name', 'namespace', 'kind', 'serviceAccount', 'address', 'health', 'labels', 'ports', 'interception'] as const) {
+    for (const field of [
+      'name',
+      'namespace',
+      'kind',
+      'serviceAccount',
+      'address',
+      'health',
+      'labels',
+      'ports',
+      'interception',
+    ] as const) {
       if (workload[field] === undefined) {
         throw new WeftError('WEFT_REGISTRY_INVALID', `${file}: workloads[${index}] has no "${field}"`, { where: file });
       }

@@ -93,7 +93,10 @@ async function start(
   lifecycle.defer('telemetry', () => telemetry.close());
   const server = new grpc.Server();
   for (const { definition, implementation } of telemetry.services) server.addService(definition, implementation);
-  lifecycle.defer('gRPC server', () => drain(server));
+  lifecycle.defer('gRPC server', () => {
+    telemetry.drain();
+    return drain(server);
+  });
   const port = await bind(server, flags.address, credentials);
   const pages = createServer((request, response) => {
     servePage(telemetry, request.url ?? '/').then(

@@ -36,6 +36,8 @@ export interface Telemetry {
   metricsPage(): Promise<string>;
   /** Prometheus exposition of what all proxies counted, summed. Not to be fetched beside the proxies' own pages. */
   meshMetricsPage(): string;
+  /** Ends the proxies' streams, so that the gRPC server can stop without waiting for them. They come back elsewhere, or later. */
+  drain(): void;
   /** Writes the store's state and closes it. Call it after the gRPC server has stopped. */
   close(): Promise<void>;
 }
@@ -100,6 +102,7 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
         .trimEnd()}\n`;
     },
     meshMetricsPage: () => exposition(store.metrics.table),
+    drain: () => service.drain(),
     close: () => lifecycle.close(),
   };
 }

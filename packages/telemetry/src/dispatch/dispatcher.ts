@@ -161,7 +161,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       for (const [name, instances] of batches) reportTo(live.get(name), instances, deps);
     },
     async metrics() {
-      const pages = await Promise.all([...live.values()].map(({ handler }) => handler.metrics?.() ?? ''));
+      const pages = await Promise.all([...live.values()].map(async ({ handler }) => (await handler.metrics?.()) ?? ''));
       return pages.filter((page) => page !== '').join('\n');
     },
     close() {

@@ -55,14 +55,15 @@ export function createSelfMetrics(
     registers,
   });
   for (const [name, { help, read }] of Object.entries(gauges)) {
-    new Gauge({
+    const gauge = new Gauge({
       name,
       help,
-      registers,
       collect() {
         this.set(read());
       },
+      registers: [],
     });
+    registry.registerMetric(gauge);
   }
   return {
     registry,

@@ -65,10 +65,7 @@ export function createMixerService({ dispatcher, logger }: MixerServiceDeps): Gr
       check(call: ServerUnaryCall<CheckRequest, CheckResponse>, done: sendUnaryData<CheckResponse>) {
         const refusal = dictionaryRefusal(call.request.globalWordCount);
         if (refusal) return done(refusal);
-        check(call.request).then(
-          (response) => done(null, response),
-          (error: unknown) => done(failure(error, logger)),
-        );
+        void answer(check(call.request), done, logger);
       },
       report(call: ServerUnaryCall<ReportRequest, ReportResponse>, done: sendUnaryData<ReportResponse>) {
         const refusal = dictionaryRefusal(call.request.globalWordCount);
@@ -82,6 +79,17 @@ export function createMixerService({ dispatcher, logger }: MixerServiceDeps): Gr
       },
     },
   };
+}
+
+async function answer<T>(pending: Promise<T>, done: sendUnaryData<T>, logger: Logger): Promise<void> {
+  let response: T;
+  try {
+    response = await pending;
+  } catch (error) {
+    done(failure(error, logger));
+    return;
+  }
+  done(null, response);
 }
 
 interface Failure {

@@ -32,6 +32,8 @@ export interface ReportCounters {
 export interface TelemetryServer extends GrpcService {
   /** Session keys with an open stream. */
   connected(): ReadonlySet<string>;
+  /** Ends the streams, which otherwise last as long as the proxies. */
+  drain(): void;
 }
 
 type ReportStream = ServerDuplexStream<ReportRequest, ReportResponse>;
@@ -44,6 +46,10 @@ export function createTelemetryService(deps: TelemetryServiceDeps): TelemetrySer
       report: (stream: ReportStream) => serveStream(stream, deps, open),
     },
     connected: () => new Set(open.values()),
+    drain() {
+      for (const stream of open.keys()) stream.end();
+      open.clear();
+    },
   };
 }
 

@@ -115,7 +115,7 @@ export function openRecordLog(options: RecordLogOptions): RecordLog {
     },
     rotate,
     dropBefore(segment) {
-      for (const old of [...sizes.keys()]) if (old < segment) remove(old);
+      for (const old of sizes.keys()) if (old < segment) remove(old);
     },
     bytes: () => [...sizes.values()].reduce((sum, size) => sum + size, 0),
     close() {

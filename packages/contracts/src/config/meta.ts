@@ -115,5 +115,3 @@ export const message = <Fields extends TProperties>(fields: Fields, meta: Messag
 
 /** Any JSON object, checked elsewhere (for example by the adapter it is for). */
 export const anyObject = (meta: FieldMeta = {}) => Type.Record(Type.String(), Type.Unknown(), { [META]: meta });
-/** Any JSON value. */
-export const anyValue = (meta: FieldMeta = {}) => Type.Unknown({ [META]: meta });

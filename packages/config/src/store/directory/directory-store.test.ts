@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { isError } from '../../problems.ts';
 import { parseConfig } from '../../parse-config.ts';
 import type { ConfigEvent } from '../config-store.ts';
-import { silentLogger, systemClock } from '@weft/kit';
+import { seededRandom, silentLogger, systemClock } from '@weft/kit';
+import type { ConfigObject } from '@weft/contracts/config';
 import { tempDir, waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
 import { createDirectoryStore, type DirectoryStore } from './directory-store.ts';
@@ -169,6 +170,44 @@ describe('SD-01 directory store', () => {
     expect(store.status().problems[0]).toMatchObject({ code: 'W0050' });
     await rename(join(dir.path, 'gone'), inner);
     await store.rescan();
+    expect(store.status().problems).toEqual([]);
+  });
+});
+
+describe('bursts', () => {
+  it('end with what the files say, and the events add up to it', async () => {
+    await using dir = await tempDir();
+    await using store = await open(dir.path);
+    const seen = new Map<string, number | undefined>();
+    store.subscribe(({ changes }) => {
+      for (const { type, object } of changes) {
+        if (object.kind !== 'Service') continue;
+        if (type === 'deleted') seen.delete(object.metadata.name);
+        else seen.set(object.metadata.name, (object as ConfigObject<'Service'>).spec.ports?.[0]?.port);
+      }
+    });
+    const random = seededRandom(7);
+    const truth = new Map<string, number>();
+    for (let step = 1; step <= 300; step += 1) {
+      const name = `s${random.int(12)}`;
+      const folder = join(dir.path, `f${random.int(3)}`);
+      await mkdir(folder, { recursive: true });
+      const elsewhere = ['f0', 'f1', 'f2'].map((one) => join(dir.path, one, `${name}.yaml`));
+      for (const path of elsewhere) await rm(path, { force: true });
+      truth.delete(name);
+      if (random.int(4) === 0) continue;
+      const path = join(folder, `${name}.yaml`);
+      if (random.int(2) === 0) await writeFile(path, service(name, step));
+      else {
+        await writeFile(`${path}.new`, service(name, step));
+        await rename(`${path}.new`, path);
+      }
+      truth.set(name, step);
+      if (random.int(20) === 0) await new Promise((done) => setTimeout(done, 60));
+    }
+    const sorted = (map: ReadonlyMap<string, number | undefined>) => [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    await waitFor(() => JSON.stringify(sorted(seen)) === JSON.stringify(sorted(truth)), { what: 'events add up' });
+    expect(names(store)).toEqual([...truth.keys()].toSorted());
     expect(store.status().problems).toEqual([]);
   });
 });

@@ -34,7 +34,7 @@ export interface DirectoryTiming {
   readonly rescanMs: number;
 }
 
-const DEFAULT_TIMING: DirectoryTiming = { quietMs: 40, absentMs: 400, rescanMs: 3000 };
+const DEFAULT_TIMING: DirectoryTiming = { quietMs: 40, absentMs: 400, rescanMs: 10_000 };
 
 export interface DirectoryStore extends WritableConfigStore {
   /** Reads the files now, instead of at the next event. */

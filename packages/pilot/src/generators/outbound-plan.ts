@@ -25,6 +25,8 @@ export interface OutboundHttpListener extends OutboundBase {
   readonly targets: readonly OutboundTarget[];
   /** `service`: the address is one service's own, so any Host means it. `shared`: Host chooses. `proxy`: absolute-form, all ports. */
   readonly hosts: 'service' | 'shared' | 'proxy';
+  /** Of a Sidecar's egress entry: what this listener alone may name. */
+  readonly egressHosts?: readonly string[];
 }
 
 export interface OutboundTcpListener extends OutboundBase {
@@ -86,7 +88,16 @@ function egressListeners({ proxy, scope }: GeneratorContext): readonly OutboundL
     const base = { bind, port: number, servicePort: number };
     if (!isHttp(protocol) && protocol !== 'auto') return [{ ...base, kind: 'tcp', target: targets[0] }];
     const own = egress.bind !== undefined;
-    return [{ ...base, kind: 'http', routeName: own ? `${bind}:${number}` : String(number), targets, hosts: 'shared' }];
+    return [
+      {
+        ...base,
+        kind: 'http',
+        routeName: own ? `${bind}:${number}` : String(number),
+        targets,
+        hosts: 'shared',
+        egressHosts: egress.hosts,
+      },
+    ];
   });
 }
 

@@ -182,6 +182,20 @@ describe('an HTTP route', () => {
   });
 });
 
+describe('a virtual service for a host that is no service', () => {
+  const yaml =
+    virtualService(
+      'v',
+      '{ hosts: [shop.example], http: [{ name: shop, route: [{ destination: { host: reviews } }] }] }',
+    ) + virtualService('t', '{ hosts: [tcp.example], tcp: [{ route: [{ destination: { host: reviews } }] }] }');
+  const route = routerOf(contextOf(snapshotOf({ yaml }), 'productpage-v1'), 'http_proxy');
+  it('is reached on port 80', () => {
+    expect(route({ host: 'shop.example' }).route).toBe('shop');
+    expect(route({ host: 'shop.example:81' }).route).toBe('block_all');
+  });
+  it('is not there when it has no HTTP routes', () => expect(route({ host: 'tcp.example' }).route).toBe('block_all'));
+});
+
 describe('a gateway', () => {
   const at = (yaml: string) => routerOf(contextOf(snapshotOf({ yaml }), 'weft-system/gateway'), 'http.8080');
   it('answers 404 where nothing is routed', () => {

@@ -12,6 +12,7 @@ import type { SourceRef } from '../config-store/config-object.ts';
 import { compareText } from '../model/hostname.ts';
 import type { GeneratorContext } from './context.ts';
 import { duration, type Init } from './envoy.ts';
+import { importsVirtualService } from '../snapshot/scope.ts';
 import { planOutbound, type OutboundHttpListener, type OutboundTarget } from './outbound-plan.ts';
 import { generated, type GeneratedRoutes } from './resource.ts';
 import { retryPolicy } from './retry.ts';
@@ -113,10 +114,17 @@ function foreignHosts(
 ): readonly ForeignHost[] {
   const { scope, snapshot, proxy } = context;
   const names = new Set(targets.map(({ service }) => service.hostname));
+  const { domainSuffix } = snapshot.mesh;
   const seen = new Set<string>();
-  return scope.virtualServices.flatMap((virtualService) =>
-    hostsOf(virtualService, snapshot.mesh.domainSuffix).flatMap((host): readonly ForeignHost[] => {
-      if (names.has(host) || seen.has(host) || host === '*' || coversSome(host, names)) return [];
+  const imported = scope.virtualServices.filter(
+    (virtualService) =>
+      (virtualService.spec.http ?? []).length > 0 &&
+      (listener.egressHosts === undefined ||
+        importsVirtualService(listener.egressHosts, virtualService, proxy.namespace, domainSuffix)),
+  );
+  return imported.flatMap((virtualService) =>
+    hostsOf(virtualService, domainSuffix).flatMap((host): readonly ForeignHost[] => {
+      if (scope.byHostname.has(host) || seen.has(host) || host === '*' || coversSome(host, names)) return [];
       seen.add(host);
       const wildcardPorts = targets
         .filter(({ service }) => service.hostname.startsWith('*') && host.endsWith(service.hostname.slice(1)))

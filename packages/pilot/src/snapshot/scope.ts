@@ -128,7 +128,8 @@ function isImported(hosts: readonly string[], service: Service, own: string): bo
   });
 }
 
-function importsVirtualService(
+/** True when a Sidecar's egress hosts name one of the virtual service's. */
+export function importsVirtualService(
   hosts: readonly string[],
   virtualService: VirtualService,
   own: string,

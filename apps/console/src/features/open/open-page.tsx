@@ -1,0 +1,51 @@
+import type { SessionView } from '@weft/contracts/console-views';
+import { Loader } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { KeyRound } from 'lucide-react';
+import { useEffect, useRef, useState } from 'react';
+import { send } from '../../api/client.ts';
+import { commands } from '../../i18n/commands.ts';
+import { text } from '../../i18n/text.ts';
+import { Empty, Page } from '../../ui/page.tsx';
+
+/** Where the link of `weft dashboard` leads: its code, after the "#", buys a session and leaves the address bar. */
+export default function OpenPage() {
+  const navigate = useNavigate();
+  const client = useQueryClient();
+  const [failed, setFailed] = useState<string>();
+  const begun = useRef(false);
+
+  useEffect(() => {
+    if (begun.current) return;
+    begun.current = true;
+    const code = window.location.hash.slice(1);
+    window.history.replaceState(window.history.state, '', '/open');
+    if (code === '') {
+      setFailed(text.open.none);
+      return;
+    }
+    send<SessionView>('POST', '/session', { code }).then(
+      async () => {
+        await client.invalidateQueries({ queryKey: ['session'] });
+        await navigate({ to: '/overview', replace: true });
+      },
+      (error: unknown) => setFailed(error instanceof Error ? error.message : text.open.spent),
+    );
+  }, [client, navigate]);
+
+  return (
+    <Page title={text.open.title} command={commands.dashboard()}>
+      {failed === undefined ? (
+        <Empty title={text.open.working} icon={<Loader size={28} />} />
+      ) : (
+        <Empty
+          title={failed}
+          how={text.open.again}
+          command={commands.dashboard()}
+          icon={<KeyRound size={32} strokeWidth={1.5} aria-hidden />}
+        />
+      )}
+    </Page>
+  );
+}

@@ -10,7 +10,8 @@ export type {
   Exchange,
   TypeRecord,
 } from './server/ads-server-types.ts';
-export { createAdsServer, DEFAULT_ADS_LIMITS } from './server/ads-server.ts';
+export { DEFAULT_ADS_LIMITS } from './server/acceptor.ts';
+export { createAdsServer, createSdsServer, type SdsServerOptions } from './server/ads-server.ts';
 export { nodeOfPeer } from './server/node-of-peer.ts';
 export type {
   AdsClient,

@@ -1,174 +1,63 @@
-/** AggregatedDiscoveryService over gRPC: who may open a stream, and one connection object for each. */
-import * as grpc from '@grpc/grpc-js';
-import {
-  createDeltaStream,
-  createSotwStream,
-  type Handled,
-  type ServerResponse,
-  type ServerStream,
-} from '../protocol/server-stream.ts';
+/** The gRPC services of discovery: ADS for the mesh, SDS for the agent of a real Envoy. */
+import type * as grpc from '@grpc/grpc-js';
 import type { DeltaRequest, SotwRequest } from '../protocol/messages.ts';
-import { peerOf } from '../transport/peer.ts';
+import { peerOf, type PeerCall, type PeerIdentity } from '../transport/peer.ts';
 import { readDeltaRequest, readSotwRequest, writeDeltaResponse, writeSotwResponse } from '../transport/wire.ts';
-import type { AdsLimits, AdsServer, AdsServerOptions } from './ads-server-types.ts';
-import { createConnection, type Connection, type EndReason } from './connection.ts';
-import { nodeOfPeer } from './node-of-peer.ts';
-import { createRateLimit } from './rate-limit.ts';
+import { createAcceptor, DELTA, SOTW, type AdsCall } from './acceptor.ts';
+import type { AdsServer, AdsServerOptions } from './ads-server-types.ts';
 
-export const DEFAULT_ADS_LIMITS: AdsLimits = {
-  streams: 10_000,
-  streamsPerIdentity: 2_000,
-  newStreamsPerSecond: 100,
-  typesPerStream: 32,
-  namesPerType: 50_000,
-  answerTimeoutMs: 60_000,
-  firstRequestTimeoutMs: 10_000,
-};
+const ADS = '/envoy.service.discovery.v3.AggregatedDiscoveryService';
+const SDS = '/envoy.service.secret.v3.SecretDiscoveryService';
 
-const SERVICE = 'envoy.service.discovery.v3.AggregatedDiscoveryService';
 const ownMessage = (): never => {
   throw new TypeError('this side only reads requests and writes responses');
 };
 
-/** Streams of plain data: requests are decoded and responses encoded at the edge. */
-const adsService = {
-  streamAggregatedResources: {
-    path: `/${SERVICE}/StreamAggregatedResources`,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: ownMessage,
-    requestDeserialize: readSotwRequest,
-    responseSerialize: writeSotwResponse,
-    responseDeserialize: ownMessage,
-  },
-  deltaAggregatedResources: {
-    path: `/${SERVICE}/DeltaAggregatedResources`,
-    requestStream: true,
-    responseStream: true,
-    requestSerialize: ownMessage,
-    requestDeserialize: readDeltaRequest,
-    responseSerialize: writeDeltaResponse,
-    responseDeserialize: ownMessage,
-  },
-} as const satisfies grpc.ServiceDefinition;
+// Requests are decoded and responses encoded at the edge; what is between handles plain data.
+const SOTW_CODEC = {
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: ownMessage,
+  requestDeserialize: readSotwRequest,
+  responseSerialize: writeSotwResponse,
+  responseDeserialize: ownMessage,
+} as const;
+const DELTA_CODEC = {
+  ...SOTW_CODEC,
+  requestDeserialize: readDeltaRequest,
+  responseSerialize: writeDeltaResponse,
+} as const;
 
-const STATUS: Record<EndReason, grpc.status> = {
-  invalid: grpc.status.INVALID_ARGUMENT,
-  denied: grpc.status.PERMISSION_DENIED,
-  exhausted: grpc.status.RESOURCE_EXHAUSTED,
-  unresponsive: grpc.status.UNAVAILABLE,
-  unavailable: grpc.status.UNAVAILABLE,
-};
-
-type AdsCall<Request> = grpc.ServerDuplexStream<Request, ServerResponse>;
-
-interface StreamKind<Request> {
-  readonly protocol: 'delta' | 'sotw';
-  readonly create: (noncePrefix: string) => ServerStream<Request>;
-}
-
-const DELTA: StreamKind<DeltaRequest> = { protocol: 'delta', create: createDeltaStream };
-const SOTW: StreamKind<SotwRequest> = { protocol: 'sotw', create: createSotwStream };
-
-interface Open {
-  readonly spiffeId: string;
-  readonly connection: Pick<Connection<never>, 'record' | 'end'>;
-}
-
+/** AggregatedDiscoveryService, both methods. */
 export function createAdsServer(options: AdsServerOptions): AdsServer {
-  const { source, clock, random, logger, authorize = nodeOfPeer } = options;
-  const limits: AdsLimits = { ...DEFAULT_ADS_LIMITS, ...options.limits };
-  const open = new Set<Open>();
-  const perIdentity = new Map<string, number>();
-  const rate = createRateLimit(limits.newStreamsPerSecond, clock);
-  const counters = { streamsOpened: 0, streamsRefused: 0, responses: 0, rejects: 0, staleNonces: 0 };
-  let closing = false;
-
-  function count(event: Handled | 'response'): void {
-    if (event === 'response') counters.responses += 1;
-    if (event === 'rejected') counters.rejects += 1;
-    if (event === 'stale') counters.staleNonces += 1;
-  }
-
-  function refusal(spiffeId: string): string | undefined {
-    if (closing) return 'the server is closing';
-    if (open.size >= limits.streams) return 'too many streams';
-    if ((perIdentity.get(spiffeId) ?? 0) >= limits.streamsPerIdentity) return `too many streams of ${spiffeId}`;
-    return rate.take() ? undefined : 'too many new streams at once';
-  }
-
-  function accept<Request extends DeltaRequest | SotwRequest>(kind: StreamKind<Request>, call: AdsCall<Request>): void {
-    const fail = (code: grpc.status, details: string): void => void call.emit('error', { code, details });
-    // A broken connection is told by `cancelled`; without a listener it would be an uncaught error.
-    call.on('error', () => {});
-    const peer = peerOf(call);
-    if (!peer.ok) {
-      counters.streamsRefused += 1;
-      logger.warn({ address: call.getPeer(), reason: peer.reason }, 'xds stream refused');
-      fail(grpc.status.UNAUTHENTICATED, peer.reason);
-      return;
-    }
-    const refused = refusal(peer.spiffeId);
-    if (refused !== undefined) {
-      counters.streamsRefused += 1;
-      logger.warn({ peer: peer.spiffeId, reason: refused }, 'xds stream refused');
-      fail(grpc.status.RESOURCE_EXHAUSTED, refused);
-      return;
-    }
-    const id = Buffer.from(random.bytes(9)).toString('base64url');
-    const connection = createConnection<Request>({
-      id,
-      protocol: kind.protocol,
-      peer,
-      stream: kind.create(`${id}-`),
-      source,
-      authorize,
-      limits,
-      clock,
-      logger,
-      count,
-      writer: {
-        write: (response, written) => void call.write(response, (error?: Error | null) => error ?? written()),
-        end: (reason, message) => {
-          leave();
-          fail(STATUS[reason], message);
-        },
-      },
-    });
-    const entry: Open = { spiffeId: peer.spiffeId, connection };
-    const leave = (): void => {
-      if (!open.delete(entry)) return;
-      const left = (perIdentity.get(peer.spiffeId) ?? 1) - 1;
-      if (left > 0) perIdentity.set(peer.spiffeId, left);
-      else perIdentity.delete(peer.spiffeId);
-    };
-    const over = (): void => {
-      leave();
-      connection.closed();
-    };
-    open.add(entry);
-    perIdentity.set(peer.spiffeId, (perIdentity.get(peer.spiffeId) ?? 0) + 1);
-    counters.streamsOpened += 1;
-    call.on('data', (request: Request) => connection.receive(request));
-    call.on('cancelled', over);
-    call.on('close', over);
-    call.on('end', () => {
-      over();
-      call.end();
-    });
-  }
-
+  const { accept, ...server } = createAcceptor(options, peerOf);
   return {
-    service: adsService,
+    ...server,
+    service: {
+      streamAggregatedResources: { path: `${ADS}/StreamAggregatedResources`, ...SOTW_CODEC },
+      deltaAggregatedResources: { path: `${ADS}/DeltaAggregatedResources`, ...DELTA_CODEC },
+    },
     handlers: {
       streamAggregatedResources: (call: AdsCall<SotwRequest>) => accept(SOTW, call),
       deltaAggregatedResources: (call: AdsCall<DeltaRequest>) => accept(DELTA, call),
     },
-    connections: () => [...open].flatMap(({ connection }) => connection.record() ?? []),
-    counters: () => ({ ...counters }),
-    close() {
-      closing = true;
-      for (const { connection } of open) connection.end('unavailable', 'the server is closing');
+  };
+}
+
+export interface SdsServerOptions extends AdsServerOptions {
+  /** Everybody who can connect is this one: for a Unix socket that only its owner may open. */
+  readonly peer: PeerIdentity;
+}
+
+/** SecretDiscoveryService, state of the world only, as Envoy asks a workload's agent. */
+export function createSdsServer(options: SdsServerOptions): AdsServer {
+  const identify = (_call: PeerCall): { ok: true } & PeerIdentity => ({ ok: true, ...options.peer });
+  const { accept, ...server } = createAcceptor(options, identify);
+  return {
+    ...server,
+    service: {
+      streamSecrets: { path: `${SDS}/StreamSecrets`, ...SOTW_CODEC } as grpc.MethodDefinition<unknown, unknown>,
     },
+    handlers: { streamSecrets: (call: AdsCall<SotwRequest>) => accept(SOTW, call) },
   };
 }

@@ -14,13 +14,14 @@ export interface PeerIdentity {
 
 export type PeerVerdict = ({ readonly ok: true } & PeerIdentity) | { readonly ok: false; readonly reason: string };
 
-interface CallWithPeer {
+/** What is needed of a gRPC call to know its client. */
+export interface PeerCall {
   getPeer(): string;
   getAuthContext(): ReturnType<grpc.ServerUnaryCall<unknown, unknown>['getAuthContext']>;
 }
 
 /** The identity of a call's client. The TLS layer has verified the chain; without a client certificate there is no identity. */
-export function peerOf(call: CallWithPeer): PeerVerdict {
+export function peerOf(call: PeerCall): PeerVerdict {
   const raw = call.getAuthContext().sslPeerCertificate?.raw;
   if (raw === undefined) return { ok: false, reason: 'a client certificate of this mesh is needed' };
   const svid = readSvid(raw);

@@ -57,15 +57,16 @@ export interface SupervisorWorkload {
     readonly appAddress: string;
     readonly appPort: number;
   }[];
-  readonly outbound?: readonly {
-    readonly hostname: string;
-    readonly servicePort: number;
-    readonly bind: string;
-    readonly port: number;
-  }[];
-  readonly proxyPid?: number;
-  readonly appPid?: number;
-  readonly waitingFor: readonly string[];
+  readonly interception: {
+    readonly outbound?: readonly {
+      readonly hostname: string;
+      readonly servicePort: number;
+      readonly bind: string;
+      readonly port: number;
+    }[];
+    readonly httpProxy?: { readonly bind: string; readonly port: number };
+  };
+  readonly processes?: { readonly proxy?: number; readonly app?: number };
 }
 
 export interface RunHandle {
@@ -190,12 +191,9 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     return (await response.json()) as T;
   };
   const workload = async (name: string): Promise<SupervisorWorkload> => {
-    const found = (await api<{ items: readonly SupervisorWorkload[] }>(`/api/v1/workloads?limit=500`)).items.find(
-      (item) => item.name === name,
-    );
-    const local = (await supervisor()).workloads.find((item) => item.name === name);
-    if (!found && !local) throw new Error(`no workload ${name}`);
-    return { ...found, ...local } as SupervisorWorkload;
+    const found = (await supervisor()).workloads.find((item) => item.name === name);
+    if (!found) throw new Error(`no workload ${name}`);
+    return found;
   };
   const synced = async (): Promise<void> => {
     await waitFor(
@@ -237,7 +235,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     supervisor,
     workload,
     async outbound(client, service, port = 9080) {
-      const { outbound = [] } = await workload(client);
+      const { outbound = [] } = (await workload(client)).interception;
       const bind = outbound.find(
         (item) => item.hostname === `${service}.default.svc.cluster.local` && item.servicePort === port,
       );

@@ -66,7 +66,7 @@ describe('SD-02 local workloads', () => {
     const victim = await mesh.workload('echo-c');
     const load = startLoad(echo, { connections: 8, everyMs: 5 });
     await load.atLeast(200);
-    process.kill(victim.appPid!, 'SIGKILL');
+    process.kill(victim.processes!.app!, 'SIGKILL');
     await waitFor(async () =>
       (await mesh.api<{ items: { name: string }[] }>('/api/v1/workloads')).items.every(
         (item) => item.name !== 'echo-c',
@@ -80,13 +80,13 @@ describe('SD-02 local workloads', () => {
   });
 
   it('SD-02 a hung instance leaves after three missed heartbeats, and comes back when it answers', async () => {
-    const { appPid } = await mesh.workload('echo-a');
+    const { app } = (await mesh.workload('echo-a')).processes!;
     const health = async (): Promise<string> => {
       const { items } = await mesh.api<{ items: { name: string; health: { status: string } }[] }>('/api/v1/workloads');
       return items.find((item) => item.name === 'echo-a')?.health.status ?? 'gone';
     };
     expect(await health()).toBe('healthy');
-    process.kill(appPid!, 'SIGSTOP');
+    process.kill(app!, 'SIGSTOP');
     try {
       await waitFor(async () => (await health()) !== 'healthy', { what: 'echo-a to leave' });
       await mesh.synced();
@@ -96,7 +96,7 @@ describe('SD-02 local workloads', () => {
       agent.destroy();
       expect(answers.every((answer) => answer.status === 200)).toBe(true);
     } finally {
-      process.kill(appPid!, 'SIGCONT');
+      process.kill(app!, 'SIGCONT');
     }
     await waitFor(async () => (await health()) === 'healthy', { what: 'echo-a to come back' });
   });
@@ -114,7 +114,7 @@ describe('OP-01 the control plane is gone', () => {
     const { failed } = await load.stop();
     expect(failed).toEqual([]);
     const server = (await readWorkloads(mesh)).find((item) => item.name === 'echo-b');
-    process.kill(server!.proxyPid!, 'SIGKILL');
+    process.kill(server!.processes!.proxy!, 'SIGKILL');
     // The socket is the supervisor's: connections wait for the new process, which has its saved configuration and its agent's certificate.
     const answers = await many(100, () => http(echo, { agent, timeoutMs: 20_000 }), 4);
     expect(answers.every((answer) => answer.status === 200)).toBe(true);
@@ -147,7 +147,7 @@ async function readWorkloads(target: TestMesh) {
   const { callUnix } = await import('../harness/unix.ts');
   return (
     (await callUnix(join(target.state, 'run/supervisor.sock'), '/v1/status')) as {
-      workloads: { name: string; proxyPid?: number }[];
+      workloads: { name: string; processes?: { proxy?: number } }[];
     }
   ).workloads;
 }

@@ -370,6 +370,6 @@ describe('LB-01 balancers', () => {
 });
 
 async function httpProxyOf(target: TestMesh, client: string): Promise<string> {
-  const { address } = await target.workload(client);
-  return `http://${address}:15080`;
+  const { httpProxy } = (await target.workload(client)).interception;
+  return `http://${httpProxy?.bind}:${httpProxy?.port}`;
 }

@@ -57,6 +57,8 @@ export function createProgram(): Command {
     .version(packageJson.version, '-V, --version', 'print the version of this command')
     .showHelpAfterError('(run with --help for what is possible)')
     .configureHelp({ sortSubcommands: false })
+    // --version after `run` is the workload's, not ours.
+    .enablePositionalOptions()
     .exitOverride();
 
   meshFlags(program.command('up'))

@@ -43,6 +43,8 @@ export interface RegisteredWorkload {
   readonly startedAt: number;
   /** Public facts of the certificate that its agent holds now. */
   readonly certificate?: WorkloadCertificate;
+  /** Process ids on this machine, for people and tests. */
+  readonly processes?: { readonly proxy?: number; readonly app?: number };
 }
 
 export interface WorkloadCertificate {

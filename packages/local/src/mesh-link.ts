@@ -47,7 +47,7 @@ export interface MeshLink {
 }
 
 /** What a runner says of its workload as it changes. */
-export type WorkloadReport = Partial<Pick<RegisteredWorkload, 'health' | 'certificate'>>;
+export type WorkloadReport = Partial<Pick<RegisteredWorkload, 'health' | 'certificate' | 'processes'>>;
 
 /** The keeper of key and certificate; the app passes @weft/agent in. */
 export interface WorkloadAgent {

@@ -80,12 +80,16 @@ export async function serveSupervisorApi(path: string, deps: SupervisorApiDeps):
     }
     if (route === 'POST workloads') return join(parseSpec(await readJson(request)), response);
     if (route === 'PUT workloads/*/*/report') {
-      const { health, certificate } = (await readJson(request)) as WorkloadReport;
+      const { health, certificate, processes } = (await readJson(request)) as WorkloadReport;
       if (health !== undefined && !HEALTH_WORDS.includes(health)) {
         throw new WeftError('WEFT_BAD_REQUEST', `health must be one of ${HEALTH_WORDS.join(', ')}`);
       }
       watchSilence(name, namespace);
-      deps.link.report(name, namespace, { ...(health ? { health } : {}), ...(certificate ? { certificate } : {}) });
+      deps.link.report(name, namespace, {
+        ...(health ? { health } : {}),
+        ...(certificate ? { certificate } : {}),
+        ...(processes ? { processes } : {}),
+      });
       return send(response, 200, {});
     }
     if (route === 'POST workloads/*/*/token')

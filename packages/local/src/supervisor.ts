@@ -1,5 +1,6 @@
 /** The root of a mesh on one machine: owns registry, tokens, children and their order. */
 import { writeFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { GATEWAY_ACCOUNT, PORTS, SYSTEM_NAMESPACE, type ChildMessage, type RegisteredService } from '@weft/contracts';
 import { createBackoff, WeftError, type Clock, type Logger, type Random } from '@weft/kit';
 import { createAdmissions, type MeshEndpoints } from './admission.ts';
@@ -104,7 +105,12 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     },
     report(name, namespace, change) {
       const workload = registry.state().workloads.find((item) => item.name === name && item.namespace === namespace);
-      const news = workload && (change.certificate !== undefined || workload.health !== change.health);
+      // A heartbeat that says nothing new is no change: the control plane follows each one.
+      const news =
+        workload &&
+        Object.entries(change).some(
+          ([field, value]) => !isDeepStrictEqual(workload[field as keyof typeof change], value),
+        );
       if (news) registry.update(name, namespace, change);
     },
     leave(name, namespace) {
@@ -124,7 +130,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       ports,
       block,
       controlPlanePid: controlPlane.pid,
-      workloads: [...running.values()].map(describeWorkload),
+      workloads: registry.state().workloads,
     }),
   });
 
@@ -236,22 +242,6 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       })();
       return stopped;
     },
-  };
-}
-
-function describeWorkload(workload: RunningWorkload): unknown {
-  const { spec, admission } = workload;
-  return {
-    name: spec.name,
-    namespace: spec.namespace,
-    kind: spec.kind,
-    address: admission.address,
-    ports: admission.ports,
-    outbound: admission.outbound,
-    adminAddress: admission.adminAddress,
-    proxyPid: workload.proxyPid,
-    appPid: workload.appPid,
-    waitingFor: workload.waitingFor(),
   };
 }
 

@@ -90,7 +90,10 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     if (stopping) return;
     const state: RegisteredWorkload['health'] = hasApp ? health.health : 'healthy';
     // A starting proxy is not ready to take traffic, whatever the application says.
-    deps.link.report(name, namespace, { health: proxyWaits.length > 0 && state === 'healthy' ? 'starting' : state });
+    deps.link.report(name, namespace, {
+      health: proxyWaits.length > 0 && state === 'healthy' ? 'starting' : state,
+      processes: { ...(proxy.pid ? { proxy: proxy.pid } : {}), ...(app?.pid ? { app: app.pid } : {}) },
+    });
     if (waitingFor().length === 0) settle?.resolve();
   };
 

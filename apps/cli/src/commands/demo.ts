@@ -37,7 +37,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
   const mesh = first;
   const stopTraffic =
     rps > 0 ? startTraffic(`http://127.0.0.1:${mesh.supervisor.ports.gateway}/productpage`, rps) : () => {};
-  tellWhatToTry(mesh, rps);
+  tellWhatToTry(mesh, rps, flags.state);
   const reason = await shutdown.asked;
   progress.step(`stopping (${reason}); once more to stop at once`);
   stopTraffic();
@@ -116,23 +116,26 @@ async function firstPage(url: string): Promise<void> {
   });
 }
 
-function tellWhatToTry(mesh: RunningMesh, rps: number): void {
+function tellWhatToTry(mesh: RunningMesh, rps: number, stateFlag: string | undefined): void {
   const { ports } = mesh.supervisor;
-  const weft = 'npx weft';
+  // What was not given is the default of the other commands, too.
+  const place = stateFlag === undefined ? '' : ` --state ${stateFlag}`;
+  const weft = (verb: string): string => `npx weft ${verb}${place}`;
   const samples = 'deploy/samples/bookinfo';
   say('');
   say(`  Bookinfo   http://127.0.0.1:${ports.gateway}/productpage`);
   say(`  Console    http://127.0.0.1:${ports.console}`);
   if (rps > 0) say(`  Traffic    ${rps} requests per second`);
   say('');
-  say('  Try, in another terminal, from this folder:');
-  say(
-    `    ${weft} apply -f ${samples}/virtual-service-reviews-50-v3.yaml       # shift half of the traffic to reviews v3`,
-  );
-  say(`    ${weft} apply -f ${samples}/virtual-service-ratings-test-delay.yaml  # 7 s delay for the user jason`);
-  say(`    ${weft} dashboard                                                    # the live graph`);
-  say(`    ${weft} dashboard traces                                             # one page view as one trace`);
-  say(`    ${weft} status                                                       # proxies, ports, certificates`);
+  const tries = [
+    [`${weft('apply')} -f ${samples}/virtual-service-reviews-50-v3.yaml`, 'shift half of the traffic to reviews v3'],
+    [`${weft('apply')} -f ${samples}/virtual-service-ratings-test-delay.yaml`, '7 s delay for the user jason'],
+    [`${weft('dashboard')} traffic`, 'the live graph'],
+    [`${weft('dashboard')} traces`, 'one page view as one trace'],
+    [weft('status'), 'proxies, certificates, ports'],
+  ] as const;
+  const width = Math.max(...tries.map(([command]) => command.length));
+  for (const [command, what] of tries) say(`    ${command.padEnd(width)}  # ${what}`);
   say('');
   say('  Ctrl-C stops everything.');
 }

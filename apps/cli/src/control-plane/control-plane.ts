@@ -64,7 +64,15 @@ export async function startControlPlane(
       ...deps,
     });
     lifecycle.defer('pilot', () => pilot.close());
-    const telemetry = await createTelemetry({ configStore: store, dir: dir.store, ...deps });
+    const telemetry = createTelemetry({
+      config: store,
+      dir: dir.store,
+      output: {
+        stdout: (line) => void process.stdout.write(`${line}\n`),
+        stderr: (line) => void process.stderr.write(`${line}\n`),
+      },
+      ...deps,
+    });
     lifecycle.defer('telemetry', () => telemetry.close());
 
     const mesh = createGrpcServer({
@@ -73,7 +81,7 @@ export async function startControlPlane(
     });
     mesh.addService(pilot.ads.service, pilot.ads.handlers);
     mesh.addService(citadel.service, citadel.peerHandlers);
-    for (const { service, handlers } of telemetry.services) mesh.addService(service, handlers);
+    for (const { definition, implementation } of telemetry.services) mesh.addService(definition, implementation);
     const bootstrap = createGrpcServer({
       address: `${HOST}:${options.caPort}`,
       credentials: citadel.servingCredentials('none'),
@@ -123,7 +131,7 @@ export async function startControlPlane(
     const monitoring = await serveMonitoring({
       host: HOST,
       port: options.monitoringPort,
-      metrics: async () => [pilot.metrics(), citadel.metricsText(), await telemetry.metricsText()].join('\n'),
+      metrics: async () => [pilot.metrics(), citadel.metricsText(), await telemetry.metricsPage()].join('\n'),
       waitingFor: () => (pilot.ready() ? [] : ['configuration and the local registry']),
       debug: {
         syncz: () => pilot.debug.syncz(),

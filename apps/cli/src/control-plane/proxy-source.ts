@@ -13,6 +13,8 @@ const STATES = {
   'NOT SENT': 'not-sent',
   ERROR: 'rejected',
 } as const satisfies Record<TypeStatus['state'], string>;
+/** By the names that mesh people use. */
+const TYPE_NAMES = { cluster: 'CDS', endpoint: 'EDS', listener: 'LDS', route: 'RDS' } as const;
 const POLL_MS = 500;
 
 export function createProxySource(pilot: Pilot, registry: FollowedRegistry, clock: Clock): ProxySource {
@@ -71,17 +73,22 @@ function nodeOf(workload: RegisteredWorkload): string {
 }
 
 function syncOf(pilot: Pilot, status: ProxyStatus): ProxyTypeSync[] {
-  return Object.entries(status.types).map(([type, record]): ProxyTypeSync => {
+  const types = Object.keys(status.types) as (keyof typeof TYPE_NAMES)[];
+  return types.flatMap((type): ProxyTypeSync[] => {
+    const record = status.types[type];
+    if (!record) return [];
     const { nack, state, resources, ackedVersion } = record;
-    return {
-      type,
-      state: STATES[state],
-      resources,
-      ...(ackedVersion === undefined ? {} : { version: ackedVersion }),
-      ...(nack
-        ? { rejection: { message: nack.reason, at: nack.at, config: configOf(pilot, status.id, nack.resource) } }
-        : {}),
-    };
+    return [
+      {
+        type: TYPE_NAMES[type],
+        state: STATES[state],
+        resources,
+        ...(ackedVersion === undefined ? {} : { version: ackedVersion }),
+        ...(nack
+          ? { rejection: { message: nack.reason, at: nack.at, config: configOf(pilot, status.id, nack.resource) } }
+          : {}),
+      },
+    ];
   });
 }
 

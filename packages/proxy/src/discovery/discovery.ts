@@ -113,6 +113,12 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     },
     onState(state) {
       if (state.failures > 0) useSaved(state.lastError ?? 'the control plane can not be reached');
+      else if (source !== 'control-plane' && hasAnswered(state)) {
+        // Nothing changed since it was saved, so nothing came: what is held is what the control plane means.
+        if (source === 'none') put(book);
+        source = 'control-plane';
+        logger.info({}, 'the control plane confirmed the configuration');
+      }
     },
   };
 
@@ -162,6 +168,12 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     },
   };
 }
+
+/** Both lists that everything else hangs on were answered since this process began. */
+const hasAnswered = ({ types }: AdsClientState): boolean =>
+  [XDS_TYPE.cluster, XDS_TYPE.listener].every((typeUrl) =>
+    types.some((type) => type.typeUrl === typeUrl && type.received),
+  );
 
 function forget(book: ResourceBook, type: ResourceType, wanted: ReadonlySet<string>): ResourceBook {
   const gone = [...book.held[type].keys()].filter((name) => !wanted.has(name));

@@ -1,10 +1,8 @@
 /** Short names for the parts of user configuration that the control plane reads; the schemas are in contracts. */
 import type {
-  AuthorizationPolicySpec,
   AuthorizationRule,
   ClientTlsSettings,
   ConnectionPoolSettings,
-  DestinationRuleSpec,
   HttpFaultInjection,
   HttpMatchRequest,
   HttpRoute,
@@ -12,7 +10,6 @@ import type {
   MutualTlsMode,
   PortTrafficPolicy as PortSettings,
   VirtualServiceSpec,
-  WorkloadEntrySpec,
 } from '@weft/contracts/config';
 
 export type {
@@ -59,8 +56,5 @@ export type ConnectionPool = ConnectionPoolSettings;
 export type LoadBalancer = LoadBalancerSettings;
 export type ConsistentHash = NonNullable<LoadBalancerSettings['consistentHash']>;
 export type PortTrafficPolicy = Omit<PortSettings, 'port'>;
-export type WorkloadSelector = NonNullable<DestinationRuleSpec['workloadSelector']>;
 export type MtlsMode = MutualTlsMode;
 export type AuthorizationCondition = NonNullable<AuthorizationRule['when']>[number];
-export type AuthorizationAction = NonNullable<AuthorizationPolicySpec['action']>;
-export type InlineEndpoint = WorkloadEntrySpec;

@@ -1,11 +1,11 @@
 /** Registries and configuration become services and endpoints: a pure function, independent of the order of its input. */
-import type { RegisteredWorkload, RegistryState, WorkloadPort } from '@weft/contracts';
+import type { RegisteredWorkload, RegistryState } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { ServiceSpec } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
 import type { MeshOptions } from '../options.ts';
 import { compareText, serviceHostname } from './hostname.ts';
-import { identityOf } from './identity.ts';
+import { workloadEndpoint, type Discovered } from './discovered.ts';
 import { matchesLabels } from './labels.ts';
 import { protocolOf } from './protocol.ts';
 import { parseLocality, type Endpoint, type Service, type ServicePort } from './service.ts';
@@ -48,11 +48,6 @@ export function buildModel(config: MeshConfig, registry: RegistryState, mesh: Me
     endpoints: new Map([...endpoints.entries()].map(([key, list]) => [key, uniqueEndpoints(list)])),
     workloads: new Map(workloads.map((workload) => [workloadKey(workload.namespace, workload.name), workload])),
   };
-}
-
-export interface Discovered {
-  readonly service: Service;
-  readonly endpoints: readonly Endpoint[];
 }
 
 /** The first declaration rules; later ones add ports, addresses and names that it lacks. */
@@ -131,38 +126,6 @@ function workloadServices(workloads: readonly RegisteredWorkload[], mesh: MeshOp
       { service, endpoints: workload.ports.map((port) => workloadEndpoint(workload, port.servicePort, port, mesh)) },
     ];
   });
-}
-
-const HEALTH: Readonly<Record<RegisteredWorkload['health'], Endpoint['health']>> = {
-  starting: 'unhealthy',
-  healthy: 'healthy',
-  unhealthy: 'unhealthy',
-  draining: 'draining',
-};
-
-export function workloadEndpoint(
-  workload: RegisteredWorkload,
-  servicePort: number,
-  port: WorkloadPort,
-  mesh: MeshOptions,
-): Endpoint {
-  return {
-    servicePort,
-    address: workload.address,
-    port: port.meshPort,
-    workloadPort: port.servicePort,
-    health: HEALTH[workload.health],
-    weight: 1,
-    labels: workload.labels,
-    locality: parseLocality(
-      workload.labels['topology.istio.io/locality']?.replaceAll('.', '/') ??
-        workload.labels['istio-locality']?.replaceAll('.', '/'),
-    ),
-    workload: workload.name,
-    namespace: workload.namespace,
-    identity: identityOf(mesh.trustDomain, workload.namespace, workload.serviceAccount),
-    hasSidecar: true,
-  };
 }
 
 /** Kubernetes Service objects in the configuration: their selectors choose among the workloads of their namespace. */

@@ -62,5 +62,3 @@ export const isHttp = (protocol: Protocol): boolean =>
 /** Spoken as HTTP/2 to the upstream. */
 export const isHttp2 = (protocol: Protocol): boolean =>
   protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web';
-
-export const isTlsPassthrough = (protocol: Protocol): boolean => protocol === 'https' || protocol === 'tls';

@@ -3,7 +3,7 @@ import type { Config } from '../config-store/config-object.ts';
 import type { ServiceEntrySpec, WorkloadEntrySpec } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
 import type { MeshOptions } from '../options.ts';
-import { workloadEndpoint, type Discovered } from './build-model.ts';
+import { workloadEndpoint, type Discovered } from './discovered.ts';
 import { identityOf } from './identity.ts';
 import { matchesLabels, type Labels } from './labels.ts';
 import { parseProtocol } from './protocol.ts';

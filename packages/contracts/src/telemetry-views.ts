@@ -295,9 +295,12 @@ export interface TelemetryQueries {
   rates(query: RatesQuery): readonly EdgeRates[];
   /** Golden signals of one subject, each request counted once. */
   signals(subject: TrafficSubject, query: RatesQuery): TrafficRates;
-  /** One series, or three for `latency`. */
+  /** One series, or three for `latency`. The last point ends at `toMs`. */
   series(query: SeriesQuery): readonly TimeSeries[];
-  /** Inbound requests per second of every service or workload, keyed `namespace/name`, in even steps. */
+  /**
+   * Inbound requests per second of every service or workload, keyed `namespace/name`, in even steps that end at `toMs`.
+   * Steps finer than the store keeps are widened, and then begin before `fromMs`.
+   */
   trends(query: TrendsQuery): ReadonlyMap<string, readonly number[]>;
   totals(query?: TotalsQuery): readonly LabelledTotal[];
   traces(query?: TraceQuery): { readonly traces: readonly StoredTraceSummary[]; readonly total: number };

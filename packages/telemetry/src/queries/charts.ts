@@ -18,9 +18,13 @@ interface Grid {
 function gridOf(fromMs: number, toMs: number, stepMs: number, nowMs: number): Grid {
   const shape = nowMs - fromMs <= reachMs(FINE) ? FINE : COARSE;
   const slotsPerStep = Math.max(1, Math.ceil(stepMs / shape.stepMs));
-  const firstSlot = Math.floor(fromMs / shape.stepMs);
-  const slots = Math.max(1, Math.ceil(toMs / shape.stepMs) - firstSlot);
-  return { shape, firstSlot, slotsPerStep, steps: Math.min(MAX_POINTS, Math.max(1, Math.ceil(slots / slotsPerStep))) };
+  const steps = Math.min(MAX_POINTS, Math.max(1, Math.round((toMs - fromMs) / (slotsPerStep * shape.stepMs))));
+  return endingAt(toMs, shape, slotsPerStep, steps);
+}
+
+/** The last step holds the end, so that no point lies in the future; the first may begin before what was asked for. */
+function endingAt(toMs: number, shape: RingShape, slotsPerStep: number, steps: number): Grid {
+  return { shape, firstSlot: Math.ceil(toMs / shape.stepMs) - slotsPerStep * steps, slotsPerStep, steps };
 }
 
 function windowOfGrid({ shape, firstSlot, slotsPerStep, steps }: Grid): Window {
@@ -88,11 +92,9 @@ export function trends(
   query: TrendsQuery,
   nowMs: number,
 ): ReadonlyMap<string, readonly number[]> {
-  const stepMs = Math.max(1, (query.toMs - query.fromMs) / Math.max(1, query.steps));
-  const grid = {
-    ...gridOf(query.fromMs, query.toMs, stepMs, nowMs),
-    steps: Math.min(MAX_POINTS, Math.max(1, query.steps)),
-  };
+  const steps = Math.min(MAX_POINTS, Math.max(1, query.steps));
+  const fit = gridOf(query.fromMs, query.toMs, Math.max(1, (query.toMs - query.fromMs) / steps), nowMs);
+  const grid = endingAt(query.toMs, fit.shape, fit.slotsPerStep, steps);
   const seconds = (grid.slotsPerStep * grid.shape.stepMs) / 1000;
   const all = new Map<string, number[]>();
   for (const group of preferredGroups(groups, windowOfGrid(grid))) {

@@ -12,14 +12,14 @@ export interface RecordLogOptions {
   readonly name: string;
   /** A segment ends after the record that makes it this long. */
   readonly segmentBytes: number;
-  /** Oldest segments beyond this are deleted; 0 keeps all. */
-  readonly maxSegments: number;
+  /** Oldest segments are deleted until the rest is no longer than this; undefined keeps all. */
+  readonly maxBytes: number | undefined;
 }
 
 export interface RecordLog {
   /** Handed to the operating system when it returns, so a killed process loses nothing. @throws the system's error when the disk refuses. */
   append(payload: Uint8Array): void;
-  /** Begins a new segment. @returns its number. */
+  /** Begins a new segment, whose file comes with its first record. @returns its number. */
   rotate(): number;
   /** Deletes the segments with lower numbers. */
   dropBefore(segment: number): void;
@@ -70,7 +70,7 @@ export function readSegment(dir: string, name: string, segment: number): Segment
 
 /** Opens the log for writing, in a new segment behind all that exist. */
 export function openRecordLog(options: RecordLogOptions): RecordLog {
-  const { dir, name, segmentBytes, maxSegments } = options;
+  const { dir, name, segmentBytes, maxBytes } = options;
   const sizes = new Map<number, number>();
   for (const segment of listSegments(dir, name)) sizes.set(segment, statSync(segmentPath(dir, name, segment)).size);
   let current = Math.max(0, ...sizes.keys());
@@ -84,20 +84,21 @@ export function openRecordLog(options: RecordLogOptions): RecordLog {
     if (fd !== undefined) closeSync(fd);
     fd = undefined;
     current += 1;
-    fd = openSync(segmentPath(dir, name, current), 'ax', 0o600);
-    sizes.set(current, 0);
-    if (maxSegments > 0) {
-      for (const old of [...sizes.keys()].slice(0, -maxSegments)) remove(old);
-    }
     return current;
+  };
+  const total = (): number => [...sizes.values()].reduce((sum, size) => sum + size, 0);
+  const openSegment = (): number => {
+    const opened = openSync(segmentPath(dir, name, current), 'ax', 0o600);
+    sizes.set(current, 0);
+    for (const old of sizes.keys()) if (maxBytes !== undefined && old < current && total() > maxBytes) remove(old);
+    return opened;
   };
   rotate();
 
   return {
     append(payload) {
-      const size = sizes.get(current) ?? 0;
-      if (size >= segmentBytes || fd === undefined) rotate();
-      if (fd === undefined) return;
+      if ((sizes.get(current) ?? 0) >= segmentBytes) rotate();
+      fd ??= openSegment();
       const record = Buffer.allocUnsafe(HEADER_BYTES + payload.length);
       record.writeUInt32LE(payload.length, 0);
       record.writeUInt32LE(crc32(payload), 4);
@@ -107,8 +108,7 @@ export function openRecordLog(options: RecordLogOptions): RecordLog {
         while (written < record.length) written += writeSync(fd, record, written);
       } catch (error) {
         // What was written of the record would hide all behind it: the next record goes into a new segment.
-        closeSync(fd);
-        fd = undefined;
+        rotate();
         throw error;
       }
       sizes.set(current, (sizes.get(current) ?? 0) + record.length);
@@ -117,7 +117,7 @@ export function openRecordLog(options: RecordLogOptions): RecordLog {
     dropBefore(segment) {
       for (const old of sizes.keys()) if (old < segment) remove(old);
     },
-    bytes: () => [...sizes.values()].reduce((sum, size) => sum + size, 0),
+    bytes: total,
     close() {
       if (fd !== undefined) closeSync(fd);
       fd = undefined;

@@ -3,7 +3,7 @@
  * Spans and log entries: the segments of their log, as many as the bound allows. Every report is with the operating system
  * before it is acknowledged, so a killed process loses none.
  */
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { type Hello, type ReportRequest, ReportRequestSchema } from '@weft/contracts/full/weft/telemetry/v1/telemetry';
@@ -54,6 +54,7 @@ export interface TelemetryStore {
 
 const SNAPSHOT_FILE = 'metrics.snapshot';
 const BATCH_SEGMENTS = 6;
+const JOURNAL_SEGMENT_BYTES = 8 * 1024 * 1024;
 const TIME_BYTES = 8;
 
 export function openTelemetryStore(deps: StoreDeps): TelemetryStore {
@@ -192,6 +193,8 @@ interface StoreFiles {
 
 function openFiles(dir: string, { clock, logger, options }: StoreDeps): StoreFiles {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
+  // What a process left that was killed while it wrote a snapshot.
+  for (const file of readdirSync(dir)) if (/^\.[0-9a-f]+\.tmp$/.test(file)) rmSync(join(dir, file), { force: true });
   const snapshotPath = join(dir, SNAPSHOT_FILE);
   let journal: RecordLog | undefined;
   let batches: RecordLog | undefined;
@@ -249,9 +252,9 @@ function openFiles(dir: string, { clock, logger, options }: StoreDeps): StoreFil
     },
     batchRecords: () => read('batches', 0),
     start() {
-      journal = openRecordLog({ dir, name: 'journal', segmentBytes: 8 * 1024 * 1024, maxSegments: 0 });
+      journal = openRecordLog({ dir, name: 'journal', segmentBytes: JOURNAL_SEGMENT_BYTES, maxBytes: undefined });
       const segmentBytes = Math.max(64 * 1024, Math.floor(options.maxBatchBytes / BATCH_SEGMENTS));
-      batches = openRecordLog({ dir, name: 'batches', segmentBytes, maxSegments: BATCH_SEGMENTS });
+      batches = openRecordLog({ dir, name: 'batches', segmentBytes, maxBytes: options.maxBatchBytes - segmentBytes });
     },
     appendMetrics(session, report, nowMs) {
       const { sequence, timeMs, metrics, series, counters, histograms, droppedSpans, droppedLogs } = report;

@@ -18,7 +18,7 @@ type Samples = Float64Array | Float32Array;
 /** As saved: the number of each chunk and its values. */
 export type SavedRing = readonly { readonly chunk: number; readonly values: Samples }[];
 
-// An increase reported over no more than this belongs to the slot of the report; over longer, it is spread evenly.
+// An increase reported over no more than this goes whole into the slot of its middle; over longer, it is spread evenly.
 const SPREAD_ABOVE_MS = 10_000;
 
 export class TimeRing {
@@ -40,9 +40,10 @@ export class TimeRing {
   /** Adds an increase that happened between the two times. */
   add(fromMs: number, toMs: number, increase: ArrayLike<number>): void {
     const { stepMs } = this.shape;
-    const last = Math.floor(toMs / stepMs);
+    const short = toMs - fromMs <= SPREAD_ABOVE_MS;
+    const last = Math.floor((short ? (fromMs + toMs) / 2 : toMs - 1) / stepMs);
     const oldest = last - this.shape.slotsPerChunk * (this.shape.chunks - 1) + 1;
-    const first = toMs - fromMs <= SPREAD_ABOVE_MS ? last : Math.floor(fromMs / stepMs) + 1;
+    const first = short ? last : Math.floor(fromMs / stepMs) + 1;
     const share = 1 / (last - first + 1);
     for (let slot = Math.max(oldest, first); slot <= last; slot += 1) this.#addSlot(slot, increase, share);
   }
@@ -111,7 +112,7 @@ export class TimeRing {
   }
 }
 
-/** Slots of a window that ends now: the one in progress and enough before it to make the length. */
+/** Slots of a window: the one in progress at its end and enough before it to make the length. */
 export function windowSlots(
   shape: RingShape,
   windowMs: number,
@@ -119,5 +120,7 @@ export function windowSlots(
 ): { first: number; last: number; lengthMs: number } {
   const slots = Math.max(1, Math.round(windowMs / shape.stepMs));
   const last = Math.floor(atMs / shape.stepMs);
-  return { first: last - slots + 1, last, lengthMs: slots * shape.stepMs };
+  const first = last - slots + 1;
+  // Of the slot in progress only a part has passed.
+  return { first, last, lengthMs: Math.max(shape.stepMs, atMs - first * shape.stepMs) };
 }

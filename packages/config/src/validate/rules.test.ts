@@ -154,20 +154,28 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     [
       'mirror and mirrors',
       vs({ route, mirror: { host: 'a' }, mirrors: [{ destination: { host: 'b' } }] }),
-      'W0015 spec.http[0]',
+      'W0031 spec.http[0].mirror, W0031 spec.http[0].mirrors, W0015 spec.http[0]',
     ],
-    ['mirrorPercent', vs({ route, mirror: { host: 'a' }, mirrorPercent: 5 }), 'W0032 spec.http[0].mirrorPercent'],
+    [
+      'mirrorPercent',
+      vs({ route, mirror: { host: 'a' }, mirrorPercent: 5 }),
+      'W0031 spec.http[0].mirror, W0032 spec.http[0].mirrorPercent',
+    ],
     ['mirrorPercentage alone', vs({ route, mirrorPercentage: { value: 5 } }), 'W0025 spec.http[0].mirrorPercentage'],
     [
       'CORS method',
       vs({ route, corsPolicy: { allowMethods: ['get'] } }),
-      'W0013 spec.http[0].corsPolicy.allowMethods[0]',
+      'W0031 spec.http[0].corsPolicy, W0013 spec.http[0].corsPolicy.allowMethods[0]',
     ],
-    ['CORS age', vs({ route, corsPolicy: { maxAge: '1500ms' } }), 'W0016 spec.http[0].corsPolicy.maxAge'],
+    [
+      'CORS age',
+      vs({ route, corsPolicy: { maxAge: '1500ms' } }),
+      'W0031 spec.http[0].corsPolicy, W0016 spec.http[0].corsPolicy.maxAge',
+    ],
     [
       'CORS header',
       vs({ route, corsPolicy: { allowHeaders: ['a b'] } }),
-      'W0021 spec.http[0].corsPolicy.allowHeaders[0]',
+      'W0031 spec.http[0].corsPolicy, W0021 spec.http[0].corsPolicy.allowHeaders[0]',
     ],
     [
       'all weights 0',
@@ -347,23 +355,33 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
       dr({
         outlierDetection: { consecutive5xxErrors: 1, interval: '1s', baseEjectionTime: '3m', maxEjectionPercent: 100 },
       }),
-      'ok',
+      'W0031 spec.trafficPolicy.outlierDetection',
     ],
-    ['ejection by proto name', dr({ outlierDetection: { consecutive_5xx_errors: 1 } }), 'ok'],
+    [
+      'ejection by proto name',
+      dr({ outlierDetection: { consecutive_5xx_errors: 1 } }),
+      'W0031 spec.trafficPolicy.outlierDetection',
+    ],
     [
       'ejection percent',
       dr({ outlierDetection: { maxEjectionPercent: 101 } }),
-      'W0014 spec.trafficPolicy.outlierDetection.maxEjectionPercent',
+      'W0031 spec.trafficPolicy.outlierDetection, W0014 spec.trafficPolicy.outlierDetection.maxEjectionPercent',
     ],
     [
       'local failures alone',
       dr({ outlierDetection: { consecutiveLocalOriginFailures: 1 } }),
-      'W0024 spec.trafficPolicy.outlierDetection.consecutiveLocalOriginFailures',
+      'W0031 spec.trafficPolicy.outlierDetection, W0024 spec.trafficPolicy.outlierDetection.consecutiveLocalOriginFailures',
     ],
     [
       'consecutiveErrors',
       dr({ outlierDetection: { consecutiveErrors: 1 } }),
-      'W0032 spec.trafficPolicy.outlierDetection.consecutiveErrors',
+      'W0031 spec.trafficPolicy.outlierDetection, W0032 spec.trafficPolicy.outlierDetection.consecutiveErrors',
+    ],
+    ['retry budget', dr({ retryBudget: { percent: 20, minRetryConcurrency: 3 } }), 'ok'],
+    [
+      'retry budget over time',
+      dr({ retryBudget: { budgetInterval: '1s' } }),
+      'W0031 spec.trafficPolicy.retryBudget.budgetInterval',
     ],
     ['mutual TLS of the mesh', dr({ tls: { mode: 'ISTIO_MUTUAL' } }), 'ok'],
     ['no TLS', dr({ tls: { mode: 'DISABLE' } }), 'ok'],

@@ -1,5 +1,6 @@
 /** Messages that several kinds share. Each is a function, so that a kind can give its use a metadata of its own. */
 import {
+  ENVOY_ONLY,
   bool,
   choice,
   duration,
@@ -114,8 +115,10 @@ export const connectionPool = (meta: FieldMeta = {}) =>
         message({
           maxConnections: opt(int32({ min: 0, default: 4_294_967_295 })),
           connectTimeout: opt(duration({ default: '10s' })),
-          tcpKeepalive: opt(message({ probes: opt(uint32()), time: opt(duration()), interval: opt(duration()) })),
-          maxConnectionDuration: opt(duration({ since: '1.15' })),
+          tcpKeepalive: opt(
+            message({ probes: opt(uint32()), time: opt(duration()), interval: opt(duration()) }, ENVOY_ONLY),
+          ),
+          maxConnectionDuration: opt(duration({ since: '1.15', ...ENVOY_ONLY })),
           idleTimeout: opt(text({ format: 'duration-or-zero', default: '1h' })),
         }),
       ),

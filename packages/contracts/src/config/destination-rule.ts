@@ -1,6 +1,20 @@
 import type { Static } from 'typebox';
 import { connectionPool, exportTo, matchLabelsSelector, portSelector } from './common.ts';
-import { bool, choice, duration, int32, list, map, message, num, opt, text, uint32, type FieldMeta } from './meta.ts';
+import {
+  ENVOY_ONLY,
+  bool,
+  choice,
+  duration,
+  int32,
+  list,
+  map,
+  message,
+  num,
+  opt,
+  text,
+  uint32,
+  type FieldMeta,
+} from './meta.ts';
 
 const VERIFY: FieldMeta = {
   effect: 'refused',
@@ -86,26 +100,29 @@ const loadBalancer = message({
   ),
 });
 
-const outlierDetection = message({
-  consecutive5xxErrors: opt(uint32({ proto: 'consecutive_5xx_errors', default: 5 })),
-  consecutiveErrors: opt(
-    int32({ min: 0, deprecated: 'consecutive5xxErrors', effect: 'not-yet', reason: 'is deprecated' }),
-  ),
-  consecutiveGatewayErrors: opt(uint32({ since: '1.5', default: 0 })),
-  splitExternalLocalOriginErrors: opt(bool({ since: '1.11', default: false })),
-  consecutiveLocalOriginFailures: opt(uint32({ since: '1.11', default: 5 })),
-  interval: opt(duration({ default: '10s' })),
-  baseEjectionTime: opt(duration({ default: '30s' })),
-  maxEjectionPercent: opt(int32({ min: 0, max: 100, default: 10 })),
-  minHealthPercent: opt(int32({ min: 0, max: 100, default: 0 })),
-  outlierDetectionHttpErrorCodes: opt(
-    list(uint32({ min: 100, max: 599 }), {
-      since: '1.31',
-      effect: 'not-yet',
-      reason: 'is not used yet: every 5xx counts',
-    }),
-  ),
-});
+const outlierDetection = message(
+  {
+    consecutive5xxErrors: opt(uint32({ proto: 'consecutive_5xx_errors', default: 5 })),
+    consecutiveErrors: opt(
+      int32({ min: 0, deprecated: 'consecutive5xxErrors', effect: 'not-yet', reason: 'is deprecated' }),
+    ),
+    consecutiveGatewayErrors: opt(uint32({ since: '1.5', default: 0 })),
+    splitExternalLocalOriginErrors: opt(bool({ since: '1.11', default: false })),
+    consecutiveLocalOriginFailures: opt(uint32({ since: '1.11', default: 5 })),
+    interval: opt(duration({ default: '10s' })),
+    baseEjectionTime: opt(duration({ default: '30s' })),
+    maxEjectionPercent: opt(int32({ min: 0, max: 100, default: 10 })),
+    minHealthPercent: opt(int32({ min: 0, max: 100, default: 0 })),
+    outlierDetectionHttpErrorCodes: opt(
+      list(uint32({ min: 100, max: 599 }), {
+        since: '1.31',
+        effect: 'not-yet',
+        reason: 'is not used yet: every 5xx counts',
+      }),
+    ),
+  },
+  ENVOY_ONLY,
+);
 
 const clientTls = message({
   mode: opt(
@@ -158,9 +175,16 @@ const trafficPolicy = message({
       {
         percent: opt(num({ min: 0, max: 100, default: 20 })),
         minRetryConcurrency: opt(uint32({ default: 3 })),
-        budgetInterval: opt(text({ since: '1.28', format: 'duration-or-zero' })),
+        budgetInterval: opt(
+          text({
+            since: '1.28',
+            format: 'duration-or-zero',
+            effect: 'not-yet',
+            reason: 'is not used yet: the share is of the requests in flight',
+          }),
+        ),
       },
-      { since: '1.27', effect: 'not-yet', reason: 'is not used yet: connectionPool.http.maxRetries bounds retries' },
+      { since: '1.27' },
     ),
   ),
 });

@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { destination, exportTo, headers, percent, presenceMatch, stringMatch } from './common.ts';
-import { bool, choice, duration, int32, list, map, message, opt, regex, text, uint32 } from './meta.ts';
+import { ENVOY_ONLY, bool, choice, duration, int32, list, map, message, opt, regex, text, uint32 } from './meta.ts';
 
 const httpMatch = message({
   name: opt(text()),
@@ -97,7 +97,7 @@ const corsPolicy = message(
     allowCredentials: opt(bool()),
     unmatchedPreflights: opt(choice(['UNSPECIFIED', 'FORWARD', 'IGNORE'], { since: '1.23', default: 'FORWARD' })),
   },
-  { test: 'TR-08' },
+  ENVOY_ONLY,
 );
 
 const httpRoute = message({
@@ -151,13 +151,13 @@ const httpRoute = message({
   timeout: opt(duration({ test: 'RE-01' })),
   retries: opt(retries),
   fault: opt(fault),
-  mirror: opt(destination({ test: 'TR-09' })),
-  mirrorPercentage: opt(percent({ test: 'TR-09' })),
+  mirror: opt(destination(ENVOY_ONLY)),
+  mirrorPercentage: opt(percent()),
   mirrorPercent: opt(
     uint32({ max: 100, deprecated: 'mirrorPercentage.value', effect: 'not-yet', reason: 'is deprecated' }),
   ),
   mirrors: opt(
-    list(message({ destination: destination(), percentage: opt(percent()) }), { since: '1.19', test: 'TR-09' }),
+    list(message({ destination: destination(), percentage: opt(percent()) }), { since: '1.19', ...ENVOY_ONLY }),
   ),
   corsPolicy: opt(corsPolicy),
   headers: opt(headers({ test: 'TR-05' })),

@@ -227,7 +227,32 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     const gauge = (name: string, value: number): NamedStat => ({ name, kind: 'gauge', value });
     const counter = (name: string, value: number): NamedStat => ({ name, kind: 'counter', value });
     const memory = process.memoryUsage();
+    const clusters = dataPath.clusters().flatMap(({ name, hosts }) => {
+      const sum = (of: (host: (typeof hosts)[number]) => number): number =>
+        hosts.reduce((total, host) => total + of(host), 0);
+      return [
+        gauge(`cluster.${name}.membership_total`, hosts.length),
+        gauge(`cluster.${name}.membership_healthy`, hosts.filter(({ healthy }) => healthy).length),
+        gauge(
+          `cluster.${name}.upstream_cx_active`,
+          sum((host) => host.activeConnections),
+        ),
+        gauge(
+          `cluster.${name}.upstream_rq_active`,
+          sum((host) => host.activeRequests),
+        ),
+        counter(
+          `cluster.${name}.upstream_cx_connect_fail`,
+          sum((host) => host.connectFailures),
+        ),
+      ];
+    });
     return [
+      ...clusters,
+      gauge(
+        'listener_manager.total_listeners_active',
+        dataPath.listeners().filter(({ state }) => state === 'active').length,
+      ),
       gauge('server.live', stateOf(readiness()) === 'LIVE' ? 1 : 0),
       gauge('server.uptime', Math.floor((clock.now() - startedAt) / 1000)),
       gauge('server.concurrency', 1),

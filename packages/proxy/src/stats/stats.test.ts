@@ -53,7 +53,7 @@ describe('request statistics', () => {
   it('count by code and flags with all standard labels', () => {
     const stats = createStats(SELF);
     const slot = stats.requestSlot(labels());
-    expect(stats.requestSlot(labels({ listener: 'another' }))).toBe(slot);
+    expect(stats.requestSlot(labels())).toBe(slot);
     stats.recordRequest(slot, 200, 0, 3, 0, 1024);
     stats.recordRequest(slot, 200, 0, 7, 0, 1024);
     stats.recordRequest(slot, 503, flagBit('UH'), 0.1, 0, 19);
@@ -72,6 +72,31 @@ describe('request statistics', () => {
     expect(page).toMatch(/istio_request_duration_milliseconds_bucket{.*response_code="200".*le="10"} 2/);
     expect(page).toMatch(/istio_request_duration_milliseconds_sum{.*response_code="200".*} 10/);
     expect(page).toMatch(/istio_response_bytes_count{.*response_code="200".*} 2/);
+  });
+  it("one series for what differs in listener and cluster alone, and Envoy's counters for each", () => {
+    const stats = createStats(SELF);
+    for (const cluster of ['outbound|9080|v1|r', 'outbound|9080|v2|r']) {
+      const slot = stats.requestSlot(labels({ cluster, listener: 'l' }));
+      stats.recordRequest(slot, 200, 0, 1, 0, 0);
+      stats.recordRequest(slot, 503, 0, 1, 0, 0);
+    }
+    stats.recordRequest(stats.requestSlot(labels({ cluster: '-', listener: 'l' })), 0, 0, 1, 0, 0);
+    expect(prometheusPage(stats)).toMatch(/istio_requests_total{.*response_code="200".*} 2\n/);
+    expect(stats.named().map(({ name, value }) => `${name} ${value}`)).toEqual([
+      'cluster.outbound|9080|v1|r.upstream_rq_200 1',
+      'cluster.outbound|9080|v1|r.upstream_rq_2xx 1',
+      'cluster.outbound|9080|v1|r.upstream_rq_503 1',
+      'cluster.outbound|9080|v1|r.upstream_rq_5xx 1',
+      'cluster.outbound|9080|v1|r.upstream_rq_total 2',
+      'cluster.outbound|9080|v2|r.upstream_rq_200 1',
+      'cluster.outbound|9080|v2|r.upstream_rq_2xx 1',
+      'cluster.outbound|9080|v2|r.upstream_rq_503 1',
+      'cluster.outbound|9080|v2|r.upstream_rq_5xx 1',
+      'cluster.outbound|9080|v2|r.upstream_rq_total 2',
+      'http.l.downstream_rq_2xx 2',
+      'http.l.downstream_rq_5xx 2',
+      'http.l.downstream_rq_total 5',
+    ]);
   });
   it('a server names its caller by what the caller told', () => {
     const stats = createStats(SELF);

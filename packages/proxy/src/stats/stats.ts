@@ -32,11 +32,20 @@ const BYTES = 8;
 const TCP_BIT = 1;
 
 interface RequestSlot {
+  readonly labels: RequestLabels;
   readonly peer: readonly string[];
-  /** Series by code and flags. */
-  readonly series: Map<number, number>;
+  /** By code and flags. */
+  readonly targets: Map<number, Target>;
   lastKey: number;
-  lastSeries: number;
+  last: Target | undefined;
+}
+
+/** Where one kind of outcome is counted. */
+interface Target {
+  /** First cell of its series. */
+  readonly base: number;
+  /** Envoy's counters of the cluster and the listener. */
+  readonly counters: readonly number[];
 }
 
 /** One set of cells with its label values; `base` is the first cell. */
@@ -103,26 +112,21 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     return number;
   };
 
-  const findSeries = (slot: RequestSlot, key: number, code: number, flags: FlagSet): number => {
-    let series = slot.series.get(key);
-    if (series === undefined) {
-      const spare = requestLabelValues(
-        slot.peer.map((_, i) => (i === 0 ? (slot.peer[0] ?? '') : 'other')),
-        0,
-        0,
-      );
-      series = seriesOf(
-        requestSeries,
-        requestLabelValues(slot.peer, code, flags),
-        REQUEST_CELLS,
-        maxRequestSeries,
-        spare,
-      );
-      slot.series.set(key, series);
+  const findTarget = (slot: RequestSlot, key: number, code: number, flags: FlagSet): Target => {
+    let target = slot.targets.get(key);
+    if (target === undefined) {
+      const spare = requestLabelValues(overflowLabelValues(slot.labels), 0, 0);
+      const values = requestLabelValues(slot.peer, code, flags);
+      const series = seriesOf(requestSeries, values, REQUEST_CELLS, maxRequestSeries, spare);
+      target = {
+        base: series * REQUEST_CELLS,
+        counters: envoyNames(slot.labels, code).map((name) => named(name, 'counter')),
+      };
+      slot.targets.set(key, target);
     }
     slot.lastKey = key;
-    slot.lastSeries = series;
-    return series;
+    slot.last = target;
+    return target;
   };
 
   const observe = (base: number, value: number): void => {
@@ -153,7 +157,13 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
       const spare = tcpLabelValues(overflowLabelValues(labels));
       return (seriesOf(tcpSeries, values, TCP_CELLS, maxTcpSeries, spare) << 1) | TCP_BIT;
     }
-    requestSlots.push({ peer: peerLabelValues(labels, self), series: new Map(), lastKey: -1, lastSeries: 0 });
+    requestSlots.push({
+      labels,
+      peer: peerLabelValues(labels, self),
+      targets: new Map(),
+      lastKey: -1,
+      last: undefined,
+    });
     return (requestSlots.length - 1) << 1;
   };
 
@@ -163,7 +173,7 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     tcpCells,
     tcpSeries,
     requestSlot(labels) {
-      const key = JSON.stringify(peerLabelValues(labels, self));
+      const key = JSON.stringify([labels.cluster, labels.listener, ...peerLabelValues(labels, self)]);
       const former = slotNumbers.get(key);
       if (former !== undefined) return former;
       // Beyond the limit new label sets share a slot; those that have one keep it.
@@ -183,12 +193,13 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
       if (entry === undefined) return;
       // Flags use 26 bits; the product stays an exact integer.
       const key = code * 0x400_0000 + flags;
-      const series = entry.lastKey === key ? entry.lastSeries : findSeries(entry, key, code, flags);
-      const base = series * REQUEST_CELLS;
+      const known = entry.lastKey === key ? entry.last : undefined;
+      const { base, counters } = known ?? findTarget(entry, key, code, flags);
       requestCells[base] = (requestCells[base] ?? 0) + 1;
       observe(base + 1, durationMs);
       observe(base + 1 + HISTOGRAM_CELLS, requestBytes);
       observe(base + 1 + 2 * HISTOGRAM_CELLS, responseBytes);
+      for (const counter of counters) namedCells[counter] = (namedCells[counter] ?? 0) + 1;
     },
     recordTcp(slot, opened, closed, receivedBytes, sentBytes) {
       if ((slot & TCP_BIT) === 0) return;
@@ -218,8 +229,21 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
   };
 }
 
+/** Envoy's names for one outcome. */
+function envoyNames({ cluster, listener }: RequestLabels, code: number): string[] {
+  const kind = code >= 100 && code < 600 ? `${Math.floor(code / 100)}xx` : '';
+  const named = (scope: string): string[] =>
+    kind === '' ? [`${scope}_total`] : [`${scope}_total`, `${scope}_${kind}`];
+  const http = listener === '' ? [] : named(`http.${listener}.downstream_rq`);
+  if (cluster === '' || cluster === '-') return http;
+  const upstream = `cluster.${cluster}.upstream_rq`;
+  return [...http, ...named(upstream), ...(kind === '' ? [] : [`${upstream}_${code}`])];
+}
+
 const otherLabels = (labels: RequestLabels): RequestLabels => ({
   ...labels,
+  cluster: '-',
+  listener: '',
   sourcePrincipal: 'other',
   destinationPrincipal: 'other',
   destinationService: 'other',

@@ -11,8 +11,8 @@ import {
 import { tempDir, type TempDir } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { serviceDefinition } from './server/grpc.ts';
-import { exchange } from './server/testing.test-support.ts';
-import { edge, FakeProxy } from './store/store.test-support.ts';
+import { exchange } from './testing/grpc-server.ts';
+import { edge, FakeProxy } from './testing/fake-proxy.ts';
 
 let folder: TempDir;
 let program: string;

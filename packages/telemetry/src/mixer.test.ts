@@ -14,7 +14,7 @@ import {
 import { silentLogger } from '@weft/kit';
 import { FakeClock } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
-import { serve } from './server/testing.test-support.ts';
+import { serve } from './testing/grpc-server.ts';
 import { createTelemetry } from './telemetry.ts';
 
 const YAML = readFileSync(new URL('testdata/mixer.yaml', import.meta.url), 'utf8');

@@ -1,9 +1,10 @@
 import { silentLogger } from '@weft/kit';
-import { FakeClock, tempDir, waitFor } from '@weft/testkit';
-import { status } from '@grpc/grpc-js';
+import { createTestAuthority, FakeClock, tempDir, waitFor } from '@weft/testkit';
+import { credentials, ServerCredentials, status } from '@grpc/grpc-js';
+import { controlPlaneId, spiffeId } from '@weft/contracts';
 import { describe, expect, it } from 'vitest';
-import { edge, FakeProxy, logEntry, span } from './store/store.test-support.ts';
-import { exchange, serve } from './server/testing.test-support.ts';
+import { edge, FakeProxy, logEntry, span } from './testing/fake-proxy.ts';
+import { exchange, serve } from './testing/grpc-server.ts';
 import { createTelemetry, type TelemetryDeps } from './telemetry.ts';
 
 const START = 1_700_000_000_000;
@@ -92,6 +93,40 @@ describe('reports over gRPC', () => {
       details: expect.stringContaining('counters[0]: series 1 is not defined') as unknown,
     });
     expect(telemetry.queries.totals()).toEqual([]);
+    await telemetry.close();
+  });
+
+  it('over mutual TLS are taken from the namespace of the certificate only', async () => {
+    const authority = createTestAuthority();
+    const telemetry = create(undefined, { options: {} });
+    const own = authority.issue(controlPlaneId());
+    const pem = (text: string) => Buffer.from(text);
+    const server = ServerCredentials.createSsl(
+      pem(authority.rootsPem),
+      [{ cert_chain: pem(own.certChainPem), private_key: pem(own.privateKeyPem) }],
+      true,
+    );
+    const as = async (namespace: string) => {
+      const secret = authority.issue(
+        spiffeId({ trustDomain: 'cluster.local', namespace, serviceAccount: 'productpage' }),
+      );
+      const client = credentials.createSsl(
+        pem(authority.rootsPem),
+        pem(secret.privateKeyPem),
+        pem(secret.certChainPem),
+        {
+          // The server's identity is a SPIFFE id; names are not what is tested here.
+          checkServerIdentity: () => undefined,
+        },
+      );
+      await using connection = await serve(telemetry.services, server, client);
+      return await exchange(connection.report(), [new FakeProxy().helloMessage()]);
+    };
+    expect(await as('default')).toMatchObject([{ intervalMs: 1000 }]);
+    await expect(as('other')).rejects.toMatchObject({
+      code: status.PERMISSION_DENIED,
+      details: expect.stringContaining('namespace other') as unknown,
+    });
     await telemetry.close();
   });
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Span_Kind } from '@weft/contracts/full/weft/telemetry/v1/telemetry';
 import { DEFAULT_OPTIONS } from '../options.ts';
-import { edge, FakeProxy, logEntry, span } from '../store/store.test-support.ts';
+import { edge, FakeProxy, logEntry, span } from '../testing/fake-proxy.ts';
 import { openTelemetryStore } from '../store/telemetry-store.ts';
 import { percentiles, quantile } from './percentiles.ts';
 import { createQueries } from './telemetry-queries.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hello } from '../store/store.test-support.ts';
+import { hello } from '../testing/fake-proxy.ts';
 import { peerOf, refusalOf } from './peer.ts';
 
 const identity = (namespace: string) =>

@@ -17,6 +17,7 @@ export interface Series {
   readonly labelValues: readonly string[];
   /** Since the store was created. */
   readonly totals: Float64Array;
+  /** Over time; of other histograms than those of durations only the sum, which is all that is charted of them. */
   readonly fine: TimeRing;
   readonly coarse: TimeRing;
   lastMs: number;
@@ -34,12 +35,6 @@ export interface SavedTable {
   }[];
 }
 
-/** Label values by name; an absent label is empty. */
-export function labelReader(metric: Metric, name: string): (series: Series) => string {
-  const at = metric.labelNames.indexOf(name);
-  return at < 0 ? () => '' : (series) => series.labelValues[at] ?? '';
-}
-
 /** Observations of a histogram sample, or the value of a counter's. */
 export function countOf(metric: Metric, sample: ArrayLike<number>): number {
   if (metric.kind === 'counter') return sample[0] ?? 0;
@@ -47,6 +42,8 @@ export function countOf(metric: Metric, sample: ArrayLike<number>): number {
   for (let i = 1; i < metric.width; i += 1) count += sample[i] ?? 0;
   return count;
 }
+
+const ringWidth = ({ name, width }: Metric): number => (/_(milliseconds|seconds)$/.test(name) ? width : 1);
 
 /** All series, bounded in number. */
 export class SeriesTable {
@@ -105,8 +102,8 @@ export class SeriesTable {
       metric,
       labelValues: labelValues.map((value) => this.#intern(value)),
       totals: new Float64Array(metric.width),
-      fine: new TimeRing(FINE, metric.width),
-      coarse: new TimeRing(COARSE, metric.width),
+      fine: new TimeRing(FINE, ringWidth(metric)),
+      coarse: new TimeRing(COARSE, ringWidth(metric)),
       lastMs: 0,
     };
     this.#series.set(key, series);

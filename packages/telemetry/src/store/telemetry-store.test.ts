@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_OPTIONS } from '../options.ts';
 import { exposition, totals } from '../queries/totals.ts';
 import { MetricsStore, ReportRejectedError } from './metrics-store.ts';
-import { edge, FakeProxy, logEntry, span } from './store.test-support.ts';
+import { edge, FakeProxy, logEntry, span } from '../testing/fake-proxy.ts';
 import { openTelemetryStore, type TelemetryStore } from './telemetry-store.ts';
 
 const START = 1_000_000;

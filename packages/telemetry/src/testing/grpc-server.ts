@@ -17,7 +17,7 @@ import {
   Mixer,
   type ReportRequest as MixerReport,
 } from '@weft/contracts/full/mixer/v1/mixer';
-import { type GrpcService, serviceDefinition } from './grpc.ts';
+import { type GrpcService, serviceDefinition } from '../server/grpc.ts';
 
 export interface TestServer extends AsyncDisposable {
   readonly port: number;

@@ -42,6 +42,9 @@ export interface ProxyOptions {
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
 const DRAIN_POLL_MS = 50;
+// Of a listener that was removed or moved; Istio's drain time.
+const DRAIN_MS = 45_000;
+const KEEP_IDLE_MS = 5_000;
 
 /** The data path: listeners, filters, upstreams, all from one set of resources that can be replaced at any time. */
 export function createProxy(options: ProxyOptions): DataPath {
@@ -87,10 +90,16 @@ export function createProxy(options: ProxyOptions): DataPath {
     maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
   };
 
+  /** Idle connections stay for a while, since their client may be about to write; then requests may still finish. */
   const retire = (listener: LiveListener): void => {
     listener.drain();
-    listener.closeIdle();
-    if (listener.connections > 0) leaving.add(listener);
+    if (listener.connections === 0) return;
+    leaving.add(listener);
+    clock.after(KEEP_IDLE_MS, () => listener.closeIdle());
+    clock.after(DRAIN_MS, () => {
+      listener.close();
+      leaving.delete(listener);
+    });
   };
 
   const applyListeners = (compiled: ReadonlyMap<string, CompiledListener>): void => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { RetryPolicySchema } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import type { RetryPolicySchema } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { RBAC_Action } from '@weft/contracts/lean/envoy/config/rbac/v3/rbac';
 import { HTTPFaultSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/fault/v3/fault';
 import { RBACSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/rbac/v3/rbac';
 import { waitFor } from '@weft/testkit';
@@ -331,7 +332,7 @@ describe('routing', () => {
     await using upstream = await echoUpstream('a');
     const rbac = pack(RBACSchema, {
       rules: {
-        action: 1,
+        action: RBAC_Action.DENY,
         policies: {
           'no-admin': {
             permissions: [
@@ -376,7 +377,7 @@ describe('routing', () => {
       ask({ port: proxy.portOf('in') }),
       ask({ port: proxy.portOf('in') }),
     ]);
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 503, 503]);
+    expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 503, 503]);
     expect(answers.find(({ status }) => status === 503)?.headers).toMatchObject({
       'x-weft-reason': 'upstream-overflow',
       'x-envoy-overloaded': 'true',

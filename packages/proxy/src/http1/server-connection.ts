@@ -19,8 +19,6 @@ export interface ServerConnectionOptions {
   readonly idleTimeoutMs: number;
   /** How long to go on reading (and dropping) after a last answer, so that the client can read it. */
   readonly lingerMs: number;
-  /** Bytes of following requests that are kept while one is being answered. */
-  readonly maxPipelinedBytes: number;
 }
 
 /** What a server connection needs from the HTTP connection manager above it. */
@@ -276,8 +274,9 @@ export class H1ServerConnection implements DownstreamStream {
     if (status === 204 && hasLength) head.remove('content-length');
     this.#responseChunked = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.1';
     const untilClose = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.0';
-    if (untilClose || this.#state === STATE.closing || (end && this.#state === STATE.body) || this.#source.draining)
-      this.#close = true;
+    // An answer before the end of the request: its rest is not waited for (RFC 9112 §9.3).
+    const early = this.#state === STATE.body || this.#state === STATE.closing;
+    if (untilClose || early || this.#source.draining) this.#close = true;
     const connection = this.#close ? 'close' : this.#keepAlive10 ? 'keep-alive' : '';
     this.#writer.text(
       responseHeadText(status, head, {

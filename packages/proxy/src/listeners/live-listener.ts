@@ -32,12 +32,14 @@ export class LiveListener {
   #bound = '';
   readonly #noChain: number;
   readonly #accepted: number;
+  readonly #overflow: number;
 
   constructor(compiled: CompiledListener, deps: LiveListenerDeps) {
     this.name = compiled.name;
     this.#compiled = compiled;
     this.#deps = deps;
     this.#noChain = deps.stats.counter(`listener.${compiled.name}.no_filter_chain_match`);
+    this.#overflow = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overflow`);
     this.#accepted = deps.stats.counter(`listener.${compiled.name}.downstream_cx_total`);
     this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
       this.#accept(socket),
@@ -140,6 +142,7 @@ export class LiveListener {
     const { total, maxConnections, stats } = this.#deps;
     stats.add(this.#accepted, 1);
     if (total.connections >= maxConnections) {
+      stats.add(this.#overflow, 1);
       socket.destroy();
       return;
     }

@@ -22,10 +22,7 @@ export interface ListedFilter {
   readonly disabled: boolean;
 }
 
-const FACTORIES: readonly HttpFilterFactory<unknown>[] = [
-  faultFilter as HttpFilterFactory<unknown>,
-  rbacFilter as HttpFilterFactory<unknown>,
-];
+const FACTORIES: readonly HttpFilterFactory<unknown>[] = [faultFilter, rbacFilter];
 
 // Known, and without effect in this proxy: what they do is done elsewhere, or is not done yet and restricts nothing.
 const INERT_TYPES = new Set([

@@ -33,7 +33,7 @@ export function readAccepted(raw: Socket, shared: Buffer, take: TakeBytes): Sock
     writableHighWaterMark: WRITE_HIGH_WATER_BYTES,
     onread: onRead(shared, take),
   };
-  return new Socket(options as ConstructorParameters<typeof Socket>[0]);
+  return new Socket(options);
 }
 
 /** For sockets that can not take a buffer of ours (accepted TLS). */

@@ -98,7 +98,7 @@ export const routes = (...entries: RouteEntry[]): RouteInit => ({
 });
 
 export const namedRoutes = (name: string, ...entries: RouteEntry[]): RouteConfiguration =>
-  create(RouteConfigurationSchema, { ...routes(...entries), name } as RouteInit);
+  create(RouteConfigurationSchema, { ...routes(...entries), name });
 
 type ActionInit = Exclude<
   Extract<NonNullable<Exclude<RouteEntry, { $typeName: string }>['action']>, { case: 'route' }>['value'],

@@ -1,9 +1,15 @@
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
+import { create } from '@bufbuild/protobuf';
+import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
+import { HttpConnectionManager_ForwardClientCertDetails as ForwardDetails } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import { CertificateValidationContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
+import { SdsSecretConfigSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/secret';
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
+import { StringMatcherSchema } from '@weft/contracts/lean/envoy/type/matcher/v3/string';
 import { waitFor } from '@weft/testkit';
 import { certificate, roots as rootSecret, spiffe } from '../test-support/certificates.ts';
 import { ask, exchange, startProxy, TestSecrets, type TestProxy } from '../test-support/harness.ts';
@@ -19,7 +25,8 @@ import {
 } from '../test-support/resources.ts';
 import { echoUpstream, tcpUpstream } from '../test-support/upstream.ts';
 
-const sds = [{ name: 'default' }];
+const sds = [create(SdsSecretConfigSchema, { name: 'default' })];
+const rootSds = create(SdsSecretConfigSchema, { name: 'ROOTCA' });
 const serverSocket = {
   name: 'envoy.transport_sockets.tls',
   configType: {
@@ -28,7 +35,7 @@ const serverSocket = {
       requireClientCertificate: true,
       commonTlsContext: {
         tlsCertificateSdsSecretConfigs: sds,
-        validationContextType: { case: 'validationContextSdsSecretConfig', value: { name: 'ROOTCA' } },
+        validationContextType: { case: 'validationContextSdsSecretConfig', value: rootSds },
         alpnProtocols: ['h2', 'http/1.1'],
       },
     }),
@@ -46,12 +53,12 @@ const clientSocket = (...accounts: string[]) => ({
         validationContextType: {
           case: 'combinedValidationContext',
           value: {
-            defaultValidationContext: {
-              matchSubjectAltNames: accounts.map((account) => ({
-                matchPattern: { case: 'exact', value: spiffe(account) },
-              })),
-            },
-            validationContextSdsSecretConfig: { name: 'ROOTCA' },
+            defaultValidationContext: create(CertificateValidationContextSchema, {
+              matchSubjectAltNames: accounts.map((account) =>
+                create(StringMatcherSchema, { matchPattern: { case: 'exact', value: spiffe(account) } }),
+              ),
+            }),
+            validationContextSdsSecretConfig: rootSds,
           },
         },
       },
@@ -78,11 +85,11 @@ const server = (appPort: number, secrets = secretsOf('server')): Promise<TestPro
           [
             httpChain(
               routes(toCluster('app')),
-              { forwardClientCertDetails: 2, setCurrentClientCertDetails: { uri: true } },
+              { forwardClientCertDetails: ForwardDetails.APPEND_FORWARD, setCurrentClientCertDetails: { uri: true } },
               { transportSocket: serverSocket, filterChainMatch: { transportProtocol: 'tls' } },
             ),
           ],
-          { trafficDirection: 1 },
+          { trafficDirection: TrafficDirection.INBOUND },
         ),
       ],
       clusters: [staticCluster('app', [appPort])],
@@ -198,7 +205,11 @@ describe('mutual TLS between two proxies', () => {
     });
     await using callee = await startProxy(
       resourceSet({
-        listeners: [listener('inbound', [tcpChain('app', { transportSocket: serverSocket })], { trafficDirection: 1 })],
+        listeners: [
+          listener('inbound', [tcpChain('app', { transportSocket: serverSocket })], {
+            trafficDirection: TrafficDirection.INBOUND,
+          }),
+        ],
         clusters: [staticCluster('app', [app.port])],
       }),
       { secrets: secretsOf('server') },

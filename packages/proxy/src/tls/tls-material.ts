@@ -1,7 +1,10 @@
 // What upstream and downstream TLS have in common: where keys and roots come from, and what is offered.
 import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import type { CommonTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
-import { TlsParameters_TlsProtocol as TlsVersion } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
+import {
+  CertificateValidationContext_TrustChainVerification as TrustChain,
+  TlsParameters_TlsProtocol as TlsVersion,
+} from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
 import type {
   CertificateValidationContext,
   TlsCertificate,
@@ -87,7 +90,7 @@ export function compileMaterial(
   if (rules !== undefined && (rules.verifyCertificateHash.length > 0 || rules.verifyCertificateSpki.length > 0)) {
     refuse('verify_certificate_hash and verify_certificate_spki are not supported yet');
   }
-  if (rules !== undefined && rules.trustChainVerification !== 0)
+  if (rules !== undefined && rules.trustChainVerification !== TrustChain.VERIFY_TRUST_CHAIN)
     refuse('trust_chain_verification: only VERIFY_TRUST_CHAIN is supported');
   const matchers = [
     ...(rules?.matchTypedSubjectAltNames ?? []).map(

@@ -83,8 +83,7 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
   socket.on('error', (error) => {
     if (over) return;
     if (error instanceof IdentityMismatchError) fail('upstream-identity-mismatch', error.message);
-    else if (tls !== undefined && socket?.connecting === false && !isConnectError(error))
-      fail('upstream-tls-failure', errorMessage(error));
+    else if (tls !== undefined && !isConnectError(error)) fail('upstream-tls-failure', errorMessage(error));
     else fail('upstream-connect-failure', errorCode(error) ?? errorMessage(error));
   });
   socket.on('close', () =>

@@ -22,8 +22,6 @@ export interface ManagerDeps {
   readonly clusters: ReadonlyMap<string, Cluster>;
 }
 
-const MAX_PIPELINED_BYTES = 64 * 1024;
-
 /** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
 export class ConnectionManager implements ExchangeSource {
   settings: HcmSettings;
@@ -78,7 +76,6 @@ export class ConnectionManager implements ExchangeSource {
       headersTimeoutMs: settings.headersTimeoutMs,
       idleTimeoutMs: settings.idleTimeoutMs,
       lingerMs: settings.lingerMs,
-      maxPipelinedBytes: MAX_PIPELINED_BYTES,
     });
     this.#connections.add(made);
     return made;

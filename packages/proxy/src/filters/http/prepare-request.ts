@@ -1,4 +1,5 @@
 import type { ReasonCode } from '@weft/contracts';
+import { withoutPort } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
 import type { HttpStream } from './http-stream.ts';
 import { hasEscapedSlash, normalizePath, unescapeSlashes } from './normalize-path.ts';
@@ -16,7 +17,7 @@ export function checkAndPrepare(stream: HttpStream, head: HeadView): ReasonCode 
   const { connection } = downstream;
   const target = head.get(':path') ?? '/';
   stream.method = head.get(':method') ?? '';
-  stream.authority = head.get(':authority') ?? '';
+  stream.authority = settleAuthority(stream, head);
   stream.scheme = connection.secure ? 'https' : 'http';
   record.startMs = manager.timers.now();
   record.direction = settings.direction;
@@ -38,6 +39,7 @@ export function checkAndPrepare(stream: HttpStream, head: HeadView): ReasonCode 
   const failure = settlePath(stream, head, path);
   if (failure !== undefined) return failure;
 
+  if (settings.rejectUnderscores && hasUnderscore(head)) return 'bad-request';
   learnPeer(stream, head);
   stripInternalHeaders(head, settings);
   stream.remoteIp = forwardClientAddress(head, connection, settings);
@@ -59,6 +61,28 @@ export function checkAndPrepare(stream: HttpStream, head: HeadView): ReasonCode 
   record.requestId = id ?? '';
   if (settings.via !== '') head.add('via', settings.via);
   return undefined;
+}
+
+/** The authority without the port where the listener says so. */
+function settleAuthority({ manager, downstream }: HttpStream, head: HeadView): string {
+  const authority = head.get(':authority') ?? '';
+  const { stripPort } = manager.settings;
+  if (stripPort === 'no') return authority;
+  const bare = withoutPort(authority);
+  if (bare === authority) return authority;
+  if (stripPort === 'matching' && authority.slice(bare.length + 1) !== String(downstream.connection.localPort))
+    return authority;
+  head.set(':authority', bare);
+  return bare;
+}
+
+/** Applications that turn names into variables read `a_b` and `a-b` alike (hardening a31). */
+function hasUnderscore(head: HeadView): boolean {
+  let found = false;
+  head.forEach((name) => {
+    found ||= name.includes('_');
+  });
+  return found;
 }
 
 /** A mesh peer tells who it is with the first request of a connection; nobody else is believed. */

@@ -75,13 +75,13 @@ export class HostPool implements ConnectionKeeper {
     this.#retired = true;
     for (const connection of this.#all) connection.retire();
     this.#idle.length = 0;
-    if (this.#waiting.length === 0) for (const connecting of [...this.#connecting]) this.#drop(connecting);
+    if (this.#waiting.length === 0) for (const connecting of this.#connecting) this.#drop(connecting);
   }
 
   close(): void {
     this.#retired = true;
-    for (const connecting of [...this.#connecting]) this.#drop(connecting);
-    for (const connection of [...this.#all]) connection.cancel();
+    for (const connecting of this.#connecting) this.#drop(connecting);
+    for (const connection of this.#all) connection.cancel();
     this.#idle.length = 0;
   }
 

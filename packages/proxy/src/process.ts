@@ -1,13 +1,14 @@
 // Joins the parts of a proxy process: what the parent says, what the control plane says, and the data path between them.
 import { controlPlaneId, type ParentMessage, parseSpiffeId } from '@weft/contracts';
-import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, type Timer, WeftError } from '@weft/kit';
+import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, WeftError } from '@weft/kit';
 import { createAdsClient, createGrpcAdsTransport, type ChannelTarget } from '@weft/xds';
 import { createAccessLogs } from './access-log/access-logs.ts';
 import { startAdminServer } from './admin/admin-server.ts';
 import { certsJson } from './admin/certs.ts';
 import type { ConfigDumpInput } from './admin/config-dump.ts';
 import { adminPages } from './admin/pages.ts';
-import { judge, type Readiness } from './admin/readiness.ts';
+import { judge, type Readiness, reportReadiness, stateOf } from './admin/readiness.ts';
+import { readingsOf } from './admin/readings.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
@@ -19,7 +20,7 @@ import { createSavedConfig } from './saved-config/saved-config.ts';
 import { openParentChannel, openParentSocket, type ParentChannel } from './secrets/parent-channel.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import { createPeerExchange } from './stats/peer-exchange.ts';
-import { createStats, type NamedStat } from './stats/stats.ts';
+import { createStats } from './stats/stats.ts';
 import { workloadOfMetadata } from './stats/workload-labels.ts';
 import { createTracer } from './tracing/tracer.ts';
 
@@ -39,8 +40,6 @@ export interface ProxyProcess {
   /** Lets requests finish, then closes. Later calls wait for the same end. */
   drain(ms: number): Promise<void>;
 }
-
-const CHECK_READY_EVERY_MS = 250;
 
 export async function startProxyProcess(options: ProxyOptions, deps: ProxyProcessDeps): Promise<ProxyProcess> {
   const { clock, random, logger, lifecycle } = deps;
@@ -194,7 +193,16 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       logger,
       pages: adminPages({
         stats,
-        readings: () => readings(),
+        readings: () =>
+          readingsOf({
+            live: stateOf(readiness()) === 'LIVE',
+            uptimeMs: clock.now() - startedAt,
+            connected: discovery.state().client?.connected ?? false,
+            dataPath,
+            stats,
+            accessLogDropped: accessLogs.dropped(),
+            reports: reporter.counters(),
+          }),
         dataPath,
         readiness,
         configDump: async (query) =>
@@ -203,7 +211,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
               book: discovery.book(),
               nodeId: options.nodeId,
               metadata: options.metadata,
-              secrets: publicSecrets(secrets),
+              secrets: secrets.publicParts(),
             },
             query,
           ),
@@ -223,75 +231,14 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     logger.info({ address: admin.address }, 'admin page serves');
   }
 
-  const readings = (): NamedStat[] => {
-    const gauge = (name: string, value: number): NamedStat => ({ name, kind: 'gauge', value });
-    const counter = (name: string, value: number): NamedStat => ({ name, kind: 'counter', value });
-    const memory = process.memoryUsage();
-    const clusters = dataPath.clusters().flatMap(({ name, hosts }) => {
-      const sum = (of: (host: (typeof hosts)[number]) => number): number =>
-        hosts.reduce((total, host) => total + of(host), 0);
-      return [
-        gauge(`cluster.${name}.membership_total`, hosts.length),
-        gauge(`cluster.${name}.membership_healthy`, hosts.filter(({ healthy }) => healthy).length),
-        gauge(
-          `cluster.${name}.upstream_cx_active`,
-          sum((host) => host.activeConnections),
-        ),
-        gauge(
-          `cluster.${name}.upstream_rq_active`,
-          sum((host) => host.activeRequests),
-        ),
-        counter(
-          `cluster.${name}.upstream_cx_connect_fail`,
-          sum((host) => host.connectFailures),
-        ),
-      ];
-    });
-    return [
-      ...clusters,
-      gauge(
-        'listener_manager.total_listeners_active',
-        dataPath.listeners().filter(({ state }) => state === 'active').length,
-      ),
-      gauge('server.live', stateOf(readiness()) === 'LIVE' ? 1 : 0),
-      gauge('server.uptime', Math.floor((clock.now() - startedAt) / 1000)),
-      gauge('server.concurrency', 1),
-      gauge('server.memory_allocated', memory.rss),
-      gauge('server.memory_heap_size', memory.heapTotal),
-      gauge('server.total_connections', dataPath.activeConnections()),
-      gauge('control_plane.connected_state', discovery.state().client?.connected === true ? 1 : 0),
-      counter('weft.stats_overflow_total', stats.overflowed()),
-      counter('weft.access_log_dropped_total', accessLogs.dropped()),
-      counter('weft.report_dropped_spans_total', reporter.counters().droppedSpans),
-      counter('weft.report_dropped_logs_total', reporter.counters().droppedLogs),
-      gauge('weft.report_connected', reporter.counters().connected ? 1 : 0),
-    ];
-  };
-
-  if (parent !== undefined) lifecycle.defer('readiness', reportReadiness(parent, readiness, clock));
+  if (parent !== undefined)
+    lifecycle.defer(
+      'readiness',
+      reportReadiness((message) => parent.send(message), readiness, clock),
+    );
   // Without an identity there is nobody to talk to: the first secret begins it.
   if (parent === undefined) begin();
   return { drain };
-}
-
-const stateOf = ({ draining, waitingFor }: Readiness): 'LIVE' | 'DRAINING' | 'INITIALIZING' =>
-  draining ? 'DRAINING' : waitingFor.length === 0 ? 'LIVE' : 'INITIALIZING';
-
-/** Tells the parent each time the answer changes. @returns what stops it. */
-function reportReadiness(parent: ParentChannel, readiness: () => Readiness, clock: Clock): () => void {
-  let told: string | undefined;
-  let timer: Timer;
-  const check = (): void => {
-    const { waitingFor } = readiness();
-    const now = JSON.stringify(waitingFor);
-    if (now !== told) {
-      told = now;
-      parent.send(waitingFor.length === 0 ? { type: 'ready' } : { type: 'waiting', for: waitingFor });
-    }
-    timer = clock.after(CHECK_READY_EVERY_MS, check);
-  };
-  check();
-  return () => timer.cancel();
 }
 
 function setLevel(logger: Logger, level: string): void {
@@ -303,20 +250,3 @@ function setLevel(logger: Logger, level: string): void {
 }
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
-
-function publicSecrets(store: {
-  get(name: string): { readonly certificateChain?: string; readonly trustedCa?: string } | undefined;
-}) {
-  return ['default', 'ROOTCA'].flatMap((name) => {
-    const secret = store.get(name);
-    if (secret === undefined) return [];
-    const { certificateChain, trustedCa } = secret;
-    return [
-      {
-        name,
-        ...(certificateChain === undefined ? {} : { certificateChain }),
-        ...(trustedCa === undefined ? {} : { trustedCa }),
-      },
-    ];
-  });
-}

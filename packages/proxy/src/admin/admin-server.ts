@@ -68,7 +68,7 @@ export async function startAdminServer(deps: AdminServerDeps): Promise<AdminServ
     const isWrite = request.method === 'POST';
     const page = isRead || isWrite ? find(path, isRead ? 'read' : 'write') : undefined;
     if (page === undefined) {
-      const other = find(path, isRead ? 'write' : 'read');
+      const other = find(path, 'write') ?? find(path, 'read');
       if (other === undefined) return { status: 404, body: `no page ${path}; / lists all\n` };
       return { status: 405, body: `${path} wants ${other.kind === 'write' ? 'POST' : 'GET'}\n` };
     }

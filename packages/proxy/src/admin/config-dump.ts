@@ -48,6 +48,7 @@ import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '@
 import { XDS_TYPE } from '@weft/contracts';
 import { createRegexEngine } from '@weft/evaluator';
 import type { ResourceType } from '../ports.ts';
+import type { PublicSecret } from '../secrets/secret-store.ts';
 import type { RefusedResource, ResourceBook } from '../discovery/resource-book.ts';
 
 export interface ConfigDumpInput {
@@ -55,11 +56,7 @@ export interface ConfigDumpInput {
   readonly nodeId: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   /** Public parts only. */
-  readonly secrets: readonly {
-    readonly name: string;
-    readonly certificateChain?: string;
-    readonly trustedCa?: string;
-  }[];
+  readonly secrets: readonly PublicSecret[];
 }
 
 const registry: Registry = createRegistry(

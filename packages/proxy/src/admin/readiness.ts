@@ -1,3 +1,6 @@
+import type { ChildMessage } from '@weft/contracts';
+import type { Clock, Timer } from '@weft/kit';
+
 /** What a proxy waits for before it takes traffic, and what is worth saying although it does. */
 export interface Readiness {
   /** Empty = ready. */
@@ -52,6 +55,38 @@ export function readyPage({ waitingFor, notes, draining }: Readiness): {
   readonly body: string;
 } {
   const lines = [...waitingFor.map((what) => `waiting for ${what}`), ...notes.map((note) => `note: ${note}`)];
-  const state = draining ? 'DRAINING' : waitingFor.length > 0 ? 'INITIALIZING' : 'LIVE';
+  const state = stateOf({ draining, waitingFor });
   return { status: state === 'LIVE' ? 200 : 503, body: [state, ...lines, ''].join('\n') };
+}
+
+/** Envoy's word for it. */
+export function stateOf({
+  draining,
+  waitingFor,
+}: Pick<Readiness, 'draining' | 'waitingFor'>): 'LIVE' | 'DRAINING' | 'INITIALIZING' {
+  if (draining) return 'DRAINING';
+  return waitingFor.length === 0 ? 'LIVE' : 'INITIALIZING';
+}
+
+const CHECK_EVERY_MS = 250;
+
+/** Tells the parent each time the answer changes. @returns what stops it. */
+export function reportReadiness(
+  send: (message: ChildMessage) => void,
+  readiness: () => Readiness,
+  clock: Clock,
+): () => void {
+  let told: string | undefined;
+  let timer: Timer;
+  const check = (): void => {
+    const { waitingFor } = readiness();
+    const now = JSON.stringify(waitingFor);
+    if (now !== told) {
+      told = now;
+      send(waitingFor.length === 0 ? { type: 'ready' } : { type: 'waiting', for: waitingFor });
+    }
+    timer = clock.after(CHECK_EVERY_MS, check);
+  };
+  check();
+  return () => timer.cancel();
 }

@@ -7,6 +7,14 @@ export interface SecretStore extends SecretSource {
   replace(workload: WorkloadSecret, rootCaPem: string): void;
   /** undefined until the first secret came. */
   readonly identity: WorkloadIdentitySecret | undefined;
+  /** What may be shown to everybody, by SDS name. */
+  publicParts(): readonly PublicSecret[];
+}
+
+export interface PublicSecret {
+  readonly name: string;
+  readonly certificateChain?: string;
+  readonly trustedCa?: string;
 }
 
 export interface WorkloadIdentitySecret extends WorkloadSecret {
@@ -40,5 +48,12 @@ export function createSecretStore(): SecretStore {
     get identity() {
       return identity;
     },
+    publicParts: () =>
+      identity === undefined
+        ? []
+        : [
+            { name: SECRET_DEFAULT, certificateChain: identity.certChainPem },
+            { name: SECRET_ROOT, trustedCa: identity.rootCaPem },
+          ],
   };
 }

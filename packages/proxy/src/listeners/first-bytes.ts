@@ -28,8 +28,8 @@ export function inspect(bytes: Buffer, wantsHttp: boolean): FirstBytes | 'more' 
 
 function inspectHttp(bytes: Buffer): FirstBytes | 'more' {
   const text = bytes.toString('latin1', 0, Math.min(bytes.length, MAX_HTTP_LINE_BYTES));
-  if (PREFACE.startsWith(text)) return 'more';
   if (text.startsWith(PREFACE)) return { ...NOTHING_KNOWN, applicationProtocols: ['h2c'] };
+  if (PREFACE.startsWith(text)) return 'more';
   // A request line begins with a method; anything else is some other protocol.
   if (!/^[A-Za-z!#$%&'*+.^_`|~-]+( |$)/.test(text)) return NOTHING_KNOWN;
   const end = text.indexOf('\n');

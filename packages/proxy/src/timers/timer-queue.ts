@@ -100,10 +100,13 @@ export class TimerQueue {
   #run(): void {
     this.#timerDueMs = Infinity;
     const nowMs = this.#clock.now();
-    for (const list of [...this.#lists.values()]) {
+    for (const list of this.#lists.values()) {
+      // What is armed meanwhile waits for the next run, so that a wait of 0 can not hold up everything.
+      const { last } = list;
       for (let due = list.first; due !== undefined && due.dueMs <= nowMs; due = list.first) {
         this.cancel(due);
         due.owner.onDeadline(due.kind);
+        if (due === last) break;
       }
       if (list.first === undefined) this.#lists.delete(list.durationMs);
     }

@@ -73,7 +73,9 @@ export function createConsoleRouter() {
     validateSearch: root,
     search: { middlewares: [retainSearchParams<RootSearch>(['w'])] },
     notFoundComponent: () => <Empty title={text.failed.notFound} how={text.failed.page} />,
-    errorComponent: ({ error, reset }) => <Failed error={error instanceof Error ? error : new Error(text.failed.broken)} retry={reset} />,
+    errorComponent: ({ error, reset }) => (
+      <Failed error={error instanceof Error ? error : new Error(text.failed.broken)} retry={reset} />
+    ),
   });
   const page = <Path extends string>(path: Path, load: LoadPage) =>
     createRoute({ getParentRoute: () => rootRoute, path, component: lazyPage(load) });
@@ -84,7 +86,6 @@ export function createConsoleRouter() {
       path: '/',
       beforeLoad: () => {
         // The router's own way to say so.
-        // oxlint-disable-next-line typescript/only-throw-error
         throw redirect({ to: '/overview', replace: true });
       },
     }),

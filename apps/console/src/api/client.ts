@@ -43,7 +43,5 @@ export const read = <T>(path: string, query: Query, signal: AbortSignal): Promis
 export const send = <T>(method: 'POST' | 'DELETE', path: string, body?: object): Promise<T> =>
   request<T>(apiUrl(path), {
     method,
-    ...(body === undefined
-      ? {}
-      : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
+    ...(body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
   });

@@ -39,7 +39,8 @@ export const graphKey = (windowMs: number): readonly unknown[] => ['graph', '/gr
 export const queries = {
   mesh: (windowMs: number, paused: boolean) => live<MeshView>('mesh', '/mesh', { windowMs }, paused),
   /** Kept fresh by the event stream; asked for once, and again when the stream is away. */
-  graph: (windowMs: number, paused: boolean) => live<GraphView>('graph', '/graph', { windowMs }, paused, SLOW_REFRESH_MS),
+  graph: (windowMs: number, paused: boolean) =>
+    live<GraphView>('graph', '/graph', { windowMs }, paused, SLOW_REFRESH_MS),
   services: (windowMs: number, paused: boolean) =>
     live<ServicePage>('services', '/services', { windowMs, limit: LIST_LIMIT }, paused),
   service: (namespace: string, name: string, windowMs: number, paused: boolean) =>

@@ -9,14 +9,26 @@ import { build } from 'vite';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TOKEN = 'console-test-token-0123456789abcdefghijklmn';
-const PATHS = [process.env['WEFT_CHROMIUM'], '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const PATHS = [
+  process.env['WEFT_CHROMIUM'],
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+];
 
 /** Undefined where there is none: the tests are then skipped with that reason. */
 export const CHROMIUM = PATHS.find((path) => path !== undefined && existsSync(path));
 
 /** The production build, into a folder of the test's own. */
 export async function buildConsole(outDir: string): Promise<void> {
-  await build({ root: ROOT, logLevel: 'error', build: { outDir, emptyOutDir: true } });
+  // The test runner's NODE_ENV would put React's development build into the bundle.
+  const before = process.env['NODE_ENV'];
+  process.env['NODE_ENV'] = 'production';
+  try {
+    await build({ root: ROOT, logLevel: 'error', build: { outDir, emptyOutDir: true } });
+  } finally {
+    if (before !== undefined) process.env['NODE_ENV'] = before;
+  }
 }
 
 export function launch(): Promise<Browser> {
@@ -89,7 +101,8 @@ export async function visit(browser: Browser, options: VisitOptions = {}): Promi
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(`exception: ${error.message}`));
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(`${message.type()}: ${message.text()}`);
+    if (message.type() === 'error' || message.type() === 'warning')
+      complaints.push(`${message.type()}: ${message.text()}`);
   });
   page.on('requestfailed', (request) => {
     const why = request.failure()?.errorText ?? '';

@@ -23,6 +23,7 @@ describe('numbers', () => {
     [span(0), 'less than a second'],
     [span(61_000), '1 min'],
     [span(93_600_000), '1 d 2 h'],
+    [span(400 * 86_400_000), '1 y 35 d'],
     [ago(0, 500), 'just now'],
     [ago(0, 12_000), '12 s ago'],
     [until(60_000, 0), 'in 1 min'],

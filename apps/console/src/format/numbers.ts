@@ -38,6 +38,7 @@ export function bytes(value: number): string {
 }
 
 const STEPS = [
+  ['y', 365 * 86_400_000],
   ['d', 86_400_000],
   ['h', 3_600_000],
   ['min', 60_000],
@@ -67,7 +68,9 @@ export const until = (atMs: number, nowMs: number): string =>
   atMs > nowMs ? `in ${span(atMs - nowMs)}` : `${span(nowMs - atMs)} ago`;
 
 export const clockTime = (atMs: number): string =>
-  new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false }).format(atMs);
+  new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false }).format(
+    atMs,
+  );
 
 export const dateTime = (atMs: number): string =>
   new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeStyle: 'medium', hour12: false }).format(atMs);

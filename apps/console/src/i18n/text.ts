@@ -59,7 +59,13 @@ export const text = {
   state: { starting: 'Starting', healthy: 'Running', unhealthy: 'Unhealthy', draining: 'Draining' },
   validity: { valid: 'Valid', warning: 'Warning', error: 'Error' },
   certificate: { valid: 'Valid', ending: 'Ends soon', expired: 'Expired' },
-  kind: { workload: 'Workload', gateway: 'Gateway', service: 'Service', external: 'Outside the mesh', unknown: 'Outside caller' },
+  kind: {
+    workload: 'Workload',
+    gateway: 'Gateway',
+    service: 'Service',
+    external: 'Outside the mesh',
+    unknown: 'Outside caller',
+  },
   columns: {
     name: 'Name',
     namespace: 'Namespace',
@@ -180,8 +186,6 @@ export const text = {
       `${nodes} nodes and ${edges} edges are not drawn; the troubled and the busy ones are.`,
     noProblems: 'No problems',
     noProblemsHow: 'Nothing fails and no proxy lags in this time.',
-    nothingSelected: 'Select a node or a connection to see its numbers.',
-    inMesh: 'In this picture',
     counts: (nodes: number, edges: number) => `${nodes} nodes, ${edges} connections`,
     graphLabel: 'Traffic graph. The table view has the same data.',
     nodeLabel: (name: string, kind: string, health: string, rate: string, errors: string) =>
@@ -203,7 +207,13 @@ export const text = {
     idleNode: 'No requests in this time',
     noAnswer: 'no answer',
   },
-  services: { title: 'Services', callers: 'Called by', endpoints: 'Endpoints', answers: 'Answers', config: 'Configuration' },
+  services: {
+    title: 'Services',
+    callers: 'Called by',
+    endpoints: 'Endpoints',
+    answers: 'Answers',
+    config: 'Configuration',
+  },
   workloads: {
     title: 'Workloads',
     callers: 'Called by',

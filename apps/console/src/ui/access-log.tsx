@@ -67,7 +67,9 @@ export function AccessLog({ filter }: { readonly filter: Query }) {
             label={text.workloads.log}
             columns={COLUMNS}
             rows={items}
-            rowKey={({ at, requestId, direction, path, authority }) => `${at} ${requestId} ${direction} ${authority}${path}`}
+            rowKey={({ at, requestId, direction, path, authority }) =>
+              `${at} ${requestId} ${direction} ${authority}${path}`
+            }
           />
         )
       }

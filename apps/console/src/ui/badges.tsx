@@ -1,6 +1,15 @@
 import type { Health, HealthStatus, MtlsState, SyncState } from '@weft/contracts/console-views';
 import { Tooltip } from '@mantine/core';
-import { CircleAlert, CircleCheck, CircleDashed, CircleMinus, CircleX, Lock, LockOpen, type LucideIcon } from 'lucide-react';
+import {
+  CircleAlert,
+  CircleCheck,
+  CircleDashed,
+  CircleMinus,
+  CircleX,
+  Lock,
+  LockOpen,
+  type LucideIcon,
+} from 'lucide-react';
 import type { ReactNode } from 'react';
 import { text } from '../i18n/text.ts';
 import styles from './bits.module.css';
@@ -34,7 +43,14 @@ export function Badge({ tone, children, icon, plain = false }: BadgeProps) {
 
 export function HealthBadge({ health, plain = false }: { readonly health: Health; readonly plain?: boolean }) {
   return (
-    <Tooltip label={health.why} multiline maw={360} withArrow openDelay={200} events={{ hover: true, focus: true, touch: true }}>
+    <Tooltip
+      label={health.why}
+      multiline
+      maw={360}
+      withArrow
+      openDelay={200}
+      events={{ hover: true, focus: true, touch: true }}
+    >
       <span tabIndex={0}>
         <Badge tone={HEALTH_TONE[health.status]} plain={plain}>
           {text.health[health.status]}
@@ -52,13 +68,23 @@ export function HealthIcon({ status, size = 16 }: { readonly status: HealthStatu
 
 export function MtlsBadge({ mtls, plain = true }: { readonly mtls: MtlsState; readonly plain?: boolean }) {
   return (
-    <Badge tone={MTLS_TONE[mtls]} icon={mtls === 'mutual' ? Lock : mtls === 'unknown' ? CircleMinus : LockOpen} plain={plain}>
+    <Badge
+      tone={MTLS_TONE[mtls]}
+      icon={mtls === 'mutual' ? Lock : mtls === 'unknown' ? CircleMinus : LockOpen}
+      plain={plain}
+    >
       {text.mtls[mtls]}
     </Badge>
   );
 }
 
-export function SyncBadge({ state, plain = true }: { readonly state: SyncState | 'disconnected'; readonly plain?: boolean }) {
+export function SyncBadge({
+  state,
+  plain = true,
+}: {
+  readonly state: SyncState | 'disconnected';
+  readonly plain?: boolean;
+}) {
   return (
     <Badge tone={SYNC_TONE[state]} plain={plain}>
       {text.sync[state]}
@@ -78,7 +104,10 @@ export function Sparkline({ points }: { readonly points: readonly number[] }) {
   const top = Math.max(...points, 0);
   if (points.length < 2 || top === 0) return <span className="muted">–</span>;
   const path = points
-    .map((value, i) => `${i === 0 ? 'M' : 'L'}${((i / (points.length - 1)) * 96).toFixed(1)} ${(22 - (value / top) * 20).toFixed(1)}`)
+    .map(
+      (value, i) =>
+        `${i === 0 ? 'M' : 'L'}${((i / (points.length - 1)) * 96).toFixed(1)} ${(22 - (value / top) * 20).toFixed(1)}`,
+    )
     .join('');
   return (
     <svg className={styles.spark} viewBox="0 0 96 24" preserveAspectRatio="none" aria-hidden>

@@ -68,14 +68,20 @@ function ChartCard({ chart, fromMs, stepMs }: ChartCardProps) {
         </Tooltip>
       }
     >
-      {asTable ? <Numbers chart={chart} fromMs={fromMs} stepMs={stepMs} /> : <Lines chart={chart} fromMs={fromMs} stepMs={stepMs} />}
+      {asTable ? (
+        <Numbers chart={chart} fromMs={fromMs} stepMs={stepMs} />
+      ) : (
+        <Lines chart={chart} fromMs={fromMs} stepMs={stepMs} />
+      )}
     </Card>
   );
 }
 
 function Numbers({ chart, fromMs, stepMs }: ChartCardProps) {
   const length = chart.series[0]?.points.length ?? 0;
-  const rows = Array.from({ length }, (_, i) => i).slice(-TABLE_ROWS).reverse();
+  const rows = Array.from({ length }, (_, i) => i)
+    .slice(-TABLE_ROWS)
+    .reverse();
   const format = FORMAT[chart.unit];
   return (
     <DataTable
@@ -111,7 +117,6 @@ function Lines({ chart, fromMs, stepMs }: ChartCardProps) {
       drawn.destroy();
     };
     // A new plot only for a new shape; numbers come by setData below.
-    // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [names, chart.unit, width, scheme]);
 
   useEffect(() => {
@@ -154,7 +159,7 @@ function optionsOf(chart: Chart, width: number, element: Element): uPlot.Options
     padding: [8, 4, 0, 0],
     scales: { y: { range: (_plot, _min, max) => [0, max > 0 ? max * 1.15 : 1] } },
     axes: [
-      { ...axis, values: (_plot, times) => times.map((time) => clockTime(time * 1000)), space: 80 },
+      { ...axis, size: 26, values: (_plot, times) => times.map((time) => clockTime(time * 1000)), space: 80 },
       { ...axis, size: 56, values: (_plot, values) => values.map((value) => format(value)), space: 36 },
     ],
     series: [

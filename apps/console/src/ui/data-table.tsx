@@ -45,7 +45,9 @@ export function DataTable<Row>({ label, columns, rows, rowKey, initial }: DataTa
                       type="button"
                       className={styles.sort}
                       data-on={on}
-                      onClick={() => setSort({ id: column.id, descending: on ? !sort.descending : column.right === true })}
+                      onClick={() =>
+                        setSort({ id: column.id, descending: on ? !sort.descending : column.right === true })
+                      }
                     >
                       {column.title}
                       <Arrow size={12} aria-hidden />
@@ -74,5 +76,9 @@ export function DataTable<Row>({ label, columns, rows, rowKey, initial }: DataTa
   );
 }
 
-export const RowName = ({ children }: { readonly children: ReactNode }) => <span className={styles.name}>{children}</span>;
-export const Filters = ({ children }: { readonly children: ReactNode }) => <div className={styles.filters}>{children}</div>;
+export const RowName = ({ children }: { readonly children: ReactNode }) => (
+  <span className={styles.name}>{children}</span>
+);
+export const Filters = ({ children }: { readonly children: ReactNode }) => (
+  <div className={styles.filters}>{children}</div>
+);

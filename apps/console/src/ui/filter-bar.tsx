@@ -62,7 +62,13 @@ export function Choice({ label, all, value, options, onChange }: ChoiceProps) {
   );
 }
 
-export function HealthChoice({ value, onChange }: { readonly value: string | undefined; readonly onChange: (value: string) => void }) {
+export function HealthChoice({
+  value,
+  onChange,
+}: {
+  readonly value: string | undefined;
+  readonly onChange: (value: string) => void;
+}) {
   return (
     <Choice
       label={text.filter.health}

@@ -7,6 +7,7 @@ import { RequestFailed } from '../api/client.ts';
 import { commands } from '../i18n/commands.ts';
 import { text } from '../i18n/text.ts';
 import styles from './page.module.css';
+import { Words } from './words.tsx';
 
 interface PageProps {
   readonly title: string;
@@ -40,7 +41,11 @@ export function Page({ title, crumb, beside, why, command, full = false, childre
         </div>
         <span className={styles.spring} />
         <Command line={command} />
-        {why !== undefined && <p className={styles.why}>{why}</p>}
+        {why !== undefined && (
+          <p className={styles.why}>
+            <Words>{why}</Words>
+          </p>
+        )}
       </header>
       {children}
     </div>
@@ -90,7 +95,7 @@ export function Card({ title, actions, flush = false, children }: CardProps) {
 export const Grid = ({ children }: { readonly children: ReactNode }) => <div className={styles.grid}>{children}</div>;
 export const Side = ({ children }: { readonly children: ReactNode }) => <div className={styles.side}>{children}</div>;
 export const Stack = ({ children }: { readonly children: ReactNode }) => <div className={styles.stack}>{children}</div>;
-export const Quiet = ({ children }: { readonly children: ReactNode }) => <p className={styles.quiet}>{children}</p>;
+export const Quiet = ({ children }: { readonly children: ReactNode }) => <div className={styles.quiet}>{children}</div>;
 
 export function Facts({ rows }: { readonly rows: readonly (readonly [string, ReactNode])[] }) {
   return (
@@ -162,8 +167,16 @@ export function Failed({ error, retry }: { readonly error: Error; readonly retry
   const failed = error instanceof RequestFailed ? error : undefined;
   if (failed?.status === 404)
     return (
-      <Empty title={text.failed.notFound} how={failed.message} icon={<SearchX size={32} strokeWidth={1.5} aria-hidden />}>
-        {failed.body?.hint !== undefined && <p>{failed.body.hint}</p>}
+      <Empty
+        title={text.failed.notFound}
+        how={failed.message}
+        icon={<SearchX size={32} strokeWidth={1.5} aria-hidden />}
+      >
+        {failed.body?.hint !== undefined && (
+          <p>
+            <Words>{failed.body.hint}</Words>
+          </p>
+        )}
       </Empty>
     );
   const away = failed?.status === 0;
@@ -174,7 +187,11 @@ export function Failed({ error, retry }: { readonly error: Error; readonly retry
       {...(away ? { command: commands.status() } : {})}
       icon={<CloudOff size={32} strokeWidth={1.5} aria-hidden />}
     >
-      {failed?.body?.hint !== undefined && <p>{failed.body.hint}</p>}
+      {failed?.body?.hint !== undefined && (
+        <p>
+          <Words>{failed.body.hint}</Words>
+        </p>
+      )}
       {retry && (
         <Button variant="default" size="xs" onClick={retry}>
           {text.failed.retry}

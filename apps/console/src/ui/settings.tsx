@@ -22,7 +22,10 @@ export function SettingsProvider({ children }: { readonly children: ReactNode })
   const visible = usePageVisible();
   const client = useQueryClient();
 
-  useEffect(() => (paused || !visible ? undefined : followMesh(client, windowMs, setLive)), [client, windowMs, paused, visible]);
+  useEffect(
+    () => (paused || !visible ? undefined : followMesh(client, windowMs, setLive)),
+    [client, windowMs, paused, visible],
+  );
   const settings = useMemo(() => ({ windowMs, paused, setPaused, live }), [windowMs, paused, live]);
   return <Context value={settings}>{children}</Context>;
 }

@@ -1,6 +1,5 @@
 /** What is on every page: where one is, which time is looked at, whether it is live, who may write. */
-import { ActionIcon, Button, Menu, NativeSelect, Tooltip } from '@mantine/core';
-import { useMantineColorScheme } from '@mantine/core';
+import { ActionIcon, Button, Menu, NativeSelect, Tooltip, useMantineColorScheme } from '@mantine/core';
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Link, Outlet, useNavigate, useSearch } from '@tanstack/react-router';
 import {
@@ -31,6 +30,7 @@ import { SettingsProvider, useSettings } from './settings.tsx';
 import { ShortcutHelp, useShortcuts } from './shortcuts.tsx';
 import styles from './shell.module.css';
 import { DEFAULT_WINDOW, isWindow, WINDOWS } from './window.ts';
+import { Words } from './words.tsx';
 
 const PLACES: readonly (readonly [string, readonly (readonly [to: string, label: string, icon: LucideIcon])[]])[] = [
   [
@@ -78,7 +78,12 @@ function Frame() {
           <SessionChip />
           <ThemeMenu />
           <Tooltip label={text.bar.help} withArrow>
-            <ActionIcon variant="subtle" color="gray" aria-label={text.bar.help} onClick={() => help.current?.showModal()}>
+            <ActionIcon
+              variant="subtle"
+              color="gray"
+              aria-label={text.bar.help}
+              onClick={() => help.current?.showModal()}
+            >
               <Keyboard size={17} />
             </ActionIcon>
           </Tooltip>
@@ -129,7 +134,9 @@ function MeshChip() {
   return (
     <Link to="/overview" className={styles.chip}>
       <HealthIcon status={mesh.health.status} />
-      <span>{mesh.health.why}</span>
+      <span>
+        <Words>{mesh.health.why}</Words>
+      </span>
     </Link>
   );
 }
@@ -145,7 +152,8 @@ function WindowPicker() {
       value={isWindow(w) ? w : DEFAULT_WINDOW}
       data={Object.keys(WINDOWS).map((value) => ({ value, label: text.bar.windows[value as keyof typeof WINDOWS] }))}
       onChange={({ currentTarget: { value } }) => {
-        if (isWindow(value)) void navigate({ to: '.', search: (former: object) => ({ ...former, w: value }), replace: true });
+        if (isWindow(value))
+          void navigate({ to: '.', search: (former: object) => ({ ...former, w: value }), replace: true });
       }}
     />
   );
@@ -183,15 +191,25 @@ function SessionChip() {
   return (
     <Menu position="bottom-end" withArrow>
       <Menu.Target>
-        <Button variant="subtle" color="gray" size="compact-sm" leftSection={<Icon size={15} aria-hidden />}>
+        <Button
+          className={styles.quiet ?? ''}
+          variant="subtle"
+          color="gray"
+          size="compact-sm"
+          leftSection={<Icon size={15} aria-hidden />}
+        >
           {session.writable ? text.bar.writable : text.bar.readOnly}
         </Button>
       </Menu.Target>
       <Menu.Dropdown maw={300}>
-        <Menu.Label>{why}</Menu.Label>
+        <Menu.Label>
+          <Words>{why}</Words>
+        </Menu.Label>
         {session.writable && (
           <Menu.Item
-            onClick={() => void send('DELETE', '/session').then(() => client.invalidateQueries({ queryKey: ['session'] }))}
+            onClick={() =>
+              void send('DELETE', '/session').then(() => client.invalidateQueries({ queryKey: ['session'] }))
+            }
           >
             {text.bar.signOut}
           </Menu.Item>

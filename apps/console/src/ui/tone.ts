@@ -24,7 +24,10 @@ export const SYNC_TONE: Readonly<Record<SyncState | 'disconnected', Tone>> = {
   disconnected: 'warn',
 };
 export const VALIDITY_TONE = { valid: 'good', warning: 'warn', error: 'bad' } as const satisfies Record<string, Tone>;
-export const CERTIFICATE_TONE = { valid: 'good', ending: 'warn', expired: 'bad' } as const satisfies Record<string, Tone>;
+export const CERTIFICATE_TONE = { valid: 'good', ending: 'warn', expired: 'bad' } as const satisfies Record<
+  string,
+  Tone
+>;
 export const STATE_TONE = {
   healthy: 'good',
   starting: 'wait',

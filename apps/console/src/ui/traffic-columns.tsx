@@ -17,7 +17,9 @@ export function trafficColumns<Row>(of: (row: Row) => TrafficView): readonly Col
       by: (row) => of(row).requestsPerSecond,
       cell: (row) => {
         const { requestsPerSecond, bytesPerSecond } = of(row);
-        return bytesPerSecond !== undefined && bytesPerSecond > 0 ? `${bytes(bytesPerSecond)}/s` : rate(requestsPerSecond);
+        return bytesPerSecond !== undefined && bytesPerSecond > 0
+          ? `${bytes(bytesPerSecond)}/s`
+          : rate(requestsPerSecond);
       },
     },
     {
@@ -44,7 +46,11 @@ export function ErrorShare({ traffic }: { readonly traffic: TrafficView }) {
   return <Toned tone={errorTone(traffic.errorPercent)}>{percent(traffic.errorPercent)}</Toned>;
 }
 
-export const trendColumn = <Row,>(title: string, cell: Column<Row>['cell']): Column<Row> => ({ id: 'trend', title, cell });
+export const trendColumn = <Row,>(title: string, cell: Column<Row>['cell']): Column<Row> => ({
+  id: 'trend',
+  title,
+  cell,
+});
 
 interface NodeName {
   readonly kind: GraphNodeKind;
@@ -87,7 +93,9 @@ const PEER_COLUMNS: readonly Column<PeerView>[] = [
 
 export function PeerTable({ label, peers }: { readonly label: string; readonly peers: readonly PeerView[] }) {
   if (peers.length === 0) return <Quiet>{text.empty.peers}</Quiet>;
-  return <DataTable label={label} columns={PEER_COLUMNS} rows={peers} rowKey={({ id, protocol }) => `${id} ${protocol}`} />;
+  return (
+    <DataTable label={label} columns={PEER_COLUMNS} rows={peers} rowKey={({ id, protocol }) => `${id} ${protocol}`} />
+  );
 }
 
 export function CodeTable({ codes }: { readonly codes: readonly CodeCount[] }) {

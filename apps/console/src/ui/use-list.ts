@@ -22,7 +22,9 @@ export function useListFilter(search: ListSearch): ListFilter {
     search,
     set: (change) =>
       write((former) => {
-        const merged = Object.entries({ ...former, ...change }).filter(([, value]) => value !== '' && value !== undefined);
+        const merged = Object.entries({ ...former, ...change }).filter(
+          ([, value]) => value !== '' && value !== undefined,
+        );
         return Object.fromEntries(merged) as ListSearch;
       }),
     clear: () => write(({ w }) => (w === undefined ? {} : { w })),

@@ -10,11 +10,15 @@ export interface Scenario {
 
 /** Digits that look like a hash and are the same every time. */
 export function hexOf(text: string, length: number): string {
-  let state = 0x811c9dc5;
   let digits = '';
-  for (let i = 0; digits.length < length; i += 1) {
-    state = Math.imul(state ^ (text.codePointAt(i % text.length) ?? 0) ^ i, 0x01000193) >>> 0;
-    digits += state.toString(16).padStart(8, '0');
+  for (let round = 0; digits.length < length; round += 1) {
+    let state = 0x811c9dc5 ^ round;
+    for (const char of text) state = Math.imul(state ^ (char.codePointAt(0) ?? 0), 0x01000193) >>> 0;
+    digits += Math.imul(state ^ (state >>> 15), 0x2c1b3c6d)
+      .toString(16)
+      .replace('-', '')
+      .padStart(8, '0')
+      .slice(-8);
   }
   return digits.slice(0, length);
 }

@@ -37,7 +37,9 @@ export default function ConfigPage() {
                       label={text.filter.kind}
                       all={text.filter.anyKind}
                       value={filter.search.kind}
-                      options={[...new Set(items.map(({ kind }) => kind))].toSorted().map((value) => ({ value, label: value }))}
+                      options={[...new Set(items.map(({ kind }) => kind))]
+                        .toSorted()
+                        .map((value) => ({ value, label: value }))}
                       onChange={(kind) => filter.set({ kind })}
                     />
                   </FilterBar>
@@ -65,13 +67,21 @@ function Objects({ rows, now }: { readonly rows: readonly ConfigSummary[]; reado
       title: text.columns.name,
       by: ({ name }) => name,
       cell: ({ group, kind, namespace, name }) => (
-        <Link to="/config/$group/$kind/$ns/$name" params={{ group: group === '' ? 'core' : group, kind, ns: namespace, name }}>
+        <Link
+          to="/config/$group/$kind/$ns/$name"
+          params={{ group: group === '' ? 'core' : group, kind, ns: namespace, name }}
+        >
           <RowName>{name}</RowName>
         </Link>
       ),
     },
     { id: 'kind', title: text.columns.kind, by: ({ kind }) => kind, cell: ({ kind }) => kind },
-    { id: 'namespace', title: text.columns.namespace, by: ({ namespace }) => namespace, cell: ({ namespace }) => namespace },
+    {
+      id: 'namespace',
+      title: text.columns.namespace,
+      by: ({ namespace }) => namespace,
+      cell: ({ namespace }) => namespace,
+    },
     {
       id: 'validity',
       title: text.columns.validity,
@@ -114,7 +124,11 @@ function Objects({ rows, now }: { readonly rows: readonly ConfigSummary[]; reado
 
 function Files({ files }: { readonly files: readonly ConfigFile[] }) {
   return files.map(({ file, diagnostics }) => (
-    <Card key={file} title={<span className="mono">{file}</span>} actions={<Badge tone="bad">{text.sync.rejected}</Badge>}>
+    <Card
+      key={file}
+      title={<span className="mono">{file}</span>}
+      actions={<Badge tone="bad">{text.sync.rejected}</Badge>}
+    >
       <p className="muted">{text.config.rejected}</p>
       <br />
       <Findings diagnostics={diagnostics} />

@@ -109,7 +109,6 @@ function Yaml({ yaml, diagnostics, offset }: YamlProps) {
               <span className={styles.code}>
                 {highlight(line).map(({ kind, text: part }, at) => (
                   // Tokens of one line have no other identity than their place.
-                  // oxlint-disable-next-line react/no-array-index-key
                   <span key={at} className={styles[kind]}>
                     {part}
                   </span>

@@ -6,7 +6,14 @@ const kinds = (line: string): readonly string[] => highlight(line).map(({ kind, 
 
 describe('highlight', () => {
   it('knows keys, strings, literals and comments', () => {
-    expect(kinds('  - host: "a#b" # why')).toEqual(['plain:  - ', 'key:host', 'plain::', 'plain: ', 'string:"a#b" ', 'comment:# why']);
+    expect(kinds('  - host: "a#b" # why')).toEqual([
+      'plain:  - ',
+      'key:host',
+      'plain::',
+      'plain: ',
+      'string:"a#b" ',
+      'comment:# why',
+    ]);
     expect(kinds('timeout: 0.5s')).toContain('literal:0.5s');
     expect(kinds('mode: STRICT')).toContain('plain:STRICT');
     expect(kinds('# all')).toEqual(['comment:# all']);
@@ -16,7 +23,11 @@ describe('highlight', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (line) => {
         const one = line.replaceAll('\n', ' ');
-        expect(highlight(one).map(({ text }) => text).join('')).toBe(one);
+        expect(
+          highlight(one)
+            .map(({ text }) => text)
+            .join(''),
+        ).toBe(one);
       }),
     );
   });

@@ -38,11 +38,13 @@ export function highlight(line: string): readonly Token[] {
 /** A `#` starts a comment at the line's start or after a space, outside quotes. */
 function splitComment(line: string): { readonly code: string; readonly comment: string } {
   let quote = '';
-  for (const [i, char] of [...line].entries()) {
+  for (let i = 0; i < line.length; i += 1) {
+    const char = line[i] ?? '';
     if (quote !== '') {
       if (char === quote) quote = '';
     } else if (char === '"' || char === "'") quote = char;
-    else if (char === '#' && (i === 0 || /\s/.test(line[i - 1] ?? ''))) return { code: line.slice(0, i), comment: line.slice(i) };
+    else if (char === '#' && (i === 0 || /\s/.test(line[i - 1] ?? '')))
+      return { code: line.slice(0, i), comment: line.slice(i) };
   }
   return { code: line, comment: '' };
 }

@@ -80,7 +80,11 @@ const LISTENERS: readonly Column<Listener>[] = [
       </span>
     ),
   },
-  { id: 'auth', title: text.columns.authentication, cell: ({ authentication }) => <span className="muted">{authentication}</span> },
+  {
+    id: 'auth',
+    title: text.columns.authentication,
+    cell: ({ authentication }) => <span className="muted">{authentication}</span>,
+  },
 ];
 
 const Listeners = ({ mesh }: { readonly mesh: MeshView }) => (
@@ -117,13 +121,11 @@ const PROXIES: readonly Column<ProxyView>[] = [
     title: text.mesh.connected,
     cell: ({ connected }) => (connected ? text.mesh.connected : text.sync.disconnected),
   },
-  ...TYPES.map(
-    (type): Column<ProxyView> => ({
-      id: type,
-      title: type,
-      cell: ({ sync }) => <SyncBadge state={sync.find((item) => item.type === type)?.state ?? 'not-sent'} />,
-    }),
-  ),
+  ...TYPES.map((type): Column<ProxyView> => ({
+    id: type,
+    title: type,
+    cell: ({ sync }) => <SyncBadge state={sync.find((item) => item.type === type)?.state ?? 'not-sent'} />,
+  })),
   {
     id: 'admin',
     title: text.workloads.admin,
@@ -221,7 +223,8 @@ function Certificates() {
       by: ({ lifeUsedPercent }) => lifeUsedPercent,
       cell: ({ lifeUsedPercent, state }) => (
         <>
-          <Meter percent={lifeUsedPercent} tone={CERTIFICATE_TONE[state]} /> <span className="num">{lifeUsedPercent.toFixed(0)} %</span>
+          <Meter percent={lifeUsedPercent} tone={CERTIFICATE_TONE[state]} />{' '}
+          <span className="num">{lifeUsedPercent.toFixed(0)} %</span>
         </>
       ),
     },

@@ -61,7 +61,12 @@ function Numbers({ mesh }: { readonly mesh: MeshView }) {
   const idle = traffic.requests === 0;
   return (
     <div className={styles.numbers}>
-      <Number label={text.overview.traffic} value={rate(traffic.requestsPerSecond)} note={text.overview.trafficNote} to="/traffic" />
+      <Number
+        label={text.overview.traffic}
+        value={rate(traffic.requestsPerSecond)}
+        note={text.overview.trafficNote}
+        to="/traffic"
+      />
       <Number
         label={text.overview.errors}
         value={idle ? '–' : <Toned tone={errorTone(traffic.errorPercent)}>{percent(traffic.errorPercent)}</Toned>}

@@ -24,7 +24,12 @@ const COLUMNS: readonly Column<ServiceSummary>[] = [
       </Link>
     ),
   },
-  { id: 'namespace', title: text.columns.namespace, by: ({ namespace }) => namespace, cell: ({ namespace }) => namespace },
+  {
+    id: 'namespace',
+    title: text.columns.namespace,
+    by: ({ namespace }) => namespace,
+    cell: ({ namespace }) => namespace,
+  },
   {
     id: 'health',
     title: text.columns.health,
@@ -69,7 +74,9 @@ export default function ServicesPage() {
             if (items.length === 0)
               return <Empty title={text.empty.mesh} how={text.empty.meshHow} command={commands.demo()} />;
             const { health } = filter.search;
-            const rows = items.filter((row) => matches(filter.search, row) && (health ?? row.health.status) === row.health.status);
+            const rows = items.filter(
+              (row) => matches(filter.search, row) && (health ?? row.health.status) === row.health.status,
+            );
             return (
               <>
                 <FilterBar filter={filter} namespaces={namespacesOf(items)}>

@@ -15,8 +15,6 @@ import { type Bar, buildBars, extentOf, marksOf } from './waterfall.ts';
 
 const TONES = 6;
 const INDENT_PX = 14;
-/** A bar that ends further right has its length written before it. */
-const LABEL_LEFT_FROM = 82;
 
 export default function TracePage() {
   const { id } = useParams({ from: '/traces/$id' });
@@ -93,7 +91,11 @@ function Waterfall({ trace }: { readonly trace: TraceView }) {
       </Card>
       <Stack>
         <Card title={selected ? selected.service : text.traces.attributes}>
-          {selected ? <SpanDetails span={selected} startMs={extent.startMs} /> : <Quiet>{text.traces.selectSpan}</Quiet>}
+          {selected ? (
+            <SpanDetails span={selected} startMs={extent.startMs} />
+          ) : (
+            <Quiet>{text.traces.selectSpan}</Quiet>
+          )}
         </Card>
       </Stack>
     </Side>
@@ -109,15 +111,14 @@ interface SpanRowProps {
 
 function SpanRow({ bar, tone, selected, select }: SpanRowProps) {
   const { span, depth, left, width } = bar;
-  const end = left + width;
-  const onLeft = end > LABEL_LEFT_FROM;
   const pressed = (event: KeyboardEvent<HTMLDivElement>): void => {
     if (event.key === 'Enter' || event.key === ' ') {
       event.preventDefault();
       select(span.spanId);
       return;
     }
-    const step = event.key === 'ArrowDown' ? 'nextElementSibling' : event.key === 'ArrowUp' ? 'previousElementSibling' : undefined;
+    const step =
+      event.key === 'ArrowDown' ? 'nextElementSibling' : event.key === 'ArrowUp' ? 'previousElementSibling' : undefined;
     const next = step && event.currentTarget[step];
     if (!(next instanceof HTMLElement) || next.getAttribute('role') !== 'option') return;
     event.preventDefault();
@@ -147,7 +148,7 @@ function SpanRow({ bar, tone, selected, select }: SpanRowProps) {
             data-error={span.error}
             style={{ left: `${left}%`, width: `${width}%` }}
           />
-          <span className={styles.took} style={onLeft ? { right: `${100 - left}%` } : { left: `${end}%` }}>
+          <span className={styles.took} style={{ left: `${left + width}%` }}>
             {duration(span.durationMs)}
           </span>
         </div>
@@ -166,7 +167,12 @@ function SpanDetails({ span, startMs }: { readonly span: SpanView; readonly star
         [text.columns.operation, `${text.traces.kind[span.kind]} ${span.name}`],
         ...(namespace === undefined || workload === undefined
           ? []
-          : [[text.kind.workload, <NodeLink key="workload" kind="workload" namespace={namespace} name={workload} />] as const]),
+          : [
+              [
+                text.kind.workload,
+                <NodeLink key="workload" kind="workload" namespace={namespace} name={workload} />,
+              ] as const,
+            ]),
         [text.traces.offset, duration(span.startedAt - startMs)],
         [text.columns.duration, duration(span.durationMs)],
         ...span.attributes.map(

@@ -33,7 +33,12 @@ function columnsFor(longestMs: number): readonly Column<TraceSummary>[] {
         </>
       ),
     },
-    { id: 'time', title: text.columns.time, by: ({ startedAt }) => startedAt, cell: ({ startedAt }) => <span className="num">{clockTime(startedAt)}</span> },
+    {
+      id: 'time',
+      title: text.columns.time,
+      by: ({ startedAt }) => startedAt,
+      cell: ({ startedAt }) => <span className="num">{clockTime(startedAt)}</span>,
+    },
     { id: 'spans', title: text.columns.spans, right: true, by: ({ spans }) => spans, cell: ({ spans }) => spans },
     {
       id: 'services',
@@ -68,7 +73,10 @@ export default function TracesPage() {
   const { service, min, errors } = useSearch({ from: '/traces' });
   const navigate = useNavigate({ from: '/traces' });
   const query = useQuery(
-    queries.traces({ windowMs, limit: LIMIT, service, minDurationMs: min, errors: errors === true ? true : undefined }, paused),
+    queries.traces(
+      { windowMs, limit: LIMIT, service, minDurationMs: min, errors: errors === true ? true : undefined },
+      paused,
+    ),
   );
   const names = useQuery(queries.traces({ windowMs, limit: LIMIT }, paused)).data;
   const services = [...new Set(names?.items.flatMap((trace) => trace.services) ?? [])].toSorted();
@@ -84,7 +92,8 @@ export default function TracesPage() {
             options={services.map((value) => ({ value, label: value }))}
             onChange={(value) =>
               void navigate({
-                search: ({ service: _former, ...rest }: TracesSearch) => (value === '' ? rest : { ...rest, service: value }),
+                search: ({ service: _former, ...rest }: TracesSearch) =>
+                  value === '' ? rest : { ...rest, service: value },
                 replace: true,
               })
             }
@@ -96,7 +105,8 @@ export default function TracesPage() {
             options={SLOWER_THAN.map((ms) => ({ value: String(ms), label: `> ${duration(ms)}` }))}
             onChange={(value) =>
               void navigate({
-                search: ({ min: _former, ...rest }: TracesSearch) => (value === '' ? rest : { ...rest, min: Number(value) }),
+                search: ({ min: _former, ...rest }: TracesSearch) =>
+                  value === '' ? rest : { ...rest, min: Number(value) },
                 replace: true,
               })
             }

@@ -23,7 +23,9 @@ const trace = (spans: readonly SpanView[]): TraceView => ({
 
 describe('buildBars', () => {
   it('places spans by time and depth', () => {
-    const bars = buildBars(trace([span('a', undefined, 1_000, 100), span('b', 'a', 1_025, 50), span('c', 'b', 1_050, 25)]));
+    const bars = buildBars(
+      trace([span('a', undefined, 1_000, 100), span('b', 'a', 1_025, 50), span('c', 'b', 1_050, 25)]),
+    );
     expect(bars.map(({ depth, left, width }) => [depth, left, width])).toEqual([
       [0, 0, 100],
       [1, 25, 50],

@@ -7,9 +7,11 @@ import {
   BackgroundVariant,
   type Edge,
   EdgeLabelRenderer,
+  type EdgeChange,
   type EdgeProps,
   Handle,
   type Node,
+  type NodeChange,
   type NodeProps,
   Panel,
   Position,
@@ -18,7 +20,20 @@ import {
   useReactFlow,
   useStore,
 } from '@xyflow/react';
-import { Boxes, Cloud, DoorOpen, Globe, Lock, LockOpen, type LucideIcon, Maximize, Minus, Network, Plus, Sparkles } from 'lucide-react';
+import {
+  Boxes,
+  Cloud,
+  DoorOpen,
+  Globe,
+  Lock,
+  LockOpen,
+  type LucideIcon,
+  Maximize,
+  Minus,
+  Network,
+  Plus,
+  Sparkles,
+} from 'lucide-react';
 import { memo, useEffect, useMemo } from 'react';
 import { percent, rate } from '../../format/numbers.ts';
 import { text } from '../../i18n/text.ts';
@@ -28,7 +43,7 @@ import { latencyText } from '../../ui/traffic-columns.tsx';
 import { curveBetween, pathOf, pointAt } from './curve.ts';
 import styles from './flow.module.css';
 import { NODE_HEIGHT, NODE_WIDTH, type Point } from './layout.ts';
-import { MovingTraffic } from './moving-traffic.tsx';
+import { LABEL_ZOOM, MovingTraffic } from './moving-traffic.tsx';
 import { type Drawn, topologyOf, widthOf } from './picture.ts';
 import { useLayout } from './use-layout.ts';
 
@@ -49,11 +64,9 @@ const KIND_ICONS: Readonly<Record<GraphNode['kind'], LucideIcon>> = {
   external: Globe,
   unknown: Cloud,
 };
-/** Below this the labels of edges are too small to read. */
-const LABEL_ZOOM = 0.55;
 /** Above so many edges motion would cost more than it tells. */
 const MOVING_EDGES = 300;
-const FIT = { padding: 0.12, maxZoom: 1.15, duration: 0 } as const;
+const FIT = { padding: 0.06, maxZoom: 1.1, duration: 0 } as const;
 
 export default function Flow(props: FlowProps) {
   return (
@@ -72,6 +85,13 @@ function FlowView({ drawn, selected, select, moving }: FlowProps) {
     const frame = requestAnimationFrame(() => void fitView(FIT));
     return () => cancelAnimationFrame(frame);
   }, [generation, fitView]);
+
+  // The panel takes room from the picture: it fits itself into what is left.
+  const panel = selected !== undefined;
+  useEffect(() => {
+    const timer = setTimeout(() => void fitView(FIT), 60);
+    return () => clearTimeout(timer);
+  }, [panel, fitView]);
 
   const related = useMemo(() => relatedTo(selected, drawn.edges), [selected, drawn.edges]);
   const nodes = drawn.nodes.flatMap((node): FlowNode[] => {
@@ -126,11 +146,8 @@ function FlowView({ drawn, selected, select, moving }: FlowProps) {
         onNodeClick={(_event, node) => select(node.id)}
         onEdgeClick={(_event, edge) => select(edge.id)}
         onPaneClick={() => select(undefined)}
-        onSelectionChange={({ nodes: picked }) => {
-          // The keyboard selects with Enter; the mouse already has.
-          const [only] = picked;
-          if (picked.length === 1 && only && only.id !== selected) select(only.id);
-        }}
+        onNodesChange={(changes) => selectByKey(changes, select)}
+        onEdgesChange={(changes) => selectByKey(changes, select)}
         nodesDraggable={false}
         nodesConnectable={false}
         edgesReconnectable={false}
@@ -156,7 +173,23 @@ function FlowView({ drawn, selected, select, moving }: FlowProps) {
   );
 }
 
-const Control = ({ label, icon: Icon, act }: { readonly label: string; readonly icon: LucideIcon; readonly act: () => void }) => (
+/** Enter on a focused node or edge arrives as a wish to select it; what is selected stands in the address alone. */
+function selectByKey(
+  changes: readonly (NodeChange<FlowNode> | EdgeChange<FlowEdge>)[],
+  select: (id: string) => void,
+): void {
+  for (const change of changes) if (change.type === 'select' && change.selected) select(change.id);
+}
+
+const Control = ({
+  label,
+  icon: Icon,
+  act,
+}: {
+  readonly label: string;
+  readonly icon: LucideIcon;
+  readonly act: () => void;
+}) => (
   <Tooltip label={label} position="right" withArrow>
     <ActionIcon variant="default" size={30} aria-label={label} onClick={act}>
       <Icon size={15} />
@@ -178,12 +211,22 @@ const MeshNode = memo(({ data: { node }, selected }: NodeProps<FlowNode>) => {
   const { inbound, outbound, health } = node;
   const shown = inbound.requests > 0 ? inbound : outbound;
   return (
-    <div className={styles.node} data-kind={node.kind} data-health={health.status} data-selected={selected} data-idle={node.idle}>
+    <div
+      className={styles.node}
+      data-kind={node.kind}
+      data-health={health.status}
+      data-selected={selected}
+      data-idle={node.idle}
+    >
       <Handle type="target" position={Position.Left} className={styles.handle ?? ''} />
       <div className={styles.nodeHead}>
         <Icon size={15} aria-hidden className={styles.kind ?? ''} />
-        <span className={styles.nodeName}>{node.kind === 'unknown' ? text.kind.unknown : node.service ?? node.name}</span>
-        {node.version !== undefined && node.kind === 'workload' && <span className={styles.version}>{node.version}</span>}
+        <span className={styles.nodeName}>
+          {node.kind === 'unknown' ? text.kind.unknown : (node.service ?? node.name)}
+        </span>
+        {node.version !== undefined && node.kind === 'workload' && (
+          <span className={styles.version}>{node.version}</span>
+        )}
         <HealthIcon status={health.status} size={15} />
       </div>
       <div className={styles.nodeFoot}>
@@ -192,7 +235,9 @@ const MeshNode = memo(({ data: { node }, selected }: NodeProps<FlowNode>) => {
         ) : (
           <>
             <span>{rate(shown.requestsPerSecond)}</span>
-            {shown.errorPercent > 0 && <Toned tone={errorTone(shown.errorPercent)}>{percent(shown.errorPercent)}</Toned>}
+            {shown.errorPercent > 0 && (
+              <Toned tone={errorTone(shown.errorPercent)}>{percent(shown.errorPercent)}</Toned>
+            )}
             {shown.latencyMs && <span>{latencyText(shown.latencyMs.p95)}</span>}
           </>
         )}
@@ -234,7 +279,13 @@ const MeshEdge = memo(({ id, data, selected }: EdgeProps<FlowEdge>) => {
             style={{ transform: `translate(-50%, -50%) translate(${middle.x}px, ${middle.y}px)` }}
           >
             {edge.mtls !== 'unknown' && (
-              <Seal size={11} className={styles.seal} data-mtls={edge.mtls} role="img" aria-label={text.mtls[edge.mtls]} />
+              <Seal
+                size={11}
+                className={styles.seal}
+                data-mtls={edge.mtls}
+                role="img"
+                aria-label={text.mtls[edge.mtls]}
+              />
             )}
             <span>{rate(edge.traffic.requestsPerSecond)}</span>
             {edge.traffic.errorPercent > 0 && (

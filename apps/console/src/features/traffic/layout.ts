@@ -14,9 +14,9 @@ export interface Topology {
   readonly edges: readonly (readonly [source: string, target: string])[];
 }
 
-export const NODE_WIDTH = 188;
+export const NODE_WIDTH = 198;
 export const NODE_HEIGHT = 66;
-const COLUMN_GAP = 150;
+const COLUMN_GAP = 124;
 const ROW_GAP = 34;
 
 export const topologyKey = ({ nodes, edges }: Topology): string =>
@@ -64,7 +64,9 @@ export function gridLayout({ nodes }: Topology): Positions {
 export function keepPlaces({ nodes, edges }: Topology, former: Positions): Positions | undefined {
   const kept = nodes.filter((id) => former[id]);
   if (kept.length === 0 || kept.length * 2 < nodes.length) return undefined;
-  const placed: Record<string, Point> = Object.fromEntries(kept.flatMap((id) => (former[id] ? [[id, former[id]]] : [])));
+  const placed: Record<string, Point> = Object.fromEntries(
+    kept.flatMap((id) => (former[id] ? [[id, former[id]]] : [])),
+  );
   for (const id of nodes) {
     if (placed[id]) continue;
     const caller = edges.find(([source, target]) => target === id && placed[source])?.[0];
@@ -82,7 +84,9 @@ export function keepPlaces({ nodes, edges }: Topology, former: Positions): Posit
 
 function freePoint(wanted: Point, taken: readonly Point[]): Point {
   let point = wanted;
-  while (taken.some(({ x, y }) => Math.abs(x - point.x) < NODE_WIDTH && Math.abs(y - point.y) < NODE_HEIGHT + ROW_GAP / 2))
+  while (
+    taken.some(({ x, y }) => Math.abs(x - point.x) < NODE_WIDTH && Math.abs(y - point.y) < NODE_HEIGHT + ROW_GAP / 2)
+  )
     point = { x: point.x, y: point.y + NODE_HEIGHT + ROW_GAP };
   return point;
 }

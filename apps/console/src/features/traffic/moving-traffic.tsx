@@ -14,6 +14,10 @@ interface MovingTrafficProps {
 
 const FRAME_MS = 1_000 / 30;
 const DOT_RADIUS = 2.6;
+/** Below this the labels of edges are too small to read, and are left out. */
+export const LABEL_ZOOM = 0.55;
+/** Half the size of a label, around the middle of its edge: what moves goes behind it. */
+const LABEL = { x: 64, y: 11 } as const;
 
 /** One canvas over the graph: thirty frames a second, none while the page is hidden or motion is unwanted. */
 export function MovingTraffic({ edges, positions }: MovingTrafficProps) {
@@ -40,7 +44,9 @@ export function MovingTraffic({ edges, positions }: MovingTrafficProps) {
     const roads = edges.flatMap((edge) => {
       const [source, target] = [positions[edge.source], positions[edge.target]];
       const motion = motionOf(edge);
-      return source && target && motion.dots > 0 ? [{ curve: curveBetween(source, target), motion, seed: seedOf(edge.id) }] : [];
+      if (!source || !target || motion.dots === 0) return [];
+      const curve = curveBetween(source, target);
+      return [{ curve, middle: pointAt(curve, 0.5), motion, seed: seedOf(edge.id) }];
     });
 
     const draw = (nowMs: number): void => {
@@ -48,9 +54,11 @@ export function MovingTraffic({ edges, positions }: MovingTrafficProps) {
       context.setTransform(1, 0, 0, 1, 0, 0);
       context.clearRect(0, 0, element.width, element.height);
       context.setTransform(zoom * ratio, 0, 0, zoom * ratio, x * ratio, y * ratio);
-      for (const { curve, motion, seed } of roads)
+      for (const { curve, middle, motion, seed } of roads)
         for (const { at, failed } of dotsAt(motion, nowMs / 1_000, seed)) {
           const point = pointAt(curve, at);
+          const hidden = Math.abs(point.x - middle.x) < LABEL.x && Math.abs(point.y - middle.y) < LABEL.y;
+          if (hidden && zoom >= LABEL_ZOOM) continue;
           context.fillStyle = failed ? colors.bad : colors.good;
           context.beginPath();
           if (failed) diamond(context, point.x, point.y);

@@ -14,29 +14,34 @@ import styles from './traffic.module.css';
 
 interface SidePanelProps {
   readonly graph: GraphView;
-  readonly drawn: Drawn;
   readonly selected: string | undefined;
   readonly select: (id: string | undefined) => void;
 }
 
-export function SidePanel({ graph, drawn, selected, select }: SidePanelProps) {
+export function SidePanel({ graph, selected, select }: SidePanelProps) {
   const node = graph.nodes.find(({ id }) => id === selected);
   const edge = graph.edges.find(({ id }) => id === selected);
   const close = (): void => select(undefined);
   return (
-    <aside className={styles.panel} aria-label={text.traffic.details} aria-live="off">
+    <aside className={styles.panel} aria-label={text.traffic.details}>
       {node ? (
         <NodePanel node={node} graph={graph} select={select} close={close} />
-      ) : edge ? (
-        <EdgePanel edge={edge} graph={graph} close={close} />
       ) : (
-        <WholePanel drawn={drawn} select={select} />
+        edge && <EdgePanel edge={edge} graph={graph} close={close} />
       )}
     </aside>
   );
 }
 
-function Head({ title, close, children }: { readonly title: ReactNode; readonly close?: () => void; readonly children?: ReactNode }) {
+function Head({
+  title,
+  close,
+  children,
+}: {
+  readonly title: ReactNode;
+  readonly close?: () => void;
+  readonly children?: ReactNode;
+}) {
   return (
     <div className={styles.panelHead}>
       <div>
@@ -53,33 +58,25 @@ function Head({ title, close, children }: { readonly title: ReactNode; readonly 
   );
 }
 
-/** Nothing selected: how much there is, and what is not well. */
-function WholePanel({ drawn, select }: { readonly drawn: Drawn; readonly select: (id: string) => void }) {
-  const { nodes, edges } = drawn;
-  const ill = nodes.filter(({ health }) => HEALTH_TONE[health.status] === 'bad' || HEALTH_TONE[health.status] === 'warn');
+/** Nothing selected: what is not well, in words. */
+export function Ill({ nodes, select }: { readonly nodes: Drawn['nodes']; readonly select: (id: string) => void }) {
+  const ill = nodes.filter(
+    ({ health }) => HEALTH_TONE[health.status] === 'bad' || HEALTH_TONE[health.status] === 'warn',
+  );
+  if (ill.length === 0) return null;
   return (
-    <>
-      <Head title={text.traffic.inMesh}>
-        <p className="muted">{text.traffic.counts(nodes.length, edges.length)}</p>
-      </Head>
-      <div className={styles.panelBody}>
-        {ill.length > 0 && (
-          <ul className="plain">
-            {ill.map((node) => (
-              <li key={node.id}>
-                <Badge tone={HEALTH_TONE[node.health.status]} plain>
-                  <button type="button" className="linkish" onClick={() => select(node.id)}>
-                    {node.name}
-                  </button>
-                </Badge>
-                <div className="muted">{node.health.why}</div>
-              </li>
-            ))}
-          </ul>
-        )}
-        <p className="muted">{text.traffic.nothingSelected}</p>
-      </div>
-    </>
+    <ul className={`plain ${styles.ill}`} aria-label={text.overview.attention}>
+      {ill.map((node) => (
+        <li key={node.id}>
+          <Badge tone={HEALTH_TONE[node.health.status]} plain>
+            <button type="button" className="linkish" onClick={() => select(node.id)}>
+              {node.name}
+            </button>
+          </Badge>{' '}
+          <span className="muted">{node.health.why}</span>
+        </li>
+      ))}
+    </ul>
   );
 }
 
@@ -203,7 +200,15 @@ const FigureRow = ({ name, traffic }: { readonly name: ReactNode; readonly traff
   </>
 );
 
-function EdgePanel({ edge, graph, close }: { readonly edge: GraphEdge; readonly graph: GraphView; readonly close: () => void }) {
+function EdgePanel({
+  edge,
+  graph,
+  close,
+}: {
+  readonly edge: GraphEdge;
+  readonly graph: GraphView;
+  readonly close: () => void;
+}) {
   const [source, target] = [edge.source, edge.target].map((id) => graph.nodes.find((node) => node.id === id));
   const { traffic, codes, sourcePrincipal, destinationPrincipal, service, protocol, health, mtls, mtlsPercent } = edge;
   return (
@@ -212,7 +217,8 @@ function EdgePanel({ edge, graph, close }: { readonly edge: GraphEdge; readonly 
         close={close}
         title={
           <>
-            {source?.kind === 'unknown' ? text.kind.unknown : source?.name} <ArrowRight size={14} aria-hidden /> {target?.name}
+            {source?.kind === 'unknown' ? text.kind.unknown : source?.name} <ArrowRight size={14} aria-hidden />{' '}
+            {target?.name}
           </>
         }
       >
@@ -238,7 +244,9 @@ function EdgePanel({ edge, graph, close }: { readonly edge: GraphEdge; readonly 
             ],
             ...(service === undefined ? [] : [[text.traffic.host, service] as const]),
             ...(sourcePrincipal === undefined ? [] : [[text.traffic.from, mono(accountOf(sourcePrincipal))] as const]),
-            ...(destinationPrincipal === undefined ? [] : [[text.traffic.to, mono(accountOf(destinationPrincipal))] as const]),
+            ...(destinationPrincipal === undefined
+              ? []
+              : [[text.traffic.to, mono(accountOf(destinationPrincipal))] as const]),
           ]}
         />
         {codes.length > 0 && (
@@ -248,7 +256,9 @@ function EdgePanel({ edge, graph, close }: { readonly edge: GraphEdge; readonly 
               rows={codes.map(({ code, flag, requestsPerSecond }) => [
                 code === '-' ? text.traffic.noAnswer : code,
                 <span key={`${code} ${flag}`}>
-                  <Toned tone={code === 'TCP' ? 'none' : statusTone(code === '-' ? 0 : Number(code))}>{rate(requestsPerSecond)}</Toned>{' '}
+                  <Toned tone={code === 'TCP' ? 'none' : statusTone(code === '-' ? 0 : Number(code))}>
+                    {rate(requestsPerSecond)}
+                  </Toned>{' '}
                   {flag !== '-' && <FlagWords flag={flag} />}
                 </span>,
               ])}

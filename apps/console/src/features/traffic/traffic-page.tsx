@@ -15,7 +15,7 @@ import { useSettings } from '../../ui/settings.tsx';
 import { usePageKeys } from '../../ui/shortcuts.tsx';
 import { NodeLink, trafficColumns } from '../../ui/traffic-columns.tsx';
 import { choose, type Drawn } from './picture.ts';
-import { SidePanel } from './side-panel.tsx';
+import { Ill, SidePanel } from './side-panel.tsx';
 import styles from './traffic.module.css';
 
 const Flow = lazy(() => import('./flow.tsx'));
@@ -34,7 +34,11 @@ export default function TrafficPage() {
     });
   const keys = useMemo(
     () => ({
-      problems: () => void navigate({ search: ({ problems: on, ...rest }: TrafficSearch) => (on ? rest : { ...rest, problems: true }), replace: true }),
+      problems: () =>
+        void navigate({
+          search: ({ problems: on, ...rest }: TrafficSearch) => (on ? rest : { ...rest, problems: true }),
+          replace: true,
+        }),
       close: () => void navigate({ search: ({ sel: _selected, ...rest }: TrafficSearch) => rest, replace: true }),
     }),
     [navigate],
@@ -73,6 +77,10 @@ export default function TrafficPage() {
           disabled={reduced}
           onChange={({ currentTarget: { checked } }) => set({ still: checked ? undefined : true })}
         />
+        <span className={styles.spring} />
+        {query.data && (
+          <span className="muted">{text.traffic.counts(query.data.nodes.length, query.data.edges.length)}</span>
+        )}
       </div>
       <Loaded query={query} height={520}>
         {(graph) => (
@@ -105,6 +113,7 @@ function Picture({ graph, drawn, table, problems, moving }: PictureProps) {
       search: ({ sel: _former, ...rest }: TrafficSearch) => (id === undefined ? rest : { ...rest, sel: id }),
       replace: true,
     });
+  const open = [...graph.nodes, ...graph.edges].some(({ id }) => id === sel);
   if (graph.nodes.length === 0)
     return (
       <Card>
@@ -124,7 +133,7 @@ function Picture({ graph, drawn, table, problems, moving }: PictureProps) {
       </Card>
     );
   return (
-    <div className={styles.picture}>
+    <div className={styles.picture} data-panel={open}>
       <div className={styles.main}>
         {graph.edges.length === 0 && (
           <div className={styles.notice}>
@@ -141,15 +150,16 @@ function Picture({ graph, drawn, table, problems, moving }: PictureProps) {
         ) : (
           <div className={styles.canvasBox}>
             <Suspense>
-              <Flow drawn={drawn} selected={sel} select={select} moving={moving} />
+              <Flow drawn={drawn} selected={open ? sel : undefined} select={select} moving={moving} />
             </Suspense>
+            {!open && <Ill nodes={drawn.nodes} select={select} />}
           </div>
         )}
         {graph.hidden.nodes + graph.hidden.edges > 0 && (
           <Quiet>{text.traffic.hidden(graph.hidden.nodes, graph.hidden.edges)}</Quiet>
         )}
       </div>
-      <SidePanel graph={graph} drawn={drawn} selected={sel} select={select} />
+      {open && <SidePanel graph={graph} selected={sel} select={select} />}
     </div>
   );
 }

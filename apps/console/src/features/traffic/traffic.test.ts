@@ -2,7 +2,15 @@ import type { GraphEdge, GraphNode, GraphView, HealthStatus } from '@weft/contra
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { curveBetween, pointAt } from './curve.ts';
-import { gridLayout, keepPlaces, layeredLayout, NODE_HEIGHT, NODE_WIDTH, type Positions, topologyKey } from './layout.ts';
+import {
+  gridLayout,
+  keepPlaces,
+  layeredLayout,
+  NODE_HEIGHT,
+  NODE_WIDTH,
+  type Positions,
+  topologyKey,
+} from './layout.ts';
 import { dotsAt, motionOf, seedOf } from './motion.ts';
 import { choose, widthOf } from './picture.ts';
 
@@ -43,21 +51,27 @@ const covers = (positions: Positions): boolean => {
     points.some((q, j) => i < j && Math.abs(p.x - q.x) < NODE_WIDTH && Math.abs(p.y - q.y) < NODE_HEIGHT),
   );
 };
-const topology = fc
-  .integer({ min: 1, max: 14 })
-  .chain((n) =>
-    fc.record({
-      nodes: fc.constant(Array.from({ length: n }, (_, i) => `n${i}`)),
-      edges: fc.uniqueArray(
-        fc.tuple(fc.integer({ min: 0, max: n - 1 }), fc.integer({ min: 0, max: n - 1 })).map(([a, b]) => [`n${a}`, `n${b}`] as const),
-        { maxLength: 24, selector: ([a, b]) => `${a}>${b}` },
-      ),
-    }),
-  );
+const topology = fc.integer({ min: 1, max: 14 }).chain((n) =>
+  fc.record({
+    nodes: fc.constant(Array.from({ length: n }, (_, i) => `n${i}`)),
+    edges: fc.uniqueArray(
+      fc
+        .tuple(fc.integer({ min: 0, max: n - 1 }), fc.integer({ min: 0, max: n - 1 }))
+        .map(([a, b]) => [`n${a}`, `n${b}`] as const),
+      { maxLength: 24, selector: ([a, b]) => `${a}>${b}` },
+    ),
+  }),
+);
 
 describe('layout', () => {
   it('puts callers left of callees', () => {
-    const { a, b, c } = layeredLayout({ nodes: ['a', 'b', 'c'], edges: [['a', 'b'], ['b', 'c']] });
+    const { a, b, c } = layeredLayout({
+      nodes: ['a', 'b', 'c'],
+      edges: [
+        ['a', 'b'],
+        ['b', 'c'],
+      ],
+    });
     expect((a?.x ?? 0) + NODE_WIDTH).toBeLessThan(b?.x ?? 0);
     expect((b?.x ?? 0) + NODE_WIDTH).toBeLessThan(c?.x ?? 0);
   });
@@ -131,12 +145,25 @@ describe('motion', () => {
 
 describe('choose', () => {
   const picture = graph(
-    [node('a'), node('b', 'failure'), node('c'), node('d'), node('lone', 'healthy', true), node('ill', 'not-ready', true)],
+    [
+      node('a'),
+      node('b', 'failure'),
+      node('c'),
+      node('d'),
+      node('lone', 'healthy', true),
+      node('ill', 'not-ready', true),
+    ],
     [edge('a', 'b', 'failure'), edge('b', 'c'), edge('c', 'd')],
   );
   it('draws all, or leaves out idle nodes that are well', () => {
     expect(choose(picture, { problems: false, idle: true }).nodes).toHaveLength(6);
-    expect(choose(picture, { problems: false, idle: false }).nodes.map(({ id }) => id)).toEqual(['a', 'b', 'c', 'd', 'ill']);
+    expect(choose(picture, { problems: false, idle: false }).nodes.map(({ id }) => id)).toEqual([
+      'a',
+      'b',
+      'c',
+      'd',
+      'ill',
+    ]);
   });
   it('draws problems with their neighbours', () => {
     const { nodes, edges } = choose(picture, { problems: true, idle: true });

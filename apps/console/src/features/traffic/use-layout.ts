@@ -41,7 +41,6 @@ export function useLayout(topology: Topology): Layout {
     }
     return layInWorker(topology, (positions) => place(positions, true));
     // The key says all of the topology that matters.
-    // oxlint-disable-next-line react-hooks/exhaustive-deps
   }, [key, tidied]);
 
   return { ...state, tidy: () => setTidied((count) => count + 1) };

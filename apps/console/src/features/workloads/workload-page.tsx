@@ -161,10 +161,13 @@ function About({ workload }: { readonly workload: WorkloadDetails }) {
               [
                 text.workloads.ends,
                 <span key="ends" title={dateTime(certificate.notAfter)}>
-                  {until(certificate.notAfter, now)} <Meter percent={certificate.lifeUsedPercent} tone={CERTIFICATE_TONE[certificate.state]} />
+                  {until(certificate.notAfter, now)}{' '}
+                  <Meter percent={certificate.lifeUsedPercent} tone={CERTIFICATE_TONE[certificate.state]} />
                 </span>,
               ],
-              ...(certificate.renewedAt === undefined ? [] : [[text.workloads.renewed, dateTime(certificate.renewedAt)] as const]),
+              ...(certificate.renewedAt === undefined
+                ? []
+                : [[text.workloads.renewed, dateTime(certificate.renewedAt)] as const]),
               ...(certificate.renewalFailures === undefined
                 ? []
                 : [[text.workloads.failures, String(certificate.renewalFailures)] as const]),

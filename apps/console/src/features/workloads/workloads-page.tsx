@@ -27,7 +27,12 @@ const COLUMNS: readonly Column<WorkloadSummary>[] = [
       </>
     ),
   },
-  { id: 'namespace', title: text.columns.namespace, by: ({ namespace }) => namespace, cell: ({ namespace }) => namespace },
+  {
+    id: 'namespace',
+    title: text.columns.namespace,
+    by: ({ namespace }) => namespace,
+    cell: ({ namespace }) => namespace,
+  },
   {
     id: 'health',
     title: text.columns.health,
@@ -49,7 +54,12 @@ const COLUMNS: readonly Column<WorkloadSummary>[] = [
         </Link>
       ),
   },
-  { id: 'proxy', title: text.columns.proxy, by: ({ proxy }) => proxy, cell: ({ proxy }) => <SyncBadge state={proxy} /> },
+  {
+    id: 'proxy',
+    title: text.columns.proxy,
+    by: ({ proxy }) => proxy,
+    cell: ({ proxy }) => <SyncBadge state={proxy} />,
+  },
 ];
 
 export default function WorkloadsPage() {
@@ -64,7 +74,9 @@ export default function WorkloadsPage() {
             if (items.length === 0)
               return <Empty title={text.empty.mesh} how={text.empty.meshHow} command={commands.demo()} />;
             const { health } = filter.search;
-            const rows = items.filter((row) => matches(filter.search, row) && (health ?? row.health.status) === row.health.status);
+            const rows = items.filter(
+              (row) => matches(filter.search, row) && (health ?? row.health.status) === row.health.status,
+            );
             return (
               <>
                 <FilterBar filter={filter} namespaces={namespacesOf(items)}>

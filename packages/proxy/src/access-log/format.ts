@@ -18,9 +18,12 @@ export const DEFAULT_TEXT_FORMAT = [
 
 // Everything a peer may send that would end a line, move a cursor or close a quote.
 // oxlint-disable-next-line no-control-regex
-const UNSAFE = /[\x00-\x1f"\x7f-\x9f]/g;
-const escapeText = (text: string): string =>
-  text.replace(UNSAFE, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
+const UNSAFE = /[\x00-\x1f"\x7f-\x9f]/;
+// oxlint-disable-next-line no-control-regex
+const EVERY_UNSAFE = /[\x00-\x1f"\x7f-\x9f]/g;
+const escapeText = (text: string): string => (UNSAFE.test(text) ? escapeUnsafe(text) : text);
+const escapeUnsafe = (text: string): string =>
+  text.replace(EVERY_UNSAFE, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0').toUpperCase()}`);
 
 /** A part of a format: fixed text, or an operator. */
 type Part = string | Operator;

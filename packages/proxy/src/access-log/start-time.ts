@@ -17,7 +17,7 @@ const FIELDS: Readonly<Record<string, (date: Date) => string>> = {
 
 /** A formatter in UTC for a strftime pattern with `%f` and `%3f`-like fractions; empty = ISO with milliseconds. @returns undefined for an unknown field. */
 export function formatTime(pattern: string): ((epochMs: number) => string) | undefined {
-  if (pattern === '') return (epochMs) => new Date(epochMs).toISOString();
+  if (pattern === '') return isoTime();
   const parts: ((date: Date) => string)[] = [];
   for (let i = 0; i < pattern.length; i += 1) {
     const char = pattern[i] ?? '';
@@ -40,5 +40,19 @@ export function formatTime(pattern: string): ((epochMs: number) => string) | und
   return (epochMs) => {
     const date = new Date(epochMs);
     return parts.map((part) => part(date)).join('');
+  };
+}
+
+/** ISO with milliseconds. Many requests begin in one second: what is above it is made once. */
+function isoTime(): (epochMs: number) => string {
+  let second = Number.NaN;
+  let upToSecond = '';
+  return (epochMs) => {
+    const whole = Math.floor(epochMs / 1000);
+    if (whole !== second) {
+      second = whole;
+      upToSecond = new Date(whole * 1000).toISOString().slice(0, 20);
+    }
+    return `${upToSecond}${pad(Math.floor(epochMs - whole * 1000), 3)}Z`;
   };
 }

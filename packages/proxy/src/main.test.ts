@@ -2,19 +2,16 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
-import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
-import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
-import { HttpConnectionManagerSchema } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
-import { fromJson, toBinary } from '@bufbuild/protobuf';
 import { XDS_TYPE } from '@weft/contracts';
 import { createTestAuthority, freePort, tempDir, type TempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { anyOf, encode, packed, type Resources, startControlPlane } from './test-support/control-plane.ts';
+import { encode, type Resources, startControlPlane } from './test-support/control-plane.ts';
+import { connectionManager, listenerOf, secureCluster, withMutualTls } from './test-support/mesh-resources.ts';
 import { bundleProxy, fetchPage, type ProxyChild, startProxyChild } from './test-support/proxy-program.ts';
 
 // The program itself, as its parent starts it, beside a control plane that speaks the real protocols.
@@ -35,12 +32,17 @@ let dir: TempDir;
 let program: string;
 let app: Server;
 let appPort: number;
+let seenHeaders: readonly string[] = [];
 const authority = createTestAuthority();
 
 beforeAll(async () => {
   dir = await tempDir();
   program = bundleProxy(join(dir.path, 'dist'));
-  app = createServer((request, response) => response.end(`app saw ${request.url}`));
+  app = createServer((request, response) => {
+    seenHeaders = Object.keys(request.headers);
+    if (request.url === '/missing') response.statusCode = 404;
+    response.end(`app saw ${request.url}`);
+  });
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
   appPort = (app.address() as AddressInfo).port;
 }, 60_000);
@@ -51,27 +53,8 @@ afterAll(async () => {
 });
 
 function resourcesOf(port: number): Resources {
-  const hcm = fromJson(HttpConnectionManagerSchema, {
-    statPrefix: 'out',
-    rds: { routeConfigName: 'reviews', configSource: ADS },
-    tracing: {},
-    httpFilters: [{ name: 'envoy.filters.http.router' }],
-    accessLog: [{ name: 'file' }],
-  });
-  const [filter] = hcm.httpFilters;
-  const [log] = hcm.accessLog;
-  if (filter === undefined || log === undefined) throw new Error('no filter');
-  filter.configType = { case: 'typedConfig', value: anyOf(RouterSchema, {}) };
-  log.configType = { case: 'typedConfig', value: anyOf(FileAccessLogSchema, { path: '/dev/stdout' }) };
-  const listener = fromJson(ListenerSchema, {
-    name: `127.0.0.1_${port}`,
-    address: { socketAddress: { address: '127.0.0.1', portValue: port } },
-    trafficDirection: 'OUTBOUND',
-    filterChains: [{ filters: [{ name: 'hcm' }] }],
-  });
-  const network = listener.filterChains[0]?.filters[0];
-  if (network === undefined) throw new Error('no network filter');
-  network.configType = { case: 'typedConfig', value: packed(HttpConnectionManagerSchema, hcm) };
+  const hcm = connectionManager({ rds: { routeConfigName: 'reviews', configSource: ADS } });
+  const listener = listenerOf(`127.0.0.1_${port}`, port, 'OUTBOUND', hcm);
   return {
     [XDS_TYPE.cluster]: {
       [CLUSTER]: encode(ClusterSchema, {
@@ -117,19 +100,37 @@ interface Started extends AsyncDisposable {
   readonly admin: string;
 }
 
-async function start(xds: string, saveDir: string): Promise<Started> {
+interface Workload {
+  readonly node: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly id: string;
+}
+const PRODUCTPAGE: Workload = { node: NODE, metadata: METADATA, id: IDENTITY };
+const REVIEWS: Workload = {
+  node: 'sidecar~127.0.0.1~reviews-v2.default~default.svc.cluster.local',
+  metadata: {
+    NAMESPACE: 'default',
+    SERVICE_ACCOUNT: 'bookinfo-reviews',
+    WORKLOAD_NAME: 'reviews-v2',
+    CLUSTER_ID: 'local',
+    LABELS: { app: 'reviews', version: 'v2' },
+  },
+  id: 'spiffe://cluster.local/ns/default/sa/bookinfo-reviews',
+};
+
+async function start(xds: string, saveDir: string, { node, metadata, id } = PRODUCTPAGE): Promise<Started> {
   const admin = `127.0.0.1:${await freePort()}`;
   const proxy = startProxyChild(program, [
-    '--node-id', NODE, '--metadata', JSON.stringify(METADATA), '--xds', xds, '--save-dir', saveDir, '--admin', admin, '--parent-fd', '3',
+    '--node-id', node, '--metadata', JSON.stringify(metadata), '--xds', xds, '--save-dir', saveDir, '--admin', admin, '--parent-fd', '3',
   ]); // prettier-ignore
-  const secret = authority.issue(IDENTITY);
+  const secret = authority.issue(id);
   proxy.send({ type: 'admin-token', token: 'the token' });
   proxy.send({
     type: 'secrets',
     default: {
       certChainPem: secret.certChainPem,
       privateKeyPem: secret.privateKeyPem,
-      spiffeId: IDENTITY,
+      spiffeId: id,
       expiresAt: Date.now() + 3_600_000,
     },
     rootCaPem: authority.rootsPem,
@@ -269,6 +270,93 @@ describe('the proxy program', () => {
       timeoutMs: 40_000,
     });
   }, 90_000);
+
+  it('client and server agree on every request, and each names the other', async () => {
+    const [outPort, inPort] = [await freePort(), await freePort()];
+    const client = resourcesOf(outPort);
+    const endpoints = encode(ClusterLoadAssignmentSchema, {
+      clusterName: CLUSTER,
+      endpoints: [
+        {
+          lbEndpoints: [
+            {
+              endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue: inPort } } },
+              metadata: { filterMetadata: { istio: { workload: 'reviews-v2;default;reviews;v2;local' } } },
+            },
+          ],
+        },
+      ],
+    });
+    await using clientPlane = await startControlPlane(authority, {
+      ...client,
+      [XDS_TYPE.cluster]: {
+        [CLUSTER]: secureCluster({ name: CLUSTER, type: 'EDS', edsClusterConfig: { edsConfig: ADS } }, REVIEWS.id),
+      },
+      [XDS_TYPE.endpoint]: { [CLUSTER]: endpoints },
+    });
+    const inbound = 'inbound|9080||';
+    const local = encode(ClusterSchema, {
+      name: inbound,
+      type: 'STATIC',
+      loadAssignment: {
+        clusterName: inbound,
+        endpoints: [
+          { lbEndpoints: [{ endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue: appPort } } } }] },
+        ],
+      },
+    });
+    const hcm = connectionManager({
+      routeConfig: {
+        name: inbound,
+        virtualHosts: [
+          { name: inbound, domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: inbound } }] },
+        ],
+      },
+    });
+    await using serverPlane = await startControlPlane(authority, {
+      [XDS_TYPE.cluster]: { [inbound]: local },
+      [XDS_TYPE.listener]: { in: withMutualTls(listenerOf('in', inPort, 'INBOUND', hcm)) },
+    });
+    await using caller = await start(clientPlane.address, join(dir.path, 'save-6'));
+    await using callee = await start(serverPlane.address, join(dir.path, 'save-7'), REVIEWS);
+    await waitFor(async () => (await isReady(caller.admin)) && (await isReady(callee.admin)), { what: 'both ready' });
+    await Promise.all(
+      Array.from({ length: 40 }, (_, i) => fetchPage(`127.0.0.1:${outPort}`, i % 4 === 0 ? '/missing' : '/')),
+    );
+
+    const counted = async ({ admin }: Started): Promise<Map<string, number>> => {
+      const lines = (await fetchPage(admin, '/stats/prometheus')).body
+        .split('\n')
+        .filter((line) => line.startsWith('istio_requests_total{'));
+      return new Map(
+        lines.map((line) => {
+          const label = (name: string): string => new RegExp(`[{,]${name}="([^"]*)"`).exec(line)?.[1] ?? '';
+          const key = [
+            'source_workload',
+            'source_principal',
+            'destination_workload',
+            'destination_principal',
+            'response_code',
+          ]
+            .map(label)
+            .join(' ');
+          return [key, Number(line.slice(line.lastIndexOf(' ')))];
+        }),
+      );
+    };
+    const atClient = await counted(caller);
+    expect(Object.fromEntries(atClient)).toEqual({
+      [`productpage-v1 ${IDENTITY} reviews-v2 ${REVIEWS.id} 200`]: 30,
+      [`productpage-v1 ${IDENTITY} reviews-v2 ${REVIEWS.id} 404`]: 10,
+    });
+    expect(await counted(callee)).toEqual(atClient);
+    const spans = (plane: typeof clientPlane) => plane.reports.flatMap((report) => report.spans);
+    await waitFor(() => spans(clientPlane).length === 40 && spans(serverPlane).length === 40, { what: 'spans' });
+    const parents = new Set(spans(clientPlane).map(({ traceId, spanId }) => `${traceId} ${spanId}`));
+    expect(spans(serverPlane).every(({ traceId, parentId }) => parents.has(`${traceId} ${parentId}`))).toBe(true);
+    // The application sees neither who the peer says it is nor what only proxies need.
+    expect(seenHeaders).not.toContain('x-envoy-peer-metadata');
+  });
 
   it('ends at once when its parent is gone', async () => {
     await using started = await start('127.0.0.1:1', join(dir.path, 'save-4'));

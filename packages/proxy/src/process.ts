@@ -45,8 +45,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   const { clock, random, logger, lifecycle } = deps;
   const startedAt = clock.now();
   const self = workloadOfMetadata(options.metadata);
-  const stats = createStats(self);
   const secrets = createSecretStore();
+  const stats = createStats(self, { ownPrincipal: () => secrets.identity?.spiffeId ?? '' });
   let xdsAddress = options.xdsAddress;
   let adminToken: string | undefined;
   let draining: Promise<void> | undefined;

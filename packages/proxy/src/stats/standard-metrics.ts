@@ -53,15 +53,14 @@ export const TCP_COUNTERS = [
   'istio_tcp_sent_bytes_total',
 ] as const;
 
-/** A proxy's own part of every series. */
-export interface SelfLabels extends WorkloadLabels {
-  readonly principal: string;
-}
-
 const known = (value: string): string => (value === '' ? 'unknown' : value);
 
-/** Values of PEER_LABELS: one end is the proxy's own workload, the other what its peer or the endpoint tells. */
-export function peerLabelValues(labels: RequestLabels, self: WorkloadLabels): string[] {
+/**
+ * Values of PEER_LABELS: one end is the proxy's own workload, the other what its peer or the endpoint tells.
+ * @param ownPrincipal what this proxy shows of itself on mutual TLS.
+ */
+export function peerLabelValues(labels: RequestLabels, self: WorkloadLabels, ownPrincipal: string): string[] {
+  const shown = labels.mutualTls ? ownPrincipal : '';
   const atSource = labels.reporter === 'source';
   const source = atSource ? self : parseWorkload(labels.sourceWorkload);
   const destination = atSource ? parseWorkload(labels.destinationWorkload) : self;
@@ -71,13 +70,13 @@ export function peerLabelValues(labels: RequestLabels, self: WorkloadLabels): st
     known(source.namespace),
     known(source.canonicalService),
     known(source.canonicalRevision),
-    known(labels.sourcePrincipal),
+    known(labels.sourcePrincipal || (atSource ? shown : '')),
     known(source.app),
     known(source.version),
     known(source.cluster),
     known(destination.workload),
     known(destination.namespace),
-    known(labels.destinationPrincipal),
+    known(labels.destinationPrincipal || (atSource ? '' : shown)),
     known(destination.app),
     known(destination.version),
     known(destination.canonicalService),

@@ -108,6 +108,24 @@ describe('request statistics', () => {
       /reporter="destination",source_workload="gw".*destination_workload="productpage-v1".*connection_security_policy="mutual_tls"/,
     );
   });
+  it('shows its own identity where the connection was secure', () => {
+    const stats = createStats(SELF, { ownPrincipal: () => 'spiffe://me' });
+    const seen = (given: Partial<RequestLabels>): readonly string[] => {
+      stats.recordRequest(
+        stats.requestSlot(labels({ sourcePrincipal: '', destinationPrincipal: '', ...given })),
+        200,
+        0,
+        1,
+        0,
+        0,
+      );
+      const last = stats.requestSeries.at(-1)?.labels ?? [];
+      return [last[5] ?? '', last[11] ?? ''];
+    };
+    expect(seen({ reporter: 'source' })).toEqual(['spiffe://me', 'unknown']);
+    expect(seen({ reporter: 'destination' })).toEqual(['unknown', 'spiffe://me']);
+    expect(seen({ reporter: 'source', mutualTls: false })).toEqual(['unknown', 'unknown']);
+  });
   it('counts TCP by connection', () => {
     const stats = createStats(SELF);
     const slot = stats.requestSlot(labels({ protocol: 'tcp' }));

@@ -18,6 +18,8 @@ export interface StatsOptions {
   readonly maxTcpSeries?: number;
   /** Named counters and gauges. Default 65536. */
   readonly maxNamed?: number;
+  /** SPIFFE id of this proxy; empty until it has one. */
+  readonly ownPrincipal?: () => string;
 }
 
 const BUCKETS = BUCKET_BOUNDS.length + 1;
@@ -76,7 +78,7 @@ export interface Stats extends StatsSink {
 }
 
 export function createStats(self: WorkloadLabels, options: StatsOptions = {}): Stats {
-  const { maxRequestSeries = 4096, maxTcpSeries = 2048, maxNamed = 65_536 } = options;
+  const { maxRequestSeries = 4096, maxTcpSeries = 2048, maxNamed = 65_536, ownPrincipal = () => '' } = options;
   const requestCells = new Float64Array(new SharedArrayBuffer(maxRequestSeries * REQUEST_CELLS * BYTES));
   const tcpCells = new Float64Array(new SharedArrayBuffer(maxTcpSeries * TCP_CELLS * BYTES));
   const namedCells = new Float64Array(new SharedArrayBuffer(maxNamed * BYTES));
@@ -153,13 +155,13 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
 
   const takeSlot = (labels: RequestLabels): number => {
     if (labels.protocol === 'tcp') {
-      const values = tcpLabelValues(peerLabelValues(labels, self));
+      const values = tcpLabelValues(peerLabelValues(labels, self, ownPrincipal()));
       const spare = tcpLabelValues(overflowLabelValues(labels));
       return (seriesOf(tcpSeries, values, TCP_CELLS, maxTcpSeries, spare) << 1) | TCP_BIT;
     }
     requestSlots.push({
       labels,
-      peer: peerLabelValues(labels, self),
+      peer: peerLabelValues(labels, self, ownPrincipal()),
       targets: new Map(),
       lastKey: -1,
       last: undefined,
@@ -173,7 +175,7 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     tcpCells,
     tcpSeries,
     requestSlot(labels) {
-      const key = JSON.stringify([labels.cluster, labels.listener, ...peerLabelValues(labels, self)]);
+      const key = JSON.stringify([labels.cluster, labels.listener, ...peerLabelValues(labels, self, ownPrincipal())]);
       const former = slotNumbers.get(key);
       if (former !== undefined) return former;
       // Beyond the limit new label sets share a slot; those that have one keep it.

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import type { ConnectionOptions, PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import type { UpstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import type { RegexEngine } from '@weft/evaluator';
-import type { HostFacts } from '../upstream/host.ts';
+import type { HostFacts } from '../upstream/host-facts.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } from './tls-material.ts';
 
@@ -21,7 +21,7 @@ export class UpstreamTls {
   readonly #secrets: LiveSecrets;
   readonly #alpn: string[];
   /** By host; they end with the secrets under which they were made, since a resumed session is not verified again. */
-  readonly #sessions = new Map<string, Buffer>();
+  readonly #sessions = new Map<string, KeptSession>();
   #context: SecureContext | string = '';
   #generation = 0;
 
@@ -46,21 +46,27 @@ export class UpstreamTls {
     };
     if (this.#sni !== '' && isIP(this.#sni) === 0) options.servername = this.#sni;
     else options.servername = '';
-    const session = this.#sessions.get(sessionKey(facts));
-    if (session !== undefined) options.session = session;
+    const kept = this.#sessions.get(sessionKey(facts));
+    if (kept !== undefined) options.session = kept.session;
     return options;
   }
 
-  keepSession(facts: HostFacts, session: Buffer): void {
-    if (this.#generation !== this.#secrets.generation) return;
-    if (this.#sessions.size >= MAX_KEPT_SESSIONS) this.#sessions.clear();
-    this.#sessions.set(sessionKey(facts), session);
+  /** Who the session to this host was made with; a resumed connection has that peer and shows no certificate. */
+  resumablePeer(facts: HostFacts): string {
+    return this.#sessions.get(sessionKey(facts))?.peer ?? '';
   }
 
-  /** SPIFFE id of the connected, verified peer; empty when its certificate has none. */
-  peerOf(socket: TLSSocket): string {
+  keepSession(facts: HostFacts, session: Buffer, peer: string): void {
+    if (this.#generation !== this.#secrets.generation) return;
+    if (this.#sessions.size >= MAX_KEPT_SESSIONS) this.#sessions.clear();
+    this.#sessions.set(sessionKey(facts), { session, peer });
+  }
+
+  /** SPIFFE id of the connected, verified peer; empty when its certificate has none. @param resumed see `resumablePeer`. */
+  peerOf(socket: TLSSocket, resumed: string): string {
     const certificate = socket.getPeerCertificate();
-    return certificate.raw === undefined ? '' : (readSubjectAltNames(certificate.raw).uris[0] ?? '');
+    if (certificate.raw !== undefined) return readSubjectAltNames(certificate.raw).uris[0] ?? '';
+    return socket.isSessionReused() ? resumed : '';
   }
 
   #currentContext(): SecureContext | string {
@@ -81,6 +87,11 @@ export class UpstreamTls {
     const accepted = [...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)));
     return accepted ? undefined : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
   }
+}
+
+interface KeptSession {
+  readonly session: Buffer;
+  readonly peer: string;
 }
 
 const sessionKey = (facts: HostFacts): string => `${facts.address}:${facts.port}`;

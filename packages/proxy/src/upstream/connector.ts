@@ -5,7 +5,7 @@ import type { UpstreamFailure } from '../http/streams.ts';
 import { connectPlain, connectSecure, type TakeBytes } from '../sockets/byte-reader.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { IdentityMismatchError, type UpstreamTls } from '../tls/upstream-tls.ts';
-import type { HostFacts } from './host.ts';
+import type { HostFacts } from './host-facts.ts';
 
 export interface ConnectOptions {
   readonly facts: HostFacts;
@@ -37,6 +37,11 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
   const deadline = new Deadline({ onDeadline: () => fail('upstream-connect-timeout', 'connect timeout') }, 0);
   let socket: Socket | undefined;
 
+  // Read before the handshake: the sessions may change meanwhile.
+  const resumed = tls?.resumablePeer(facts) ?? '';
+  const peerOf = (connected: Socket): string =>
+    tls !== undefined && connected instanceof TLSSocket ? tls.peerOf(connected, resumed) : '';
+
   const settle = (): boolean => {
     if (over) return false;
     over = true;
@@ -50,7 +55,7 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
   };
   const succeed = (): void => {
     if (socket === undefined || !settle()) return;
-    outcome.onConnected(socket, socket instanceof TLSSocket ? (tls?.peerOf(socket) ?? '') : '');
+    outcome.onConnected(socket, peerOf(socket));
   };
 
   const where =
@@ -72,7 +77,7 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
         return { cancel: () => void settle() };
       }
       const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take);
-      tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session));
+      tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session, peerOf(tlsSocket)));
       tlsSocket.once('secureConnect', succeed);
       socket = tlsSocket;
     }

@@ -20,7 +20,8 @@ export interface RejectedName {
 export interface AdsClientHandlers {
   /**
    * New and changed resources, and names that are gone or do not exist. Called in the order of arrival, one response at
-   * a time. It may call `setSubscriptions`: requests go out together afterwards.
+   * a time. It may call `setSubscriptions`: requests go out together afterwards. Endpoints of new clusters are best asked
+   * for right here: the server then knows of them when it learns that the clusters were taken.
    * @returns what could not be taken. The rest of the response stands, and the former version of a rejected resource stays
    * in force. Throwing rejects all of it.
    */

@@ -77,7 +77,7 @@ describe('ADS client', () => {
     expect(clock.now() - at).toBeLessThanOrEqual(510);
   });
 
-  it('subscriptions set while a response is applied follow its acknowledgement, as one request', () => {
+  it('subscriptions set while a response is applied go out as one request, before its acknowledgement', () => {
     const h = harness({
       onUpdate(typeUrl, added) {
         if (typeUrl === CDS)
@@ -93,8 +93,8 @@ describe('ADS client', () => {
     h.client.start();
     h.last().events.onResponse(answer(CDS, ['a', 'b', 'c']));
     expect(h.last().requests.slice(1)).toMatchObject([
-      { typeUrl: CDS, nonce: '1' },
       { typeUrl: EDS, subscribe: ['a', 'b', 'c'] },
+      { typeUrl: CDS, nonce: '1' },
     ]);
   });
 

@@ -63,7 +63,7 @@ describe('delta client', () => {
     expect(sent(client)).toMatchObject([{ subscribe: ['c', 'd'], unsubscribe: ['a'], nonce: '' }]);
   });
 
-  it('answers each response by its nonce, before changes of subscription, never in one message with them', () => {
+  it('answers each response by its nonce, after changes of subscription, never in one message with them', () => {
     const client = new DeltaClient();
     client.setSubscriptions(EDS, new Set(['a']));
     sent(client);
@@ -71,9 +71,9 @@ describe('delta client', () => {
     client.setSubscriptions(EDS, new Set(['a', 'b']));
     take(client, response(EDS, [resource(EDS, 'a', '2')], { nonce: 'n2' }));
     expect(sent(client).map(({ nonce, subscribe }) => [nonce, subscribe])).toEqual([
+      ['', ['b']],
       ['n1', []],
       ['n2', []],
-      ['', ['b']],
     ]);
   });
 

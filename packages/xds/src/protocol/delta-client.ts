@@ -137,11 +137,18 @@ export class DeltaClient {
     type.answers.push({ nonce: response.nonce, error: all.length === 0 ? undefined : nackText(all, response) });
   }
 
-  /** The next request to send; undefined when all is said. Answers come before changes of subscription. */
+  /**
+   * The next request to send; undefined when all is said. Changes of subscription come before answers: a server that waits
+   * until new clusters were taken must know by then which endpoints they wait for.
+   */
   next(): DeltaRequest | undefined {
     for (const type of this.#order) {
-      const request = type.announced ? this.#later(type, type.announced) : this.#first(type);
+      const request = type.announced ? this.#changed(type, type.announced) : this.#first(type);
       if (request) return request;
+    }
+    for (const type of this.#order) {
+      const answer = type.answers.shift();
+      if (answer) return this.#answer(type, answer);
     }
     return undefined;
   }
@@ -163,13 +170,12 @@ export class DeltaClient {
     return { typeUrl: type.typeUrl, subscribe, unsubscribe: [], initialVersions: new Map(type.held), nonce: '' };
   }
 
-  #later(type: ClientType, announced: Set<string>): DeltaRequest | undefined {
-    const base = { typeUrl: type.typeUrl, initialVersions: new Map<string, string>() };
-    const answer = type.answers.shift();
-    if (answer) {
-      const error = answer.error === undefined ? {} : { error: { code: INVALID_ARGUMENT, message: answer.error } };
-      return { ...base, subscribe: [], unsubscribe: [], nonce: answer.nonce, ...error };
-    }
+  #answer({ typeUrl }: ClientType, { nonce, error }: Answer): DeltaRequest {
+    const nack = error === undefined ? {} : { error: { code: INVALID_ARGUMENT, message: error } };
+    return { typeUrl, subscribe: [], unsubscribe: [], initialVersions: new Map(), nonce, ...nack };
+  }
+
+  #changed(type: ClientType, announced: Set<string>): DeltaRequest | undefined {
     const wanted = type.wildcard ? new Set([WILDCARD]) : type.names;
     const subscribe = [...wanted].filter((name) => !announced.has(name) || type.again.has(name));
     const unsubscribe = [...announced].filter((name) => !wanted.has(name));
@@ -177,7 +183,7 @@ export class DeltaClient {
     if (subscribe.length === 0 && unsubscribe.length === 0) return undefined;
     for (const name of unsubscribe) announced.delete(name);
     for (const name of subscribe) announced.add(name);
-    return { ...base, subscribe, unsubscribe, nonce: '' };
+    return { typeUrl: type.typeUrl, subscribe, unsubscribe, initialVersions: new Map(), nonce: '' };
   }
 }
 

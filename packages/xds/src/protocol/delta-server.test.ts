@@ -146,6 +146,7 @@ describe('delta server', () => {
     const s = streamOn({});
     const [answer] = s.send(delta(EDS, { subscribe: ['x'] }));
     expect(answer).toMatchObject({ removed: [], resources: [{ name: 'x', bytes: Buffer.from([0x0a, 1, 0x78]) }] });
+    s.ack(answer);
     expect(told(s.send(delta(RDS, { subscribe: ['y'] }))[0])).toEqual({ y: 'absent' });
   });
 
@@ -280,14 +281,31 @@ describe('order of a push', () => {
 
   it('1.6 sends clusters, endpoints, listeners, routes, whatever order they were asked in', () => {
     const s = connected();
-    expect(types(s.change(all('2')))).toEqual(['cluster', 'endpoint', 'listener', 'route']);
+    expect(types(s.settle(s.change(all('2'))))).toEqual(['cluster', 'endpoint', 'listener', 'route']);
   });
 
-  it('1.6 later types wait while an earlier one waits for an answer', () => {
+  it('1.6 routes wait until new clusters and the endpoints they warm with were taken', () => {
     const s = connected();
-    const [clusters] = s.change({ ...all('1'), [CDS]: { c: '2' } });
-    expect(types(s.change(all('3')))).toEqual([]);
-    expect(types(s.ack(clusters))).toEqual(['cluster']); // And its endpoints wait for the answer to those before.
+    const next = { ...all('2'), [CDS]: { c: '1', c2: '1' }, [EDS]: { c: '1', c2: '1' }, [LDS]: { l: '1' } };
+    const [clusters, ...others] = s.change(next);
+    expect([told(clusters), types(others)]).toEqual([{ c2: '1' }, ['endpoint']]);
+    // The client was already subscribed to c2; it asks again as Envoy would, and acknowledges afterwards.
+    const [first] = others;
+    expect(types(s.ack(clusters))).toEqual([]);
+    expect(types(s.ack(first))).toEqual(['route']);
+  });
+
+  it('a stream of endpoint changes does not hold routes up', () => {
+    const s = connected();
+    s.change({ ...all('1'), [EDS]: { c: '2' } });
+    expect(types(s.change({ ...all('1'), [EDS]: { c: '3' }, [RDS]: { r: '2' } }))).toEqual(['route']);
+  });
+
+  it('routes do not wait for a cluster that was refused', () => {
+    const s = connected();
+    const [clusters, endpoints] = s.change({ ...all('1'), [CDS]: { c: '2' }, [RDS]: { r: '2' } });
+    s.ack(endpoints);
+    expect(types(s.ack(clusters, 'rejected 1 of 1: "c": bad'))).toEqual(['route']);
   });
 
   it('1.6 removes the other way round: nothing goes before what refers to it was taken', () => {
@@ -311,11 +329,12 @@ describe('order of a push', () => {
     expect(said.map(({ removed }) => removed)).toEqual([[], ['c']]);
   });
 
-  it('an answer owed to a request does not overtake news of the types before it', () => {
+  it('an answer about routes waits for clusters on their way', () => {
     const s = connected();
-    s.change({ ...all('1'), [CDS]: { c: '2' } });
-    s.change({ ...all('1'), [CDS]: { c: '3' } });
-    expect(types(s.send(delta(RDS, { subscribe: ['r'] })))).toEqual(['cluster', 'endpoint', 'route']);
+    const [clusters, endpoints] = s.change({ ...all('1'), [CDS]: { c: '2' } });
+    expect(types(s.send(delta(RDS, { subscribe: ['r'] })))).toEqual([]);
+    s.ack(endpoints);
+    expect(types(s.ack(clusters))).toEqual(['route']);
   });
 
   it('a client that asks on and on without answering is not served for ever', () => {

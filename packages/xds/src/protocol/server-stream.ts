@@ -2,9 +2,10 @@
  * One ADS stream as its server sees it, without I/O. Requests and changes only mark what is due; `next` then yields one
  * response at a time, so a slow stream holds no queue and many changes become one response.
  *
- * Order: answers to requests and news go out as clusters, endpoints, listeners, routes; what is gone goes the other way
- * round, and only after the client has taken what no longer refers to it. A type with an unanswered response gets no
- * further news until the answer, unless a later type is owed an answer.
+ * Order: clusters, endpoints, listeners, routes. Listeners and routes wait until the client has answered for new clusters
+ * and their endpoints, so that no request is routed to a cluster that is not ready. What is gone goes the other way round,
+ * after the client has taken what no longer refers to it. Otherwise requests are answered at once, and a type with an
+ * unanswered response gets no further news until the answer.
  */
 import { XDS_TYPE } from '@weft/contracts';
 import type { ChangeSet, XdsResource } from '../resource.ts';
@@ -13,7 +14,7 @@ import type { ResourceView } from '../server/xds-source.ts';
 import { firstDelta, laterDelta } from './delta-requests.ts';
 import type { DeltaRequest, SotwRequest } from './messages.ts';
 import { firstSotw, laterSotw } from './sotw-requests.ts';
-import { byPushOrder, isFullState, isReport, standIn, USERS } from './type-rules.ts';
+import { byPushOrder, isFullState, isReport, NEEDS_CLUSTERS, standIn, USERS } from './type-rules.ts';
 import { TypeState } from './type-state.ts';
 
 /** A response of either protocol; state of the world has no `removed` on the wire. */
@@ -125,15 +126,8 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
   next(view: ResourceView, now: number): ServerResponse | undefined {
     const states = this.#order.flatMap((typeUrl) => this.#types.get(typeUrl) ?? []);
     for (const state of states) this.#refresh(state, view);
-    const lastDue = states.findLastIndex((state) => state.hasAnswerDue);
-    for (const [at, state] of states.entries()) {
-      if (state.inFlight.size >= MAX_IN_FLIGHT) return undefined;
-      if (state.hasAnswerDue) return this.#respond(state, view, now);
-      if (!this.#hasNews(state)) continue;
-      if (at < lastDue || state.inFlight.size === 0) return this.#respond(state, view, now);
-      // Later types may refer to what waits here.
-      return undefined;
-    }
+    const ready = states.find((state) => this.#mayGrow(state));
+    if (ready) return this.#respond(ready, view, now);
     const shrinking = states.findLast(
       (state) => state.gone.size > 0 && state.inFlight.size === 0 && this.#mayShrink(state),
     );
@@ -171,6 +165,20 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
     for (const name of state.due) if (!all.has(name) && !standIn(state.typeUrl, name)) state.due.delete(name);
   }
 
+  #mayGrow(state: TypeState): boolean {
+    const { inFlight, hasAnswerDue } = state;
+    const wanted = hasAnswerDue ? inFlight.size < MAX_IN_FLIGHT : this.#hasNews(state) && inFlight.size === 0;
+    return wanted && !(NEEDS_CLUSTERS.has(state.typeUrl) && this.#clustersUnderWay());
+  }
+
+  /** New or changed clusters are due, on their way to the client, or wait there for their endpoints. */
+  #clustersUnderWay(): boolean {
+    const [clusters, endpoints] = [this.#types.get(XDS_TYPE.cluster), this.#types.get(XDS_TYPE.endpoint)];
+    if (clusters && (clusters.hasAnswerDue || clusters.changed.size > 0 || clusters.grows)) return true;
+    if (!endpoints) return false;
+    return endpoints.hasAnswerDue || endpoints.grows || [...this.#warming].some((name) => endpoints.changed.has(name));
+  }
+
   /** Removed listeners leave with the news: a new one may want their address, and nothing refers to them. */
   #hasNews(state: TypeState): boolean {
     return state.changed.size > 0 || (state.gone.size > 0 && !USERS.has(state.typeUrl));
@@ -188,16 +196,17 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
     const isAnswer = state.hasAnswerDue;
     const removed = this.#mayShrink(state) ? [...state.gone] : [];
     const parts = full ? completeState(state, view, removed) : difference(state, view, removed);
-    this.#noteWarming(state, parts.changed, isAnswer);
+    const grows = this.#noteWarming(state, parts.changed, isAnswer);
     this.#nonces += 1;
     const nonce = `${this.#noncePrefix}${this.#nonces}`;
     const { version } = view;
     const names = new Set([...parts.resources.map((resource) => resource.name), ...parts.removed]);
+    const unanswered = state.grows;
     if (this.#protocol === 'sotw') {
       state.inFlight.clear();
       state.doubtful.clear();
     }
-    state.inFlight.set(nonce, { nonce, version, at: now, names });
+    state.inFlight.set(nonce, { nonce, version, at: now, names, grows: grows || unanswered });
     state.lastNonce = nonce;
     state.lastSent = { nonce, version, at: now };
     state.due.clear();
@@ -206,14 +215,21 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
     return { typeUrl: state.typeUrl, version, nonce, resources: parts.resources, removed: parts.removed };
   }
 
-  /** A new or changed cluster warms until endpoints come, even when they are the same as before. */
-  #noteWarming(state: TypeState, changed: readonly string[], isAnswer: boolean): void {
-    if (state.typeUrl === XDS_TYPE.endpoint) for (const name of changed) this.#warming.delete(name);
-    if (state.typeUrl !== XDS_TYPE.cluster) return;
+  /**
+   * A new or changed cluster warms until endpoints come, even when they are the same as before.
+   * @returns whether routes should wait for the answer to this response.
+   */
+  #noteWarming(state: TypeState, changed: readonly string[], isAnswer: boolean): boolean {
+    if (state.typeUrl === XDS_TYPE.endpoint) {
+      const warmed = changed.filter((name) => this.#warming.delete(name));
+      return isAnswer || warmed.length > 0;
+    }
+    if (state.typeUrl !== XDS_TYPE.cluster) return false;
     for (const name of changed) this.#warming.add(name);
     // The names of endpoints may differ from those of their clusters; an answered request covers all.
     const endpoints = this.#types.get(XDS_TYPE.endpoint);
     if (isAnswer && changed.length > 0) for (const name of endpoints?.sent.keys() ?? []) this.#warming.add(name);
+    return changed.length > 0;
   }
 }
 

@@ -63,3 +63,6 @@ export const USERS: ReadonlyMap<string, readonly string[]> = new Map([
   [XDS_TYPE.virtualHost, [XDS_TYPE.route]],
   [XDS_TYPE.secret, [XDS_TYPE.cluster, XDS_TYPE.listener]],
 ]);
+
+/** Types that send traffic to clusters, which must be ready before. */
+export const NEEDS_CLUSTERS: ReadonlySet<string> = new Set([XDS_TYPE.listener, XDS_TYPE.route, XDS_TYPE.virtualHost]);

@@ -11,6 +11,8 @@ export interface InFlight {
   readonly version: string;
   readonly at: number;
   readonly names: ReadonlySet<string>;
+  /** It brings clusters, or endpoints that clusters wait for. */
+  readonly grows: boolean;
 }
 
 /** Names that the client refused. `exact`: it named them; else some of them are meant, nobody knows which. */
@@ -67,6 +69,12 @@ export class TypeState {
 
   get hasAnswerDue(): boolean {
     return this.dueAll || this.dueEmpty || this.due.size > 0;
+  }
+
+  /** A response that others should wait for has no answer yet. */
+  get grows(): boolean {
+    for (const response of this.inFlight.values()) if (response.grows) return true;
+    return false;
   }
 
   get refused(): boolean {
@@ -135,7 +143,9 @@ export class TypeState {
     const named = [...response.names].filter((name) => mentions(message, name));
     const exact = named.length > 0;
     if (exact) this.#clearRefusals(response.names);
-    if (response.names.size > 0) this.#refusals.push({ names: new Set(exact ? named : response.names), exact });
+    // What the client no longer asks for stands refused no more.
+    const refused = (exact ? named : [...response.names]).filter((name) => this.covers(name));
+    if (refused.length > 0) this.#refusals.push({ names: new Set(refused), exact });
   }
 
   #clearRefusals(names: Iterable<string>): void {

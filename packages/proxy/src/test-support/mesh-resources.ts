@@ -1,5 +1,5 @@
 // Listeners and clusters of two sidecars that speak mutual TLS, as a control plane of the mesh generates them.
-import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
+import { fromJson, type JsonObject, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { type Cluster, ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { type Listener, ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
@@ -20,7 +20,7 @@ const ROOTS: JsonValue = { name: 'ROOTCA', sdsConfig: ADS };
 const typed = <T>(value: T) => ({ case: 'typedConfig' as const, value });
 
 /** A connection manager with a router, an access log on stdout and traces of all requests. */
-export function connectionManager(routes: JsonValue & object): HttpConnectionManager {
+export function connectionManager(routes: JsonObject): HttpConnectionManager {
   const hcm = fromJson(HttpConnectionManagerSchema, {
     statPrefix: 'test',
     tracing: {},

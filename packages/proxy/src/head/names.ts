@@ -72,13 +72,8 @@ export const HOST = known('host');
 export const CONNECTION = known('connection');
 export const CONTENT_LENGTH = known('content-length');
 export const TRANSFER_ENCODING = known('transfer-encoding');
-export const KEEP_ALIVE = known('keep-alive');
-export const PROXY_CONNECTION = known('proxy-connection');
-export const TE = known('te');
-export const TRAILER = known('trailer');
 export const UPGRADE = known('upgrade');
 export const EXPECT = known('expect');
-export const HTTP2_SETTINGS = known('http2-settings');
 
 const lowerOf = (byte: number): number => (byte >= 0x41 && byte <= 0x5a ? byte | 0x20 : byte);
 

@@ -3,7 +3,7 @@ import { HealthStatus } from '@weft/contracts/lean/envoy/config/core/v3/health_c
 import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import { ISTIO_METADATA, TRANSPORT_SOCKET_MATCH_METADATA } from '@weft/contracts';
 import { ConfigRejectedError } from '@weft/evaluator';
-import type { HostFacts } from '../upstream/host.ts';
+import type { HostFacts } from '../upstream/host-facts.ts';
 
 /** The hosts of one load assignment. @throws {ConfigRejectedError} for an address that can not be used. */
 export function readHosts(assignment: ClusterLoadAssignment | undefined, resource: string): HostFacts[] {

@@ -6,7 +6,7 @@ import { errorMessage } from '@weft/kit';
 import type { FilterDeps } from '../filters/http/http-filter.ts';
 import type { RejectedResource, ResourceSet, ResourceType } from '../ports.ts';
 import type { ClusterSettings } from '../upstream/cluster-settings.ts';
-import type { HostFacts } from '../upstream/host.ts';
+import type { HostFacts } from '../upstream/host-facts.ts';
 import { type ClusterCompileDeps, compileCluster } from './clusters.ts';
 import { readHosts } from './endpoints.ts';
 import type { ListenerDeps } from './http-connection-manager.ts';

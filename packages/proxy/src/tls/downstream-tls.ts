@@ -20,7 +20,6 @@ export interface TlsTerminatorEvents {
   onRefused(socket: Socket, reason: string): void;
 }
 
-export const HANDSHAKE_TIMEOUT_MS = 15_000;
 const ANONYMOUS: PeerIdentity = { principal: '', fingerprint: '', subject: '' };
 
 /**

@@ -178,6 +178,28 @@ describe('mutual TLS between two proxies', () => {
     expect(protocol).toBe('TLSv1.3');
   });
 
+  it('knows both peers on resumed connections too', async () => {
+    await using app = await echoUpstream('app');
+    await using callee = await server(app.port);
+    await using caller = await startProxy(
+      resourceSet({
+        listeners: [listener('outbound', [httpChain(routes(toCluster('mesh')))])],
+        clusters: [
+          staticCluster('mesh', [callee.portOf('inbound')], {
+            transportSocket: clientSocket('server'),
+            maxRequestsPerConnection: 1,
+          }),
+        ],
+      }),
+      { secrets: secretsOf('client') },
+    );
+    for (let i = 0; i < 4; i += 1) expect((await ask({ port: caller.portOf('outbound') })).status).toBe(200);
+    expect(caller.records.map(({ destinationPrincipal }) => destinationPrincipal)).toEqual(
+      Array(4).fill(spiffe('server')),
+    );
+    expect(callee.records.map(({ sourcePrincipal }) => sourcePrincipal)).toEqual(Array(4).fill(spiffe('client')));
+  });
+
   it('takes a new certificate without losing a connection', async () => {
     await using app = await echoUpstream('app');
     const secrets = secretsOf('server');

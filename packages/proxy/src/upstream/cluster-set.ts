@@ -3,7 +3,7 @@ import type { ClusterStatus } from '../ports.ts';
 import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { createResolver, type Resolver } from './dns.ts';
-import type { HostFacts } from './host.ts';
+import type { HostFacts } from './host-facts.ts';
 
 export interface ClusterSetDeps extends ClusterDeps {
   readonly logger: Logger;

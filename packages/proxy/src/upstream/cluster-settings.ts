@@ -1,6 +1,6 @@
 import type { LbPolicyFactory } from './lb/lb-policy.ts';
 import type { CircuitLimits } from './circuit.ts';
-import type { HostFacts } from './host.ts';
+import type { HostFacts } from './host-facts.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 
 export type Discovery = 'eds' | 'static' | 'dns' | 'original-dst';

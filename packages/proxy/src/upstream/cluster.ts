@@ -6,7 +6,8 @@ import type { TakeBytes } from '../sockets/byte-reader.ts';
 import { Circuit } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
-import { Host, type HostFacts, hostName } from './host.ts';
+import { Host } from './host.ts';
+import { type HostFacts, hostName } from './host-facts.ts';
 import type { LbAttempt, LbPolicy } from './lb/lb-policy.ts';
 import { HostPool } from './pool/host-pool.ts';
 

@@ -2,7 +2,7 @@ import { lookup } from 'node:dns';
 import { isIP } from 'node:net';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
-import type { HostFacts } from './host.ts';
+import type { HostFacts } from './host-facts.ts';
 
 /** Names of DNS clusters, looked up now and then. A failed look-up keeps the last good answer. */
 export interface Resolver {

@@ -12,6 +12,7 @@ import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
 import { HttpStream } from './http-stream.ts';
+import type { ManagerContext } from './manager-context.ts';
 
 export interface ManagerDeps {
   readonly timers: TimerQueue;
@@ -23,7 +24,7 @@ export interface ManagerDeps {
 }
 
 /** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
-export class ConnectionManager implements ExchangeSource {
+export class ConnectionManager implements ExchangeSource, ManagerContext {
   settings: HcmSettings;
   accessLog: AccessLogger | undefined;
   readonly timers: TimerQueue;
@@ -113,20 +114,19 @@ export class ConnectionManager implements ExchangeSource {
   }
 
   /** Headers that every answer gets. */
-  finishResponseHead(head: HeadView, stream: HttpStream): void {
+  finishResponseHead(head: HeadView, record: RequestRecord): void {
     const { settings } = this;
     if (settings.serverHeader === 'overwrite') head.set('server', settings.serverName);
     else if (settings.serverHeader === 'append-if-absent' && !head.has('server'))
       head.set('server', settings.serverName);
     if (!head.has('date')) head.set('date', this.date());
-    if (settings.requestIdInResponse && stream.record.requestId !== '')
-      head.set('x-request-id', stream.record.requestId);
+    if (settings.requestIdInResponse && record.requestId !== '') head.set('x-request-id', record.requestId);
     if (settings.via !== '') head.add('via', settings.via);
   }
 
-  exchangeOver(stream: HttpStream): void {
+  exchangeOver(record: RequestRecord, statsSlot: number): void {
     this.#activeRequests -= 1;
-    this.#record(stream.record, stream.statsSlot);
+    this.#record(record, statsSlot);
     this.#checkIdle();
   }
 

@@ -1,9 +1,9 @@
 import type { HeaderMutation } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
-import type { HttpStream } from './http-stream.ts';
+import type { FilterStream } from './http-filter.ts';
 
 /** Makes the configured edits, in their order. */
-export function applyEdits(edits: readonly HeaderMutation[], head: HeadView, stream: HttpStream): void {
+export function applyEdits(edits: readonly HeaderMutation[], head: HeadView, stream: FilterStream): void {
   for (const { op, name, value, literal } of edits) {
     if (op === 'remove') {
       head.remove(name);
@@ -31,14 +31,14 @@ const OPERATOR = /%%|%([A-Z_0-9]+)(?:\(([^)]*)\))?%/g;
 const UNSAFE = /[^\t\x20-\x7e\x80-\xff]/g;
 
 /** `%OPERATORS%` that a request can answer; others become empty. What peers sent can not break the line. */
-export function expand(template: string, stream: HttpStream): string {
+export function expand(template: string, stream: FilterStream): string {
   const text = template.replaceAll(OPERATOR, (_: string, operator?: string, argument?: string) =>
     operator === undefined ? '%' : operand(operator, argument ?? '', stream),
   );
   return text.replaceAll(UNSAFE, '');
 }
 
-function operand(operator: string, argument: string, stream: HttpStream): string {
+function operand(operator: string, argument: string, stream: FilterStream): string {
   const { record } = stream;
   switch (operator) {
     case 'REQ': {

@@ -1,8 +1,9 @@
 import type { Clock, Random } from '@weft/kit';
-import type { PackedConfig, RegexEngine } from '@weft/evaluator';
+import type { ReasonCode } from '@weft/contracts';
+import type { AuthorizationFacts, PackedConfig, RegexEngine } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
+import type { RequestRecord } from '../../request-record.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
-import type { HttpStream } from './http-stream.ts';
 
 /**
  * `continue`: go on with the next filter. `pending`: the filter calls `stream.resume()` later. `replied`: the filter
@@ -10,16 +11,40 @@ import type { HttpStream } from './http-stream.ts';
  */
 export type FilterStatus = 'continue' | 'pending' | 'replied';
 
+export interface ReplyOptions {
+  readonly status?: number;
+  readonly grpcStatus?: number;
+  readonly details?: string;
+  readonly body?: string;
+  readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** The proxy only carries out configuration here (redirect, direct response): no reason header. */
+  readonly silent?: boolean;
+}
+
+/** One request as a filter sees it. */
+export interface FilterStream extends AuthorizationFacts {
+  readonly record: RequestRecord;
+  /** Cluster of the route, once there is one. */
+  readonly clusterName: string;
+  /** State of filters, by their slot. */
+  readonly slots: unknown[];
+  requestHeader(name: string): string | undefined;
+  /** After `pending`. */
+  resume(): void;
+  /** Answers in the place of an upstream. */
+  reply(reason: ReasonCode, options?: ReplyOptions): void;
+}
+
 /** One step of the request path. It answers at once, or says `pending`: no promise, no closure. State is in `stream.slots`. */
 export interface HttpFilter {
   readonly name: string;
-  onRequestHead?(stream: HttpStream, head: HeadView): FilterStatus;
+  onRequestHead?(stream: FilterStream, head: HeadView): FilterStatus;
   /** The bytes are valid during the call. */
-  onRequestData?(stream: HttpStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
-  onResponseHead?(stream: HttpStream, head: HeadView): FilterStatus;
-  onResponseData?(stream: HttpStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
+  onRequestData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
+  onResponseHead?(stream: FilterStream, head: HeadView): FilterStatus;
+  onResponseData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
   /** Exactly once, however the request ended. */
-  onDestroy?(stream: HttpStream): void;
+  onDestroy?(stream: FilterStream): void;
 }
 
 export interface FilterDeps {

@@ -1,5 +1,4 @@
 import type { ReasonCode } from '@weft/contracts';
-import type { AuthorizationFacts } from '@weft/evaluator';
 import { localReply } from '../../failures.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
 import type { HeadView } from '../../head/head-view.ts';
@@ -10,24 +9,15 @@ import { flagBit } from '../../response-flags.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
 import { applyEdits } from './header-edits.ts';
 import type { HcmRoutes, Outcome } from './hcm-settings.ts';
-import type { ConnectionManager } from './connection-manager.ts';
-import { checkAndPrepare } from './prepare-request.ts';
-import type { HttpFilter } from './http-filter.ts';
+import type { ManagerContext } from './manager-context.ts';
+import { checkAndPrepare, type PreparedStream } from './prepare-request.ts';
+import type { HttpFilter, ReplyOptions } from './http-filter.ts';
 import { RouterRequest } from './router/router-request.ts';
+import type { RoutedStream } from './router/routed-stream.ts';
 
 const STREAM_IDLE = 0;
 const REQUEST_TIMEOUT = 1;
 const NO_PRINCIPALS: readonly string[] = [];
-
-export interface ReplyOptions {
-  readonly status?: number;
-  readonly grpcStatus?: number;
-  readonly details?: string;
-  readonly body?: string;
-  readonly headers?: readonly (readonly [name: string, value: string])[];
-  /** The proxy only carries out configuration here (redirect, direct response): no reason header. */
-  readonly silent?: boolean;
-}
 
 // Envoy's mapping of HTTP status to grpc-status for its own answers.
 const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
@@ -42,8 +32,8 @@ const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
 ]);
 
 /** One request on its way through the filters, with the configuration it began under. */
-export class HttpStream implements RequestReceiver, AuthorizationFacts {
-  readonly manager: ConnectionManager;
+export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream {
+  readonly manager: ManagerContext;
   readonly downstream: DownstreamStream;
   readonly record = new RequestRecord();
   readonly routes: HcmRoutes;
@@ -79,7 +69,7 @@ export class HttpStream implements RequestReceiver, AuthorizationFacts {
   /** Statistics slot of the chosen host; -1 until one is. */
   statsSlot = -1;
 
-  constructor(manager: ConnectionManager, downstream: DownstreamStream) {
+  constructor(manager: ManagerContext, downstream: DownstreamStream) {
     this.manager = manager;
     this.downstream = downstream;
     this.routes = manager.routes;
@@ -243,7 +233,7 @@ export class HttpStream implements RequestReceiver, AuthorizationFacts {
     const { manager, outcome } = this;
     this.#responseStarted = true;
     this.record.code = status;
-    manager.finishResponseHead(head, this);
+    manager.finishResponseHead(head, this.record);
     if (outcome !== undefined && outcome.responseMutations.length > 0)
       applyEdits(outcome.responseMutations, head, this);
     const chain = this.#chain;
@@ -339,7 +329,7 @@ export class HttpStream implements RequestReceiver, AuthorizationFacts {
     record.durationMs = manager.timers.now() - record.startMs;
     for (const filter of this.#chain) filter.onDestroy?.(this);
     this.#span?.finish(record);
-    manager.exchangeOver(this);
+    manager.exchangeOver(record, this.statsSlot);
   }
 
   #cancelRequestWait(): void {

@@ -1,7 +1,10 @@
 import type { ReasonCode } from '@weft/contracts';
 import { withoutPort } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
-import type { HttpStream } from './http-stream.ts';
+import type { DownstreamStream } from '../../http/streams.ts';
+import type { RequestRecord } from '../../request-record.ts';
+import type { ReplyOptions } from './http-filter.ts';
+import type { ManagerContext } from './manager-context.ts';
 import { hasEscapedSlash, normalizePath, unescapeSlashes } from './normalize-path.ts';
 import {
   forwardClientAddress,
@@ -10,8 +13,23 @@ import {
   stripInternalHeaders,
 } from './request-headers.ts';
 
+/** A request whose facts are filled in here. */
+export interface PreparedStream {
+  readonly manager: ManagerContext;
+  readonly downstream: DownstreamStream;
+  readonly record: RequestRecord;
+  method: string;
+  path: string;
+  query: string;
+  authority: string;
+  scheme: string;
+  remoteIp: string;
+  upgradeType: string;
+  reply(reason: ReasonCode, options?: ReplyOptions): void;
+}
+
 /** Brings a new request into the one form that policy, routing and the upstream see, and starts its record. */
-export function checkAndPrepare(stream: HttpStream, head: HeadView): ReasonCode | 'replied' | undefined {
+export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonCode | 'replied' | undefined {
   const { manager, record, downstream } = stream;
   const { settings } = manager;
   const { connection } = downstream;
@@ -64,7 +82,7 @@ export function checkAndPrepare(stream: HttpStream, head: HeadView): ReasonCode 
 }
 
 /** The authority without the port where the listener says so. */
-function settleAuthority({ manager, downstream }: HttpStream, head: HeadView): string {
+function settleAuthority({ manager, downstream }: PreparedStream, head: HeadView): string {
   const authority = head.get(':authority') ?? '';
   const { stripPort } = manager.settings;
   if (stripPort === 'no') return authority;
@@ -86,7 +104,7 @@ function hasUnderscore(head: HeadView): boolean {
 }
 
 /** A mesh peer tells who it is with the first request of a connection; nobody else is believed. */
-function learnPeer({ manager, downstream, record }: HttpStream, head: HeadView): void {
+function learnPeer({ manager, downstream, record }: PreparedStream, head: HeadView): void {
   const { connection } = downstream;
   const metadata = head.get('x-envoy-peer-metadata');
   if (metadata !== undefined) {
@@ -100,7 +118,7 @@ function learnPeer({ manager, downstream, record }: HttpStream, head: HeadView):
   record.sourceWorkload = connection.peerWorkload;
 }
 
-function settlePath(stream: HttpStream, head: HeadView, received: string): ReasonCode | 'replied' | undefined {
+function settlePath(stream: PreparedStream, head: HeadView, received: string): ReasonCode | 'replied' | undefined {
   const { settings } = stream.manager;
   let path = received;
   let redirect = false;

@@ -9,8 +9,7 @@ import { unpack } from '../../../runtime/any.ts';
 import { millisOr } from '../../../runtime/durations.ts';
 import { flagBit } from '../../../response-flags.ts';
 import { Deadline } from '../../../timers/timer-queue.ts';
-import type { FilterDeps, FilterStatus, HttpFilter, HttpFilterFactory } from '../http-filter.ts';
-import type { HttpStream } from '../http-stream.ts';
+import type { FilterDeps, FilterStatus, FilterStream, HttpFilter, HttpFilterFactory } from '../http-filter.ts';
 
 const MILLION = 1_000_000;
 const DENOMINATORS: Readonly<Record<Denominator, number>> = {
@@ -78,7 +77,7 @@ class FaultFilter implements HttpFilter {
     this.#deps = deps;
   }
 
-  onRequestHead(stream: HttpStream): FilterStatus {
+  onRequestHead(stream: FilterStream): FilterStatus {
     const { upstreamCluster, headers, delayMs } = this.#config;
     if (upstreamCluster !== '' && upstreamCluster !== stream.clusterName) return 'continue';
     for (const test of headers) if (!test(stream)) return 'continue';
@@ -92,16 +91,16 @@ class FaultFilter implements HttpFilter {
     return this.#abort(stream);
   }
 
-  onDestroy(stream: HttpStream): void {
+  onDestroy(stream: FilterStream): void {
     const wait = stream.slots[this.#slot];
     if (wait instanceof Deadline) this.#deps.timers.cancel(wait);
   }
 
-  #afterDelay(stream: HttpStream): void {
+  #afterDelay(stream: FilterStream): void {
     if (this.#abort(stream) === 'continue') stream.resume();
   }
 
-  #abort(stream: HttpStream): FilterStatus {
+  #abort(stream: FilterStream): FilterStatus {
     const { abortStatus, abortGrpcStatus, abortShare } = this.#config;
     if (abortStatus === 0 || !this.#drawn(abortShare)) return 'continue';
     stream.reply(

@@ -5,8 +5,7 @@ import {
 } from '@weft/contracts/lean/envoy/extensions/filters/http/rbac/v3/rbac';
 import { type CompiledRbac, compileRbac, ConfigRejectedError } from '@weft/evaluator';
 import { unpack } from '../../../runtime/any.ts';
-import type { FilterDeps, FilterStatus, HttpFilter, HttpFilterFactory } from '../http-filter.ts';
-import type { HttpStream } from '../http-stream.ts';
+import type { FilterDeps, FilterStatus, FilterStream, HttpFilter, HttpFilterFactory } from '../http-filter.ts';
 
 /** undefined rules let everything pass. */
 export interface RbacConfig {
@@ -25,7 +24,7 @@ class RbacFilter implements HttpFilter {
     this.#rules = rules;
   }
 
-  onRequestHead(stream: HttpStream): FilterStatus {
+  onRequestHead(stream: FilterStream): FilterStatus {
     const { allowed, policy } = this.#rules.check(stream);
     if (allowed) return 'continue';
     stream.reply('rbac-denied', { details: `rbac_access_denied_matched_policy[${policy === '' ? 'none' : policy}]` });

@@ -1,9 +1,9 @@
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
-import type { HttpStream } from '../http-stream.ts';
+import type { RoutedStream } from './routed-stream.ts';
 
 /** The statistics slot for requests to this host by this peer; taken once, then looked up. */
-export function hostSlot(stream: HttpStream, cluster: Cluster, host: Host, upstreamPeer: string): number {
+export function hostSlot(stream: RoutedStream, cluster: Cluster, host: Host, upstreamPeer: string): number {
   const { manager, record } = stream;
   const inbound = manager.settings.direction === 'inbound';
   const key = inbound ? stream.downstream.connection.peerKey : upstreamPeer;

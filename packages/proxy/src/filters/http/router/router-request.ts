@@ -12,7 +12,7 @@ import type { HostPool, PoolWaiter } from '../../../upstream/pool/host-pool.ts';
 import { type AttemptOutcome, backoffMs, isSafeMethod, wantsRetry } from '../../../upstream/retry/retry-decision.ts';
 import { applyEdits } from '../header-edits.ts';
 import type { Outcome } from '../hcm-settings.ts';
-import type { HttpStream } from '../http-stream.ts';
+import type { RoutedStream } from './routed-stream.ts';
 import { stripMeshHeaders } from '../request-headers.ts';
 import { hostSlot } from './host-slot.ts';
 import { KeptBody } from './kept-body.ts';
@@ -24,7 +24,7 @@ const PER_TRY_IDLE = 3;
 
 /** The end of the filter chain: sends the request to a host of the route's cluster, again where that is allowed. */
 export class RouterRequest implements PoolWaiter, ResponseReceiver {
-  readonly #stream: HttpStream;
+  readonly #stream: RoutedStream;
   readonly #outcome: Outcome;
   #action: ForwardAction | undefined;
   #cluster: Cluster | undefined;
@@ -49,7 +49,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
   #tryIdle: Deadline | undefined;
   #backoff: Deadline | undefined;
 
-  constructor(stream: HttpStream, outcome: Outcome) {
+  constructor(stream: RoutedStream, outcome: Outcome) {
     this.#stream = stream;
     this.#outcome = outcome;
   }

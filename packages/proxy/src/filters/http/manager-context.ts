@@ -1,0 +1,26 @@
+import type { Random } from '@weft/kit';
+import type { HeadView } from '../../head/head-view.ts';
+import type { DownstreamConnection } from '../../http/streams.ts';
+import type { PeerExchange, StatsSink, Tracer } from '../../ports.ts';
+import type { RequestRecord } from '../../request-record.ts';
+import type { TimerQueue } from '../../timers/timer-queue.ts';
+import type { Cluster } from '../../upstream/cluster.ts';
+import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
+
+/** What one request uses of its connection manager. */
+export interface ManagerContext {
+  readonly settings: HcmSettings;
+  readonly routes: HcmRoutes;
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly tracer: Tracer | undefined;
+  readonly peers: PeerExchange | undefined;
+  readonly stats: StatsSink;
+  /** Headers that every answer gets. */
+  finishResponseHead(head: HeadView, record: RequestRecord): void;
+  /** @param statsSlot -1 when no host was reached. */
+  exchangeOver(record: RequestRecord, statsSlot: number): void;
+  remoteOf(connection: DownstreamConnection): string;
+  localOf(connection: DownstreamConnection): string;
+}

@@ -325,6 +325,13 @@ describe('g3, g4: browser sessions', () => {
     expect(again.statusCode).toBe(401);
     expect(code(again)).toBe('link-spent');
   });
+  it('a link may open a page, and no other place', async () => {
+    const { send } = await setUp();
+    const link = await send('POST', '/api/v1/session/link', { path: '/traces/abc' }, AUTH);
+    expect(link.json<{ path: string }>().path).toMatch(/^\/open\?to=%2Ftraces%2Fabc#[\w-]{43}$/);
+    for (const path of ['//evil.example', 'https://evil.example', '/\\evil.example', '/a?b', 'traffic'])
+      expect((await send('POST', '/api/v1/session/link', { path }, AUTH)).statusCode).toBe(400);
+  });
   it('uses __Host- and Secure behind TLS', async () => {
     const { api } = await setUp({}, { scheme: 'https' });
     const link = await api.inject({
@@ -430,6 +437,15 @@ describe('g9: the console’s files', () => {
       'cache-control': 'public, max-age=31536000, immutable',
     });
     expect((await get('/assets/app-1.js', { 'if-none-match': String(script.headers['etag']) })).statusCode).toBe(304);
+  });
+  it('shows a person the page that says so, and a program JSON', async () => {
+    const { dir, get } = await withConsole();
+    await using _ = dir;
+    const person = await get('/no-such-page', { accept: 'text/html,*/*' });
+    expect(person.statusCode).toBe(404);
+    expect(person.headers['content-type']).toBe('text/html; charset=utf-8');
+    expect((await get('/no-such-page', { accept: '*/*' })).json<ErrorBody>().error.code).toBe('not-found');
+    expect((await get('/api/v1/nothing', { accept: 'text/html' })).json<ErrorBody>().error.code).toBe('not-found');
   });
   it.each([
     '/../token',

@@ -24,6 +24,7 @@ import { createBearerCheck } from './session/bearer.ts';
 import { createSessions } from './session/sessions.ts';
 import { buildGraph } from './views/graph.ts';
 import { takePicture } from './views/picture.ts';
+import { withAges } from './views/sync-ages.ts';
 
 export interface ConsoleApiDeps {
   readonly sources: ConsoleSources;
@@ -67,7 +68,8 @@ const CLOSE_GRACE_MS = 2_000;
 const REQUEST_ID_BYTES = 8;
 
 export async function createConsoleApi(deps: ConsoleApiDeps): Promise<ConsoleApi> {
-  const { sources, clock, logger, token, scheme = 'http', random = systemRandom } = deps;
+  const { clock, logger, token, scheme = 'http', random = systemRandom } = deps;
+  const sources = { ...deps.sources, proxies: withAges(deps.sources.proxies, clock) };
   const options: ConsoleApiOptions = { ...DEFAULT_OPTIONS, ...deps.options };
   const sessions = createSessions(clock, random, options);
   const gate = {
@@ -98,7 +100,11 @@ export async function createConsoleApi(deps: ConsoleApiDeps): Promise<ConsoleApi
   });
   const unsubscribe = [
     coalesced(clock, sources.config.subscribe, () => streams.tell('config', { at: clock.now() })),
-    coalesced(clock, sources.proxies.subscribe, () => streams.tell('proxies', { at: clock.now() })),
+    coalesced(clock, sources.proxies.subscribe, () => {
+      // Looked at even when nobody asks, so that ages begin when a state does.
+      sources.proxies.list();
+      streams.tell('proxies', { at: clock.now() });
+    }),
     coalesced(clock, sources.registry.subscribe, () => streams.tell('registry', { at: clock.now() })),
   ];
 
@@ -260,15 +266,20 @@ function register(
 function serveFile(files: StaticFiles, request: FastifyRequest, reply: FastifyReply): boolean {
   const { method, url } = request.raw;
   if (method !== 'GET' && method !== 'HEAD') return false;
-  const file = files.find((url ?? '/').split('?', 1)[0] ?? '/');
+  const path = (url ?? '/').split('?', 1)[0] ?? '/';
+  const found = files.find(path);
+  // A person gets the page that says so; a program gets JSON.
+  const wantsPage = (request.headers.accept ?? '').includes('text/html');
+  const file = found ?? (wantsPage ? files.missing(path) : undefined);
   if (!file) return false;
+  if (!found) reply.code(404);
   const zipped = file.gzipped && /\bgzip\b/.test(request.headers['accept-encoding'] ?? '') ? file.gzipped : undefined;
   reply
     .type(file.type)
     .header('etag', file.etag)
     .header('vary', 'accept-encoding')
     .header('cache-control', file.immutable ? 'public, max-age=31536000, immutable' : 'no-cache');
-  if (request.headers['if-none-match'] === file.etag) {
+  if (found && request.headers['if-none-match'] === file.etag) {
     void reply.code(304).send();
     return true;
   }

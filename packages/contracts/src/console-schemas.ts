@@ -259,6 +259,7 @@ export const DiagnosticSchema = Type.Object({
   line: optional(Type.Number()),
   column: optional(Type.Number()),
   hint: optional(text('What to do.')),
+  yamlLine: optional(num('Line of the shown YAML, from 1; the file may be laid out differently.')),
   object: optional(ConfigRefSchema),
 });
 

@@ -202,7 +202,7 @@ describe.skipIf(CHROMIUM === undefined)(`console in Chromium${why}`, { timeout: 
   it('shows YAML with the finding at its line', async () => {
     const { page } = await visit(browser);
     await page.goto(`${well.url}/config/networking.istio.io/VirtualService/default/ratings`);
-    const line = page.locator('#L12');
+    const line = page.locator('#L13');
     await line.waitFor();
     expect(await line.innerText()).toContain('No DestinationRule of ratings defines the subset "v2"');
     await page.context().close();
@@ -242,7 +242,7 @@ describe.skipIf(CHROMIUM === undefined)(`console in Chromium${why}`, { timeout: 
     const { page } = await visit(browser);
     await page.goto(`${well.url}/services/default/nothing`);
     await page.getByText('There is no service nothing in default.').waitFor();
-    await page.goto(`${well.url}/traffic/nothing`);
+    await page.goto(`${well.url}/no-such-page`);
     await page.getByText('There is no such page.').waitFor();
     await page.context().close();
   });
@@ -251,11 +251,12 @@ describe.skipIf(CHROMIUM === undefined)(`console in Chromium${why}`, { timeout: 
     const { page } = await visit(browser);
     await page.goto(`${well.url}/overview`);
     await page.getByRole('button', { name: 'Read-only' }).waitFor();
-    const link = await well.link();
+    const link = await well.link('/traces');
     await page.goto('about:blank');
     await page.goto(link);
     await page.getByRole('button', { name: 'May write' }).waitFor();
-    expect(page.url()).toMatch(/\/overview$/);
+    await page.getByRole('heading', { level: 1, name: 'Traces' }).waitFor();
+    expect(page.url()).toMatch(/\/traces$/);
     const cookies = await page.context().cookies();
     expect(cookies).toMatchObject([{ name: 'weft_session', httpOnly: true, sameSite: 'Strict' }]);
     expect(

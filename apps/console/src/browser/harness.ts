@@ -43,7 +43,7 @@ export interface Served extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
   /** The address that `weft dashboard` would open. */
-  link(): Promise<string>;
+  link(page: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -62,14 +62,14 @@ export async function serve(staticDir: string, scenario: Scenario = {}, port = 0
   return {
     url,
     port: bound.port,
-    async link() {
+    async link(path) {
       const response = await fetch(`${url}/api/v1/session/link`, {
         method: 'POST',
         headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-        body: '{}',
+        body: JSON.stringify({ path }),
       });
-      const { path } = (await response.json()) as { path: string };
-      return url + path;
+      const made = (await response.json()) as { path: string };
+      return url + made.path;
     },
     close,
     [Symbol.asyncDispose]: close,

@@ -1,14 +1,18 @@
-/** The command that gives the same as each screen. */
+/**
+ * The command that gives the same as each screen. Where `weft` has no word for it, the API itself is asked: reading on this
+ * machine needs no token.
+ */
+const ask = (path: string): string => `curl -s ${globalThis.location.origin}/api/v1${path}`;
+
 export const commands = {
   overview: () => 'weft status',
-  traffic: () => 'weft get graph',
-  services: () => 'weft get services',
-  service: (namespace: string, name: string) => `weft get service ${name} -n ${namespace}`,
-  workloads: () => 'weft get workloads',
-  workload: (namespace: string, name: string) => `weft get workload ${name} -n ${namespace}`,
-  logs: (name: string) => `weft logs ${name}`,
-  traces: () => 'weft get traces',
-  trace: (id: string) => `weft get trace ${id}`,
+  traffic: () => ask('/graph'),
+  services: () => ask('/services'),
+  service: (namespace: string, name: string) => ask(`/services/${namespace}/${name}`),
+  workloads: () => 'weft status',
+  workload: (namespace: string, name: string) => ask(`/workloads/${namespace}/${name}`),
+  traces: () => ask('/traces'),
+  trace: (id: string) => ask(`/traces/${id}`),
   config: () => 'weft get all',
   document: (kind: string, namespace: string, name: string) =>
     `weft get ${kind.toLowerCase()} ${name} -n ${namespace} -o yaml`,

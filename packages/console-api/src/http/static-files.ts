@@ -21,6 +21,8 @@ export interface StaticFile {
 export interface StaticFiles {
   /** @param path as received, before the `?`; nothing is decoded. */
   find(path: string): StaticFile | undefined;
+  /** The console's own "there is no such page", for an address that could be one. */
+  missing(path: string): StaticFile | undefined;
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -62,13 +64,10 @@ export async function loadStaticFiles(root: string): Promise<StaticFiles> {
   await walk(root, '/');
   const index = files.get('/index.html');
   if (!index) throw new RangeError(`${root} has no index.html: build the console first`);
+  const couldBePage = (path: string): boolean => PAGE_PATH.test(path) && !/(?:^|\/)\.\.?(?:\/|$)/.test(path);
   return {
-    find(path) {
-      const file = files.get(path);
-      if (file) return file;
-      const isPage = PAGE_PATH.test(path) && !/(?:^|\/)\.\.?(?:\/|$)/.test(path) && PAGES.has(path.split('/')[1] ?? '');
-      return isPage ? index : undefined;
-    },
+    find: (path) => files.get(path) ?? (couldBePage(path) && PAGES.has(path.split('/')[1] ?? '') ? index : undefined),
+    missing: (path) => (couldBePage(path) && !path.startsWith('/api') ? index : undefined),
   };
 }
 

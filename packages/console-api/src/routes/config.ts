@@ -5,11 +5,13 @@ import {
   ConfigListSchema,
   ConfigValidationSchema,
 } from '@weft/contracts/console-schemas';
+import type { DiagnosticView } from '@weft/contracts/console-views';
 import type { Logger } from '@weft/kit';
 import { Type } from 'typebox';
 import { ApiError, notFound } from '../errors.ts';
 import { matchesText, Name, pageOf, paging, route, type Route, search } from '../http/route.ts';
 import type { ConfigOutcome, ConfigSource } from '../ports.ts';
+import { lineOfField } from '../views/yaml-lines.ts';
 
 const Group = Type.String({
   pattern: '^[a-z0-9]([a-z0-9.-]{0,120}[a-z0-9])?$',
@@ -66,7 +68,7 @@ export function configRoutes(config: ConfigSource, logger: Logger): readonly Rou
       handle: async ({ params }) => {
         const document = await config.get(refOf(params));
         if (!document) throw missing(params);
-        return document;
+        return { ...document, diagnostics: document.diagnostics.map((finding) => placed(finding, document.yaml)) };
       },
     }),
     route('POST', '/config/validate', {
@@ -107,6 +109,12 @@ export function configRoutes(config: ConfigSource, logger: Logger): readonly Rou
       },
     }),
   ];
+}
+
+/** Files and the shown text need not agree line by line; the field does. */
+function placed(finding: DiagnosticView, yaml: string): DiagnosticView {
+  const yamlLine = finding.field === undefined ? undefined : lineOfField(yaml, finding.field);
+  return yamlLine === undefined ? finding : { ...finding, yamlLine };
 }
 
 interface Params {

@@ -109,7 +109,7 @@ export function readRoutes({ sources, clock, options }: ReadDeps): readonly Rout
       handle: ({ params, query }) => {
         const taken = picture(query);
         const service = taken.services.find(({ namespace, name }) => namespace === params.ns && name === params.name);
-        if (!service) throw notFound(`service ${params.name} in ${params.ns}`, 'See all with `weft get services`.');
+        if (!service) throw notFound(`service ${params.name} in ${params.ns}`, '`weft status` lists what runs.');
         const config = sources.config.forService(params.ns, params.name);
         return buildServiceDetails(service, taken, trends('service', taken), config);
       },
@@ -136,7 +136,7 @@ export function readRoutes({ sources, clock, options }: ReadDeps): readonly Rout
         const taken = picture(query);
         const { ns, name } = params;
         const workload = taken.workloads.find((item) => item.namespace === ns && item.name === name);
-        if (!workload) throw notFound(`workload ${name} in ${ns}`, 'See all with `weft get workloads`.');
+        if (!workload) throw notFound(`workload ${name} in ${ns}`, '`weft status` lists what runs.');
         return buildWorkloadDetails(workload, taken, trends('workload', taken), {
           config: sources.config.forWorkload(ns, name),
           certificate: certificates().find((item) => item.namespace === ns && item.workload === name),
@@ -161,7 +161,7 @@ export function readRoutes({ sources, clock, options }: ReadDeps): readonly Rout
       response: ProxySchema,
       handle: ({ params }) => {
         const proxy = sources.proxies.list().find(({ id }) => id === params.id);
-        if (!proxy) throw notFound(`proxy ${params.id}`, 'See all with `weft get proxies`.');
+        if (!proxy) throw notFound(`proxy ${params.id}`, '`weft status` lists all proxies.');
         return buildProxy(proxy, clock.now());
       },
     }),

@@ -6,6 +6,13 @@ import { endedCookie, sessionCookie } from '../http/cookies.ts';
 import { route, type Route } from '../http/route.ts';
 import type { Sessions } from '../session/sessions.ts';
 
+/** A page of the console, never another host (`//…`). */
+const PagePath = Type.String({
+  pattern: '^/(?:[A-Za-z0-9._~-]+(?:/[A-Za-z0-9._~-]+)*/?)?$',
+  maxLength: 512,
+  description: 'The page to open, for example `/traffic`.',
+});
+
 const READ_ONLY = 'This browser may only read. Run `weft dashboard` to open a session that may write.';
 
 export function sessionRoutes(sessions: Sessions, secure: boolean): readonly Route[] {
@@ -22,12 +29,13 @@ export function sessionRoutes(sessions: Sessions, secure: boolean): readonly Rou
     route('POST', '/session/link', {
       summary: 'Makes a link that opens the console with a session, once.',
       access: 'write',
-      body: Type.Object({}, { additionalProperties: false }),
+      body: Type.Object({ path: Type.Optional(PagePath) }, { additionalProperties: false }),
       response: SessionLinkSchema,
-      handle: () => {
+      handle: ({ body }) => {
         const { code, expiresAt } = sessions.createLink();
+        const page = body.path === undefined ? '' : `?to=${encodeURIComponent(body.path)}`;
         // After the "#", so that the code reaches no server log and no Referer.
-        return { path: `/open#${code}`, expiresAt };
+        return { path: `/open${page}#${code}`, expiresAt };
       },
     }),
     route('POST', '/session', {

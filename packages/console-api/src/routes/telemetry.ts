@@ -94,7 +94,7 @@ export function telemetryRoutes({ sources, clock, options }: ReadDeps): readonly
       response: TraceSchema,
       handle: ({ params }) => {
         const trace = sources.telemetry.trace(params.id.toLowerCase());
-        if (!trace) throw notFound(`trace ${params.id}`, 'Traces are kept for a limited time; see `weft get traces`.');
+        if (!trace) throw notFound(`trace ${params.id}`, 'Traces are kept for a limited time.');
         return buildTrace(trace);
       },
     }),

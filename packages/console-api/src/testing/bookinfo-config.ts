@@ -87,7 +87,7 @@ const subsetMissing: DiagnosticView = {
   message: 'No DestinationRule of ratings defines the subset "v2"; requests to it will be answered with 503.',
   field: 'spec.http[0].route[0].destination.subset',
   file: 'ratings.yaml',
-  line: 12,
+  line: 13,
   column: 13,
   hint: 'Add the subset to a DestinationRule for ratings, or remove the field.',
 };

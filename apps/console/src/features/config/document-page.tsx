@@ -35,7 +35,7 @@ export default function DocumentPage() {
         {(data) => (
           <Side>
             <Card title={text.config.yaml} flush>
-              <Yaml yaml={data.yaml} diagnostics={data.diagnostics} offset={data.line ?? 1} />
+              <Yaml yaml={data.yaml} diagnostics={data.diagnostics} />
             </Card>
             <Stack>
               <Card title={text.config.findings}>
@@ -88,19 +88,17 @@ function About({ document }: { readonly document: ConfigDocument }) {
 interface YamlProps {
   readonly yaml: string;
   readonly diagnostics: readonly DiagnosticView[];
-  /** Line of the file on which the object begins: numbers are those of the file. */
-  readonly offset: number;
 }
 
-function Yaml({ yaml, diagnostics, offset }: YamlProps) {
+function Yaml({ yaml, diagnostics }: YamlProps) {
   return (
     <div className={styles.yaml} tabIndex={0} role="region" aria-label={text.config.yaml}>
       {yaml
         .replace(/\n$/, '')
         .split('\n')
         .map((line, i) => {
-          const number = i + offset;
-          const here = diagnostics.filter((finding) => finding.line === number);
+          const number = i + 1;
+          const here = diagnostics.filter((finding) => finding.yamlLine === number);
           return (
             <div key={number} id={`L${number}`} className={styles.line} data-severity={here[0]?.severity}>
               <span className={styles.gutter} aria-hidden>

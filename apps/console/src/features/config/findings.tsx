@@ -22,10 +22,19 @@ export function Findings({ diagnostics }: { readonly diagnostics: readonly Diagn
                   <span className="mono">{finding.field}</span>
                 </>
               )}
-              {finding.line !== undefined && (
+              {finding.yamlLine !== undefined && (
                 <>
                   {' · '}
-                  <a href={`#L${finding.line}`}>{text.config.line(finding.line)}</a>
+                  <a href={`#L${finding.yamlLine}`}>{text.config.line(finding.yamlLine)}</a>
+                </>
+              )}
+              {finding.file !== undefined && (
+                <>
+                  {' · '}
+                  <span className="mono">
+                    {finding.file}
+                    {finding.line !== undefined && `:${finding.line}`}
+                  </span>
                 </>
               )}
             </div>

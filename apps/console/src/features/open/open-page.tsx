@@ -9,6 +9,9 @@ import { commands } from '../../i18n/commands.ts';
 import { text } from '../../i18n/text.ts';
 import { Empty, Page } from '../../ui/page.tsx';
 
+/** A page of ours; anything else could lead elsewhere. */
+const PAGE = /^\/(?:[A-Za-z0-9._~-]+(?:\/[A-Za-z0-9._~-]+)*\/?)?$/;
+
 /** Where the link of `weft dashboard` leads: its code, after the "#", buys a session and leaves the address bar. */
 export default function OpenPage() {
   const navigate = useNavigate();
@@ -20,6 +23,7 @@ export default function OpenPage() {
     if (begun.current) return;
     begun.current = true;
     const code = window.location.hash.slice(1);
+    const page = new URLSearchParams(window.location.search).get('to') ?? '';
     window.history.replaceState(window.history.state, '', '/open');
     if (code === '') {
       setFailed(text.open.none);
@@ -28,7 +32,7 @@ export default function OpenPage() {
     send<SessionView>('POST', '/session', { code }).then(
       async () => {
         await client.invalidateQueries({ queryKey: ['session'] });
-        await navigate({ to: '/overview', replace: true });
+        await navigate({ href: PAGE.test(page) ? page : '/overview', replace: true });
       },
       (error: unknown) => setFailed(error instanceof Error ? error.message : text.open.spent),
     );

@@ -19,6 +19,8 @@ const ALLOWED = {
   local: ['contracts', 'kit', 'capture', 'xds'],
   'console-api': ['contracts', 'kit', 'config', 'evaluator'],
 };
+// The admin page's dump of everything in force.
+const CONFIG_DUMP = '^packages/proxy/src/admin/config-dump\\.ts$';
 const TESTS = '\\.test\\.ts$|/testdata/|/testing/|/test-support/';
 
 const forbidden = [
@@ -58,11 +60,18 @@ const forbidden = [
     to: { path: '^packages/', pathNot: `^packages/(${[name, ...allowed].join('|')})/` },
   })),
   {
+    name: 'config-dump-on-demand',
+    comment: 'This file brings the full Envoy descriptors along: import it dynamically, when the page is asked for.',
+    severity: 'error',
+    from: { pathNot: TESTS },
+    to: { path: CONFIG_DUMP, dependencyTypesNot: ['type-only', 'dynamic-import'] },
+  },
+  {
     name: 'lean-proxy',
     comment:
       'The proxy stays small: full Envoy descriptors only on demand in the admin page, no fastify, no undici (design: data plane).',
     severity: 'error',
-    from: { path: '^packages/(proxy|evaluator|xds)/src/', pathNot: TESTS },
+    from: { path: '^packages/(proxy|evaluator|xds)/src/', pathNot: `${CONFIG_DUMP}|${TESTS}` },
     to: {
       path: 'contracts/(src/config|gen/full/envoy)|node_modules/(fastify|undici|ajv)/',
       dependencyTypesNot: ['type-only', 'dynamic-import'],

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { compileRbac } from './rbac.ts';
 import { createRegexEngine } from './regex.ts';
-import { factsOf, rbac } from './testing.ts';
+import { factsOf, rbac } from './test-support/builders.ts';
 
 // The compiled rules must say what the boolean formula that they stand for says.
 

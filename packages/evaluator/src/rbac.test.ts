@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { cidrTest, parseAddress } from './ip.ts';
 import { compileRbac } from './rbac.ts';
 import { createRegexEngine } from './regex.ts';
-import { factsOf, rbac } from './testing.ts';
+import { factsOf, rbac } from './test-support/builders.ts';
 
 const regex = createRegexEngine();
 type Json = Parameters<typeof rbac>[0];

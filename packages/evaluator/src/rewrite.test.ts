@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { createRegexEngine } from './regex.ts';
 import { redirectLocation, rewritePath } from './rewrite.ts';
 import { compileRoutes } from './routes.ts';
-import { factsOf, routeConfig } from './testing.ts';
+import { factsOf, routeConfig } from './test-support/builders.ts';
 
 const regex = createRegexEngine();
 type Json = Parameters<typeof routeConfig>[0];

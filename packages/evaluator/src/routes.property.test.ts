@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createRegexEngine } from './regex.ts';
 import { compileRoutes } from './routes.ts';
-import { factsOf, routeConfig } from './testing.ts';
+import { factsOf, routeConfig } from './test-support/builders.ts';
 
 // The compiled table must answer what reading the configuration from top to bottom answers.
 

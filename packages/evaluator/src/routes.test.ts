@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createRegexEngine } from './regex.ts';
 import { ConfigRejectedError } from './rejected.ts';
 import { compileRoutes } from './routes.ts';
-import { factsOf, routeConfig } from './testing.ts';
+import { factsOf, routeConfig } from './test-support/builders.ts';
 
 const regex = createRegexEngine();
 const random = seededRandom(1);

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { duplexPair } from './testing.ts';
+import { duplexPair } from '../test-support/duplex-pair.ts';
 import type { ParentMessage } from '@weft/contracts';
 import { waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';

@@ -2,7 +2,7 @@
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { type RBAC, RBACSchema } from '@weft/contracts/lean/envoy/config/rbac/v3/rbac';
 import { type RouteConfiguration, RouteConfigurationSchema } from '@weft/contracts/lean/envoy/config/route/v3/route';
-import type { AuthorizationFacts } from './facts.ts';
+import type { AuthorizationFacts } from '../facts.ts';
 
 export const routeConfig = (json: JsonValue): RouteConfiguration => fromJson(RouteConfigurationSchema, json);
 export const rbac = (json: JsonValue): RBAC => fromJson(RBACSchema, json);

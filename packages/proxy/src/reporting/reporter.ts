@@ -84,6 +84,7 @@ export function createReporter(deps: ReporterDeps): Reporter {
   let sentAt = 0;
   let timer: Timer | undefined;
   let closed = false;
+  let lastReason = '';
   let drained: (() => void) | undefined;
 
   const schedule = (delayMs: number, run: () => void): void => {
@@ -100,7 +101,10 @@ export function createReporter(deps: ReporterDeps): Reporter {
       if (over) return;
       over = true;
       stream = undefined;
-      logger.debug({ reason }, 'report stream ended');
+      // A control plane that is away is told by discovery already; only a new reason is worth a line.
+      if (reason === lastReason) logger.debug({ reason }, 'report stream ended');
+      else logger.warn({ reason }, 'report stream ended');
+      lastReason = reason;
       drained?.();
       if (!closed) schedule(backoff.next(), connect);
     };

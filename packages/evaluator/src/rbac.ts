@@ -139,7 +139,10 @@ function principal(message: Principal, regex: RegexEngine, place: Place): FactTe
       const { principalName } = identifier.value;
       if (principalName === undefined) return (facts) => facts.principals.length > 0;
       const test = compileStringMatcher(principalName, regex, at(here, 'principal_name'));
-      return (facts) => facts.principals.some(test);
+      return ({ principals }) => {
+        for (let i = 0; i < principals.length; i += 1) if (test(principals[i] ?? '')) return true;
+        return false;
+      };
     }
     case 'directRemoteIp':
       return ipTest(identifier.value, (facts) => facts.directRemoteIp, at(place, 'direct_remote_ip'));

@@ -94,7 +94,7 @@ describe('reads', () => {
     '/api/v1/proxies/sidecar~127.66.5.1~reviews-v2.default~default.svc.cluster.local',
     '/api/v1/certificates',
     '/api/v1/metrics?service=reviews&namespace=default&windowMs=300000',
-    '/api/v1/traces?service=reviews.default&limit=5',
+    '/api/v1/traces?service=reviews&limit=5',
     '/api/v1/logs?status=2xx&workload=reviews-v1&namespace=default',
     '/api/v1/config',
     '/api/v1/config/networking.istio.io/VirtualService/default/reviews',

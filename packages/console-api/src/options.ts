@@ -20,6 +20,8 @@ export interface ConsoleApiOptions {
   /** Largest time range of a query. */
   readonly maxWindowMs: number;
   readonly defaultWindowMs: number;
+  /** Charts end so long ago: what is newer has not been reported by every proxy and would look like a fall. */
+  readonly reportLagMs: number;
   /** Drawn at most; the rest is counted in `hidden`. */
   readonly maxGraphNodes: number;
   readonly maxGraphEdges: number;
@@ -39,6 +41,7 @@ export const DEFAULT_OPTIONS: ConsoleApiOptions = {
   maxWrongTokens: 10,
   maxWindowMs: 60 * 60_000,
   defaultWindowMs: 60_000,
+  reportLagMs: 2_000,
   maxGraphNodes: 400,
   maxGraphEdges: 800,
 };

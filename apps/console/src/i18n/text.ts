@@ -272,6 +272,8 @@ export const text = {
     proxies: 'Proxies',
     certificates: 'Certificates',
     listeners: 'Listeners',
+    more: (count: number) => `Show ${count} more of the workloads`,
+    fewer: 'Show fewer',
     version: 'Version',
     id: 'Mesh',
     trustDomain: 'Trust domain',

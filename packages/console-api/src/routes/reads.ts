@@ -46,7 +46,12 @@ export function readRoutes({ sources, clock, options }: ReadDeps): readonly Rout
   const picture = (query: { readonly windowMs?: number }): Picture =>
     takePicture(sources, clock.now(), query.windowMs ?? options.defaultWindowMs);
   const trends = (of: 'service' | 'workload', { nowMs, windowMs }: Picture) =>
-    sources.telemetry.trends({ of, fromMs: nowMs - windowMs, toMs: nowMs, steps: TREND_STEPS });
+    sources.telemetry.trends({
+      of,
+      fromMs: nowMs - options.reportLagMs - windowMs,
+      toMs: nowMs - options.reportLagMs,
+      steps: TREND_STEPS,
+    });
   const limits = { maxNodes: options.maxGraphNodes, maxEdges: options.maxGraphEdges };
   const certificates = () => sources.certificates.workloads().map((found) => buildCertificate(found, clock.now()));
 

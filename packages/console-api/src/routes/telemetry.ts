@@ -47,7 +47,7 @@ export function telemetryRoutes({ sources, clock, options }: ReadDeps): readonly
           ...(direction === undefined ? {} : { direction }),
         };
         const stepMs = query.stepMs ?? Math.max(MIN_STEP_MS, Math.ceil(windowMs / CHART_POINTS));
-        const toMs = clock.now();
+        const toMs = clock.now() - options.reportLagMs;
         const asked = { subject, fromMs: toMs - windowMs, toMs, stepMs };
         const { telemetry } = sources;
         return buildMetrics(

@@ -165,7 +165,7 @@ function bookinfoTrace(startMs: number, n: number, trouble: boolean): StoredTrac
     parentId,
     name: `${to}.default.svc.cluster.local:9080/*`,
     kind,
-    service: workload === 'weft-gateway' ? 'weft-gateway' : `${appOf(workload)}.default`,
+    service: appOf(workload),
     workload,
     namespace: namespaceOf(workload),
     version: versionOf(workload),
@@ -204,13 +204,7 @@ function bookinfoTrace(startMs: number, n: number, trouble: boolean): StoredTrac
     rootName: root.name,
     spans: rated ? (failed ? 7 : 8) : 6,
     errors: failed && rated ? 1 : 0,
-    services: [
-      'weft-gateway',
-      'productpage.default',
-      'details.default',
-      'reviews.default',
-      ...(rated ? ['ratings.default'] : []),
-    ],
+    services: ['weft-gateway', 'productpage', 'details', 'reviews', ...(rated ? ['ratings'] : [])],
     roots,
   };
 }

@@ -1,5 +1,7 @@
 import type { CertificateView, MeshView, ProxyView } from '@weft/contracts/console-views';
+import { Button } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { queries } from '../../api/queries.ts';
 import { accountOf, dateTime, span, until } from '../../format/numbers.ts';
 import { commands } from '../../i18n/commands.ts';
@@ -7,7 +9,7 @@ import { text } from '../../i18n/text.ts';
 import { Badge, HealthBadge, Meter, SyncBadge, Tag } from '../../ui/badges.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { HEALTH_ORDER } from '../../ui/health-order.ts';
-import { Card, Empty, Facts, Grid, Loaded, Page, Quiet } from '../../ui/page.tsx';
+import { Card, Empty, Facts, Loaded, Page, Quiet } from '../../ui/page.tsx';
 import { useNow, useSettings } from '../../ui/settings.tsx';
 import { CERTIFICATE_TONE } from '../../ui/tone.ts';
 import { ConfigLinks, NodeLink } from '../../ui/traffic-columns.tsx';
@@ -26,15 +28,11 @@ export default function MeshPage() {
       command={commands.mesh()}
     >
       <Loaded query={mesh} height={200}>
-        {(data) => (
-          <Grid>
-            <ControlPlane mesh={data} />
-            <Listeners mesh={data} />
-          </Grid>
-        )}
+        {(data) => <ControlPlane mesh={data} />}
       </Loaded>
       <Proxies />
       <Certificates />
+      {mesh.data && <Listeners mesh={mesh.data} />}
     </Page>
   );
 }
@@ -87,16 +85,33 @@ const LISTENERS: readonly Column<Listener>[] = [
   },
 ];
 
-const Listeners = ({ mesh }: { readonly mesh: MeshView }) => (
-  <Card title={text.mesh.listeners} flush>
-    <DataTable
-      label={text.mesh.listeners}
-      columns={LISTENERS}
-      rows={mesh.ports}
-      rowKey={({ name, address, port }) => `${name} ${address}:${port}`}
-    />
-  </Card>
-);
+/** Those of the control plane and the gateways; each workload has some more of its own. */
+function Listeners({ mesh }: { readonly mesh: MeshView }) {
+  const [all, setAll] = useState(false);
+  const main = mesh.ports.filter(({ owner }) => owner === 'control-plane' || owner === 'gateway');
+  const rows = all ? mesh.ports : main;
+  const more = mesh.ports.length - main.length;
+  return (
+    <Card
+      title={text.mesh.listeners}
+      flush
+      actions={
+        more > 0 && (
+          <Button variant="subtle" color="gray" size="compact-sm" onClick={() => setAll(!all)}>
+            {all ? text.mesh.fewer : text.mesh.more(more)}
+          </Button>
+        )
+      }
+    >
+      <DataTable
+        label={text.mesh.listeners}
+        columns={LISTENERS}
+        rows={rows}
+        rowKey={({ name, address, port }) => `${name} ${address}:${port}`}
+      />
+    </Card>
+  );
+}
 
 const PROXIES: readonly Column<ProxyView>[] = [
   {

@@ -14,7 +14,7 @@ export interface Topology {
   readonly edges: readonly (readonly [source: string, target: string])[];
 }
 
-export const NODE_WIDTH = 198;
+export const NODE_WIDTH = 208;
 export const NODE_HEIGHT = 66;
 const COLUMN_GAP = 124;
 const ROW_GAP = 34;

@@ -117,7 +117,7 @@ function NodePanel({ node, graph, select, close }: NodePanelProps) {
               </Link>
             )}
             {service !== undefined && (
-              <Link to="/traces" search={{ service: `${service}.${namespace}` }}>
+              <Link to="/traces" search={{ service }}>
                 {text.traffic.traces}
               </Link>
             )}

@@ -50,7 +50,7 @@ export default function WorkloadPage() {
                   <PeerTable label={text.workloads.callees} peers={data.callees} />
                 </Card>
                 <Card title={text.workloads.log} flush>
-                  <AccessLog filter={{ namespace: ns, workload: name, windowMs, limit: 50 }} />
+                  <AccessLog filter={{ namespace: ns, workload: name, windowMs, limit: 20 }} />
                 </Card>
               </Stack>
               <Stack>

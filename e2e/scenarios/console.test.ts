@@ -60,10 +60,12 @@ describe.skipIf(!executablePath)('CO-01 live graph', () => {
       readonly target: string;
       readonly mtls: string;
     }
-    const graph = await mesh.api<{ edges: readonly Edge[]; nodes: readonly { id: string; name: string }[] }>(
+    const graph = await mesh.api<{ edges: readonly Edge[]; nodes: readonly { id: string; service?: string }[] }>(
       '/api/v1/graph',
     );
-    expect(graph.nodes.map((node) => node.name)).toEqual(expect.arrayContaining(['productpage', 'details', 'ratings']));
+    expect(graph.nodes.map((node) => node.service)).toEqual(
+      expect.arrayContaining(['productpage', 'details', 'ratings']),
+    );
     expect(graph.edges.length).toBeGreaterThanOrEqual(4);
     const { adminAddress } = await mesh.workload('details-v1');
     expect(counterSum(await scrape(adminAddress), /^istio_requests_total\{.*reporter="destination"/)).toBeGreaterThan(

@@ -1,5 +1,5 @@
 /** What happens when parts of the mesh end, hang or get bad configuration. */
-import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
@@ -16,7 +16,7 @@ beforeAll(async () => {
   await Promise.all(
     ['echo-a', 'echo-b', 'echo-c'].map((name) => startEcho(mesh, { service: 'echo', version: 'v1', name })),
   );
-  await startEcho(mesh, { service: 'client', version: 'v1' });
+  await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
   await mesh.synced();
   echo = await mesh.outbound('client', 'echo', 8000);
 });
@@ -29,6 +29,21 @@ metadata: { name: echo }
 spec:
   hosts: [echo]
   http: [{ headers: { response: { set: { x-hello: "${header}" } } }, route: [{ destination: { host: echo } }] }]
+`;
+
+const POISON = `
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: poison }
+spec:
+  workloadSelector: { labels: { app: client } }
+  egress:
+    - hosts: ["./*"]
+  ingress:
+    - port: { number: 9999, protocol: HTTP, name: http }
+      bind: 192.0.2.1
+      captureMode: NONE
+      defaultEndpoint: 127.0.0.1:1
 `;
 
 describe('SD-01 a directory of YAML', () => {
@@ -134,11 +149,19 @@ describe('OP-01 the control plane is gone', () => {
 describe('OP-02 a resource that a proxy can not take', () => {
   it('OP-02 it is refused with the reason in the status, and the rest of the push stands', async () => {
     await mesh.apply(hello('before'));
-    // Valid as configuration; what it makes is poison for every proxy: two virtual hosts that claim one domain can not both be served.
-    await mesh.weft(['apply', '-f', '-'], {
-      input: readFileSync(join(import.meta.dirname, '../testdata/poison.yaml'), 'utf8'),
+    // Valid as configuration, but no proxy on this machine can bind that address (RFC 5737).
+    await mesh.weft(['apply', '-f', '-'], { input: POISON });
+    const status = await waitFor(async () => {
+      const { stdout } = await mesh.weft(['status']);
+      return stdout.includes('refused LDS') ? stdout : undefined;
     });
+    expect(status).toMatch(/client\.default refused LDS: .*192\.0\.2\.1/);
+    // The rest of that push stands, and later ones arrive.
     expect((await http(echo)).headers['x-hello']).toBe('before');
+    await mesh.weft(['apply', '-f', '-'], { input: hello('after') });
+    await waitFor(async () => (await http(echo)).headers['x-hello'] === 'after', { what: 'a later change to arrive' });
+    await mesh.delete('sidecar/poison');
+    expect((await mesh.weft(['status'])).stdout).not.toContain('refused');
     await mesh.delete('vs/echo');
   });
 });

@@ -29,7 +29,7 @@ beforeAll(async () => {
     startEcho(mesh, { service: 'echo', version: 'v2' }),
     startEcho(mesh, { service: 'other', version: 'v1' }),
   ]);
-  await startEcho(mesh, { service: 'client', version: 'v1', labels: ['team=blue'] });
+  await startEcho(mesh, { service: 'client', version: 'v1', name: 'client', labels: ['team=blue'] });
   await mesh.apply(DESTINATIONS);
   echo = await mesh.outbound('client', 'echo', 8000);
 });
@@ -77,7 +77,7 @@ describe('TR-01 host and short-name resolution', () => {
 
   it('TR-01 a VirtualService that names the host in full wins over a wildcard, and an unknown host has no route', async () => {
     const proxy = await httpProxyOf(mesh, 'client');
-    await mesh.apply(`${routes(to('v2'), '[echo.default.svc.cluster.local]')}
+    await mesh.apply(`${routes(`- ${to('v2')}`, '[echo.default.svc.cluster.local]')}
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService

@@ -41,7 +41,9 @@ describe('state directory', () => {
     await using dir = await tempDir();
     writeFileSync(join(dir.path, 'file'), '');
     const error = { code: 'WEFT_STATE_DIR', fix: expect.stringContaining('--state DIR') as string };
-    expect(() => createStateDir(join(dir.path, 'file', 'mesh'))).toThrow(expect.objectContaining(error));
+    for (const place of [join(dir.path, 'file', 'mesh'), '/proc/weft']) {
+      expect(() => createStateDir(place)).toThrow(expect.objectContaining(error));
+    }
   });
 
   it('refuses a path too long for its sockets', async () => {

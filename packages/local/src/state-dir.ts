@@ -1,7 +1,7 @@
 /** The one directory that holds all state of a mesh on this machine. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { errorCode, WeftError } from '@weft/kit';
 
 export interface StateDir {
@@ -38,6 +38,14 @@ export function stateDirAt(root: string): StateDir {
   };
 }
 
+/** Like `mkdir -p`. Node's own recursive call never returns where a folder that exists takes no children (/proc). */
+function makeDir(path: string): void {
+  if (existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) makeDir(parent);
+  mkdirSync(path, { mode: 0o700 });
+}
+
 /** Creates what is missing, private to this user. @throws {WeftError} WEFT_STATE_DIR with what to do. */
 export function createStateDir(root: string): StateDir {
   const dir = stateDirAt(root);
@@ -47,8 +55,7 @@ export function createStateDir(root: string): StateDir {
     });
   }
   try {
-    for (const path of [dir.root, dir.config, dir.ca, dir.proxies, dir.logs, dir.store, dir.run])
-      mkdirSync(path, { recursive: true, mode: 0o700 });
+    for (const path of [dir.root, dir.config, dir.ca, dir.proxies, dir.logs, dir.store, dir.run]) makeDir(path);
     accessSync(dir.root, constants.W_OK | constants.X_OK);
     if (process.getuid && statSync(dir.root).uid !== process.getuid()) {
       throw new WeftError('WEFT_STATE_DIR', `${root} belongs to another user`, {

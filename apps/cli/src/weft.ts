@@ -43,6 +43,26 @@ function meshFlags(command: Command): Command {
     .option('--log-level <level>', "level of the mesh's own logs (default: info)");
 }
 
+function workloadFlags(command: Command): Command {
+  return scoped(state(command))
+    .option('--service <name>', 'the service that it is an instance of')
+    .option('--version <version>', 'value of its version label', 'v1')
+    .option('--name <name>', "the workload's name (default: SERVICE-VERSION)")
+    .requiredOption('--port <port>', 'the port that clients call')
+    .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
+    .option('--service-account <name>', 'its identity (default: the service)')
+    .option('--label <key=value>', 'a label; may be repeated', collect, [])
+    .option('--health-path <path>', 'path of the heartbeat for http (default: /)');
+}
+
+const AGENT_HELP = `
+What the program needs in its environment goes to standard output, one NAME=VALUE a line.
+
+Example:
+  weft agent --service reviews --version v2 --port 9080 --bootstrap envoy.json > reviews.env &
+  envoy -c envoy.json &
+  env $(cat reviews.env) node reviews.js`;
+
 const state = (command: Command): Command =>
   command.option('--state <dir>', 'folder of the mesh (default: $WEFT_STATE or ~/.weft)');
 const remote = (command: Command): Command =>
@@ -68,21 +88,21 @@ export function createProgram(): Command {
   meshFlags(program.command('demo'))
     .description('start the mesh with the Bookinfo sample in it, until Ctrl-C')
     .option('--traffic [rps]', 'make a little traffic (5 requests per second, or as many as given)')
+    .option('--without <parts>', 'leave out parts of Bookinfo, comma-separated: services or workloads')
     .action(action(async (flags) => (await import('./commands/demo.ts')).demo(flags)));
-  scoped(state(program.command('run')))
+  workloadFlags(program.command('run'))
     .description('run a program as a workload of the mesh, in the foreground')
     .argument('<command...>', 'the program and its arguments, after --; {host} and {port} are filled in')
-    .option('--service <name>', 'the service that it is an instance of')
-    .option('--version <version>', 'value of its version label', 'v1')
-    .option('--name <name>', "the workload's name (default: SERVICE-VERSION)")
-    .requiredOption('--port <port>', 'the port that clients call')
-    .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
-    .option('--service-account <name>', 'its identity (default: the service)')
-    .option('--label <key=value>', 'a label; may be repeated', collect, [])
-    .option('--health-path <path>', 'path of the heartbeat for http (default: /)')
     .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')
     .addHelpText('after', '\nExample:\n  weft run --service reviews --version v2 --port 9080 -- node reviews.js')
     .action(action(async (command, flags) => (await import('./commands/run.ts')).run(command, flags)));
+  output(workloadFlags(program.command('agent')), 'json')
+    .description('join the mesh with a sidecar of your own, such as Envoy: keep its identity and serve it by SDS')
+    .option('--app-port <port>', 'where the program listens on 127.0.0.1 (default: a free port)')
+    .option('--sds-socket <path>', "Unix socket for the secrets (default: in the mesh's state folder)")
+    .option('--bootstrap <file>', "write Envoy's bootstrap for this workload")
+    .addHelpText('after', AGENT_HELP)
+    .action(action(async (flags) => (await import('./commands/agent.ts')).agent(flags)));
   output(remote(program.command('apply')), 'json, yaml, name')
     .description('give configuration to the mesh')
     .requiredOption('-f, --filename <path>', 'file, folder or - for standard input; may be repeated', collect, [])

@@ -3,8 +3,8 @@ import { request } from 'node:http';
 import { connect } from 'node:net';
 
 export type Probe =
-  /** Any HTTP response counts: the question is whether the program runs, not whether it is content. */
-  { readonly kind: 'http'; readonly path: string } | { readonly kind: 'tcp' };
+  /** Any HTTP response counts: the question is whether the program runs, not whether it is content. With `status` only that one does. */
+  { readonly kind: 'http'; readonly path: string; readonly status?: number } | { readonly kind: 'tcp' };
 
 export function probe(target: Probe, address: string, port: number, timeoutMs: number): Promise<boolean> {
   return new Promise((resolve) => {
@@ -35,7 +35,7 @@ export function probe(target: Probe, address: string, port: number, timeoutMs: n
     call.once('response', (response) => {
       response.resume();
       response.once('error', () => {});
-      finish(true);
+      finish(target.status === undefined || response.statusCode === target.status);
     });
     call.once('error', () => finish(false));
     call.end();

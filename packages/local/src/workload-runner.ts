@@ -1,5 +1,5 @@
 /** One workload: its sockets, agent, sidecar and application, from admission to the end. */
-import { nodeId, spiffeId, type RegisteredWorkload } from '@weft/contracts';
+import { spiffeId, type RegisteredWorkload } from '@weft/contracts';
 import { createBackoff, WeftError, type Clock, type Logger, type Random, type Timer } from '@weft/kit';
 import { appEnvironment, fillArguments } from './app-environment.ts';
 import { startApplication, type Application, type ApplicationExit } from './application.ts';
@@ -10,6 +10,7 @@ import type { ListenSocket, ListenSockets } from './listen-socket.ts';
 import { createLogSink, type LineListener, type LogSink } from './log-sink.ts';
 import type { Admission, AgentFactory, AgentSecrets, MeshLink, WorkloadSpec } from './mesh-link.ts';
 import { probe, type Probe } from './probe.ts';
+import { proxyNode } from './proxy-node.ts';
 import type { Reaper } from './reaper.ts';
 
 export interface RunnerOptions {
@@ -265,21 +266,12 @@ function openSockets(spec: WorkloadSpec, admission: Admission, sockets: ListenSo
 }
 
 function proxyArguments(spec: WorkloadSpec, admission: Admission, sockets: readonly ListenSocket[]): string[] {
-  const type = spec.kind === 'gateway' ? 'router' : 'sidecar';
-  const metadata = {
-    NAMESPACE: spec.namespace,
-    LABELS: spec.labels,
-    SERVICE_ACCOUNT: spec.serviceAccount,
-    WORKLOAD_NAME: spec.name,
-    CLUSTER_ID: 'Kubernetes',
-    MESH_ID: admission.meshId,
-    INTERCEPTION_MODE: 'NONE',
-  };
+  const node = proxyNode(spec, admission);
   return [
     '--node-id',
-    nodeId({ type, ip: admission.address, name: spec.name, namespace: spec.namespace }),
+    node.id,
     '--metadata',
-    JSON.stringify(metadata),
+    JSON.stringify(node.metadata),
     '--xds',
     admission.xdsAddress,
     '--save-dir',

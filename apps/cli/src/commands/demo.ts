@@ -2,7 +2,7 @@
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WeftError } from '@weft/kit';
-import { createBookinfo } from '../mesh/bookinfo.ts';
+import { createBookinfo, parseWithout } from '../mesh/bookinfo.ts';
 import { parseMeshFlags, type MeshFlags } from '../mesh/options.ts';
 import { createProgress } from '../mesh/progress.ts';
 import { findPrograms } from '../mesh/programs.ts';
@@ -14,6 +14,8 @@ import { say } from '../output/print.ts';
 export interface DemoFlags extends MeshFlags {
   /** Requests per second, or true for the default of 5. */
   readonly traffic?: string | boolean;
+  /** Parts to leave out, comma-separated. */
+  readonly without?: string;
 }
 
 /** Configuration that the demo begins with, when the folder holds none. */
@@ -22,6 +24,7 @@ const FIRST_CONFIG = ['bookinfo-gateway.yaml', 'destination-rule-all.yaml', 'pee
 export async function demo(flags: DemoFlags): Promise<number> {
   const options = parseMeshFlags(flags);
   const rps = trafficRate(flags.traffic);
+  const without = parseWithout(flags.without);
   const progress = createProgress();
   const shutdown = watchShutdown({ hangUp: true, onSecond: () => process.exit(130) });
   const starting = start();
@@ -55,14 +58,17 @@ export async function demo(flags: DemoFlags): Promise<number> {
     });
     try {
       seedConfig(mesh.dir.config, programs.samples, (text) => progress.note(text));
-      progress.step('starting Bookinfo: productpage, details, reviews v1 v2 v3, ratings');
-      const bookinfo = createBookinfo(programs.bookinfo, meshEnvironment());
+      const bookinfo = createBookinfo(programs.bookinfo, meshEnvironment(), without);
       mesh.supervisor.declare(await bookinfo.services());
-      const workloads = await Promise.all(
-        (await bookinfo.workloads()).map((workload) => mesh.supervisor.run(workload)),
-      );
+      const parts = await bookinfo.workloads();
+      progress.step(`starting Bookinfo: ${parts.map(({ spec }) => spec.name).join(', ')}`);
+      const workloads = await Promise.all(parts.map((workload) => mesh.supervisor.run(workload)));
       for (const workload of workloads)
         await waitReady(workload.ready, () => workload.waitingFor(), workload.spec.name, progress);
+      if (without.size > 0) {
+        progress.done(`Bookinfo runs without ${[...without].join(', ')}`);
+        return mesh;
+      }
       progress.step('waiting for the first page through the mesh');
       await firstPage(`http://127.0.0.1:${mesh.supervisor.ports.gateway}/productpage`);
       progress.done('Bookinfo answers through gateway, sidecars and mutual TLS');

@@ -1,32 +1,17 @@
 /** `weft run`: puts any program into the mesh, in the foreground. */
 import { constants } from 'node:os';
 import { createLogger, systemClock, systemRandom, WeftError } from '@weft/kit';
-import {
-  createListenSockets,
-  createRemoteLink,
-  pickPort,
-  runWorkload,
-  startReaper,
-  stateDirAt,
-  type WorkloadSpec,
-} from '@weft/local';
+import { createListenSockets, createRemoteLink, runWorkload, startReaper, stateDirAt } from '@weft/local';
 import { createAgents } from '../mesh/agents.ts';
-import { parsePort, parseSeconds, stateDirOf } from '../mesh/options.ts';
+import { parseSeconds, stateDirOf } from '../mesh/options.ts';
 import { createProgress } from '../mesh/progress.ts';
 import { findPrograms } from '../mesh/programs.ts';
 import { watchShutdown } from '../mesh/shutdown.ts';
 import { meshEnvironment, PROXY_NODE_ARGS, waitReady } from '../mesh/start.ts';
+import { workloadSpec, type WorkloadFlags } from '../mesh/workload-spec.ts';
 
-export interface RunFlags {
+export interface RunFlags extends WorkloadFlags {
   readonly state?: string;
-  readonly service?: string;
-  readonly version: string;
-  readonly name?: string;
-  readonly namespace: string;
-  readonly port: string;
-  readonly protocol: string;
-  readonly serviceAccount?: string;
-  readonly label: readonly string[];
   readonly healthPath?: string;
   readonly drain?: string;
 }
@@ -38,7 +23,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
       fix: 'weft run --service NAME --port PORT -- COMMAND ARGS',
     });
   }
-  const spec = await specOf(flags);
+  const spec = await workloadSpec(flags);
   const dir = stateDirAt(stateDirOf(flags.state));
   const drainMs = parseSeconds(flags.drain, 3, '--drain') * 1000;
   const progress = createProgress();
@@ -86,36 +71,6 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
     shutdown.release();
   }
   return exitCode;
-}
-
-async function specOf(flags: RunFlags): Promise<WorkloadSpec> {
-  const name = flags.name ?? (flags.service === undefined ? undefined : `${flags.service}-${flags.version}`);
-  if (name === undefined) throw new WeftError('WEFT_USAGE', 'a workload needs --service, or --name for a pure client');
-  const servicePort = parsePort(flags.port, 0, '--port');
-  if (servicePort === 0) throw new WeftError('WEFT_USAGE', '--port is the port that clients call: it can not be 0');
-  const labels = Object.fromEntries(
-    flags.label.map((text) => {
-      const at = text.indexOf('=');
-      if (at <= 0) throw new WeftError('WEFT_USAGE', `--label needs key=value, not "${text}"`);
-      return [text.slice(0, at), text.slice(at + 1)];
-    }),
-  );
-  return {
-    name,
-    namespace: flags.namespace,
-    kind: 'sidecar',
-    serviceAccount: flags.serviceAccount ?? flags.service ?? name,
-    labels: { app: flags.service ?? name, version: flags.version, ...labels },
-    ...(flags.service === undefined ? {} : { service: flags.service }),
-    ports: [
-      {
-        name: flags.protocol,
-        servicePort,
-        appAddress: '127.0.0.1',
-        appPort: await pickPort('127.0.0.1', 0, new Set()),
-      },
-    ],
-  };
 }
 
 function definedEnv(): Record<string, string> {

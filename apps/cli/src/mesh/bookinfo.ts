@@ -1,5 +1,6 @@
 /** Bookinfo as workloads: what runs, which service it belongs to, how its health is asked. */
 import type { RegisteredService } from '@weft/contracts';
+import { WeftError } from '@weft/kit';
 import { pickPort, serviceOf, type WorkloadSpec } from '@weft/local';
 import type { RunnerOptions } from '@weft/local';
 
@@ -20,7 +21,23 @@ export interface Bookinfo {
   workloads(): Promise<readonly RunnerOptions[]>;
 }
 
-export function createBookinfo(program: (name: string) => string, env: Readonly<Record<string, string>>): Bookinfo {
+/** `productpage,reviews-v2`: names of services or workloads. @throws {WeftError} WEFT_USAGE that lists the known ones. */
+export function parseWithout(text: string | undefined): ReadonlySet<string> {
+  const names = (text ?? '').split(',').filter((name) => name !== '');
+  const known = new Set(PARTS.flatMap(({ service, version }) => [service, `${service}-${version}`]));
+  const stranger = names.find((name) => !known.has(name));
+  if (stranger === undefined) return new Set(names);
+  throw new WeftError('WEFT_USAGE', `--without knows no part "${stranger}"`, {
+    fix: `use some of: ${[...known].join(', ')}`,
+  });
+}
+
+/** @param without parts that somebody else starts; their services are known all the same. */
+export function createBookinfo(
+  program: (name: string) => string,
+  env: Readonly<Record<string, string>>,
+  without: ReadonlySet<string> = new Set(),
+): Bookinfo {
   const taken = new Set<string>();
   const spec = async (service: string, version: string): Promise<WorkloadSpec> => ({
     name: `${service}-${version}`,
@@ -42,15 +59,17 @@ export function createBookinfo(program: (name: string) => string, env: Readonly<
   return {
     services: async () => (await specs).map((item) => serviceOf(item.service ?? item.name, item)),
     workloads: async () =>
-      (await specs).map((item) => ({
-        spec: item,
-        command: {
-          argv: [process.execPath, program(item.service ?? item.name)],
-          cwd: process.cwd(),
-          env: { ...env, SERVICE_VERSION: item.labels['version'] ?? '' },
-        },
-        probe: { kind: 'http', path: '/health' },
-        restart: true,
-      })),
+      (await specs)
+        .filter((item) => !without.has(item.name) && !without.has(item.service ?? item.name))
+        .map((item) => ({
+          spec: item,
+          command: {
+            argv: [process.execPath, program(item.service ?? item.name)],
+            cwd: process.cwd(),
+            env: { ...env, SERVICE_VERSION: item.labels['version'] ?? '' },
+          },
+          probe: { kind: 'http', path: '/health' },
+          restart: true,
+        })),
   };
 }

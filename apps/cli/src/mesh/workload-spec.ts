@@ -1,0 +1,47 @@
+/** What `run` and `agent` are told of a workload, from flags to values. */
+import { WeftError } from '@weft/kit';
+import { pickPort, type WorkloadSpec } from '@weft/local';
+import { parsePort } from './options.ts';
+
+export interface WorkloadFlags {
+  readonly service?: string;
+  readonly version: string;
+  readonly name?: string;
+  readonly namespace: string;
+  readonly port: string;
+  readonly appPort?: string;
+  readonly protocol: string;
+  readonly serviceAccount?: string;
+  readonly label: readonly string[];
+}
+
+export async function workloadSpec(flags: WorkloadFlags): Promise<WorkloadSpec> {
+  const name = flags.name ?? (flags.service === undefined ? undefined : `${flags.service}-${flags.version}`);
+  if (name === undefined) throw new WeftError('WEFT_USAGE', 'a workload needs --service, or --name for a pure client');
+  const servicePort = parsePort(flags.port, 0, '--port');
+  if (servicePort === 0) throw new WeftError('WEFT_USAGE', '--port is the port that clients call: it can not be 0');
+  const labels = Object.fromEntries(
+    flags.label.map((text) => {
+      const at = text.indexOf('=');
+      if (at <= 0) throw new WeftError('WEFT_USAGE', `--label needs key=value, not "${text}"`);
+      return [text.slice(0, at), text.slice(at + 1)];
+    }),
+  );
+  const appPort = parsePort(flags.appPort, 0, '--app-port');
+  return {
+    name,
+    namespace: flags.namespace,
+    kind: 'sidecar',
+    serviceAccount: flags.serviceAccount ?? flags.service ?? name,
+    labels: { app: flags.service ?? name, version: flags.version, ...labels },
+    ...(flags.service === undefined ? {} : { service: flags.service }),
+    ports: [
+      {
+        name: flags.protocol,
+        servicePort,
+        appAddress: '127.0.0.1',
+        appPort: appPort === 0 ? await pickPort('127.0.0.1', 0, new Set()) : appPort,
+      },
+    ],
+  };
+}

@@ -14,6 +14,7 @@ import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
+import { machineHasAddress } from './sockets/machine-addresses.ts';
 import { grpcReportStream } from './reporting/grpc-report-stream.ts';
 import { createReporter } from './reporting/reporter.ts';
 import { createSavedConfig } from './saved-config/saved-config.ts';
@@ -94,6 +95,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     clock,
     random,
     inheritedFds: options.inherited,
+    hasAddress: machineHasAddress,
     logger,
   });
   lifecycle.defer('data path', () => dataPath.close());

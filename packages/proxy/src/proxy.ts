@@ -38,6 +38,8 @@ export interface ProxyOptions {
   readonly logger: Logger;
   /** Client connections of the whole proxy. Default 10 000. */
   readonly maxConnections?: number;
+  /** Default: everywhere. */
+  readonly hasAddress?: (address: string) => boolean;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
@@ -57,7 +59,11 @@ export function createProxy(options: ProxyOptions): DataPath {
   });
   const clusters = new ClusterSet({ timers, random, readBuffer, logger });
   const filterDeps: FilterDeps = { clock, timers, random, regex };
-  const listenerDeps: ListenerDeps = { ...filterDeps, accessLogs: options.accessLogs };
+  const listenerDeps: ListenerDeps = {
+    ...filterDeps,
+    accessLogs: options.accessLogs,
+    hasAddress: options.hasAddress ?? (() => true),
+  };
   const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
   const listeners = new Map<string, LiveListener>();
   /** Removed or replaced, with connections left. */

@@ -29,6 +29,8 @@ export interface CompiledHcm {
 /** What compiling a listener needs beside what its filters do. */
 export interface ListenerDeps extends FilterDeps {
   readonly accessLogs: AccessLogs | undefined;
+  /** Whether this machine has the address at all; whether the port is free shows only when it is bound. */
+  readonly hasAddress: (address: string) => boolean;
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;

@@ -61,6 +61,9 @@ const INERT_NETWORK_FILTERS = new Set([
 export function compileListener(message: ListenerMessage, deps: ListenerDeps): CompiledListener {
   const resource = `Listener "${message.name}"`;
   const { address, port } = readAddress(message.address, resource, 'address');
+  const bind = message.bindToPort ?? true;
+  if (bind && !deps.hasAddress(address))
+    throw new ConfigRejectedError(resource, `address: this machine has no ${address}`);
   const direction = directionOf(message);
   const compile = (chain: FilterChain, i: number | 'default'): CompiledChain =>
     compileChain(chain, { listener: message.name, direction }, deps, `${resource}: filter_chains[${i}]`);
@@ -74,7 +77,7 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
     name: message.name,
     address,
     port,
-    bind: message.bindToPort ?? true,
+    bind,
     direction,
     chains,
     defaultChain,

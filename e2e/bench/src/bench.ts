@@ -1,198 +1,142 @@
 /** `pnpm bench`: CPU of one request through each proxy found here, side by side, in alternating rounds. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { cpuNs, familyOf, pssMb } from './cpu.ts';
-import { percentile, runLoad, type LoadResult } from './load.ts';
+import { LOAD_CORE, pin, PROXY_CORE, whyNotPinned } from './cores.ts';
+import { familyOf, nodeArgsOf, pssMb } from './cpu.ts';
+import { load, measure, type Contender } from './measure.ts';
 import { envoy, nginx, type Peer } from './peers.ts';
+import { type Figures, table, writeJson } from './report.ts';
 import { startWeft } from './weft.ts';
+
+const MEMORY_RPS = 1000;
+
+const HELP = `usage: pnpm bench [--rounds 7] [--seconds 3] [--connections 32] [--rate N] [--memory-seconds 60] [--json FILE]
+
+CPU per request of the plain HTTP/1.1 path (1 KB, keep-alive, one route) beside nginx and Envoy where they are found
+(nginx on PATH; Envoy on PATH or in WEFT_ENVOY), and the memory of one sidecar at ${MEMORY_RPS} requests per second.
+
+  --rate N            requests per second in all, sent when they are due; without it each connection sends again at once
+  --memory-seconds N  how long the sidecar is loaded before its memory is read; 0 leaves it out
+  --json FILE         also writes all rounds there
+`;
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '4' },
+    rounds: { type: 'string', default: '7' },
+    seconds: { type: 'string', default: '3' },
     connections: { type: 'string', default: '32' },
+    rate: { type: 'string' },
     'memory-seconds': { type: 'string', default: '60' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
   },
 });
 if (values.help) {
-  process.stdout
-    .write(`usage: pnpm bench [--rounds 5] [--seconds 4] [--connections 32] [--memory-seconds 60] [--json FILE]
-CPU per request of the plain HTTP/1.1 path (1 KB, keep-alive, one route) beside nginx and Envoy where they are found
-(nginx on PATH; Envoy on PATH or in WEFT_ENVOY), and the memory of one sidecar at 1 000 requests per second.
-`);
+  process.stdout.write(HELP);
   process.exit(0);
 }
-const rounds = Number(values.rounds);
-const durationMs = Number(values.seconds) * 1000;
-const connections = Number(values.connections);
-const say = (text: string): void => void process.stderr.write(`${text}\n`);
-
-interface Contender {
-  readonly name: string;
-  readonly version: string;
-  readonly host: string;
-  readonly port: number;
-  readonly pid: number;
-  stop(): Promise<void>;
-}
-
-interface Round {
-  readonly usPerRequest: number;
-  readonly rps: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-}
+const rounds = positive('rounds', values.rounds);
+const seconds = positive('seconds', values.seconds);
+const connections = positive('connections', values.connections);
+const rate = values.rate === undefined ? undefined : positive('rate', values.rate);
+const memorySeconds = Number(values['memory-seconds']);
 
 const backendProgram = fileURLToPath(new URL('backend.js', import.meta.url));
 const work = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-const contenders: Contender[] = [];
+const stops: (() => Promise<void>)[] = [];
 const missing: string[] = [];
-const backend = await startBackend();
+const unpinned = whyNotPinned();
+if (unpinned === undefined) pin(process.pid, LOAD_CORE);
+else missing.push(`proxies on a core of their own: ${unpinned}`);
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.once(signal, () => void stopAll().then(() => process.exit(1)));
+
 try {
-  for (const peer of [nginx, envoy]) await addPeer(peer);
+  const contenders = await startContenders();
+  const results = await measure(contenders, {
+    rounds,
+    connections,
+    durationMs: seconds * 1000,
+    ...(rate === undefined ? {} : { rate }),
+    say,
+  });
+  const figures: Figures = {
+    contenders,
+    rounds: results,
+    connections,
+    seconds,
+    rate,
+    pinned: unpinned === undefined,
+    memory: await measureMemory(contenders),
+    missing,
+  };
+  process.stdout.write(table(figures));
+  // npm and pnpm run scripts in the package's folder; the caller meant their own.
+  if (values.json) writeJson(resolve(process.env['INIT_CWD'] ?? '.', values.json), figures);
+} finally {
+  await stopAll();
+}
+
+async function startContenders(): Promise<readonly Contender[]> {
+  const contenders: Contender[] = [];
+  const backend = await startBackend();
+  for (const peer of [nginx, envoy]) {
+    const found = await startPeer(peer, backend.port);
+    if (found !== undefined) contenders.push(found);
+  }
   say('starting a mesh with one sidecar');
   const weft = await startWeft([process.execPath, backendProgram]);
-  contenders.push({ name: 'weft', version: process.version, ...weft });
-  const results = await measure();
-  const memory = await measureMemory(weft);
-  report(results, memory);
-} finally {
-  for (const contender of contenders) await contender.stop();
-  backend.child.kill();
-  rmSync(work, { recursive: true, force: true });
+  stops.push(() => weft.stop());
+  contenders.push({ name: 'weft', version: `Node ${process.version}`, ...weft });
+  if (unpinned === undefined)
+    for (const { pid } of contenders) for (const member of familyOf(pid)) pin(member, PROXY_CORE);
+  return contenders;
 }
 
-async function startBackend(): Promise<{ readonly child: ChildProcess; readonly port: number }> {
+async function startBackend(): Promise<{ readonly port: number }> {
   const child = spawn(process.execPath, [backendProgram], { stdio: ['ignore', 'pipe', 'inherit'] });
+  stops.push(() => end(child));
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
-  return { child, port: Number(line) };
+  return { port: Number(line) };
 }
 
-async function addPeer(peer: Peer): Promise<void> {
+async function startPeer(peer: Peer, backendPort: number): Promise<Contender | undefined> {
   const found = peer.find();
   if ('missing' in found) {
     missing.push(`${peer.name}: ${found.missing}`);
-    return;
+    return undefined;
   }
   const port = await freePort();
-  const child = found.start({ port, backendPort: backend.port, dir: join(work, peer.name) });
+  const child = found.start({ port, backendPort, dir: join(work, peer.name) });
+  const stop = (): Promise<void> => end(child);
+  stops.push(stop);
   await untilItAnswers(port);
-  contenders.push({
-    name: peer.name,
-    version: found.version,
-    host: '127.0.0.1',
-    port,
-    pid: child.pid ?? 0,
-    async stop() {
-      child.kill('SIGTERM');
-      await once(child, 'exit');
-    },
-  });
+  return { name: peer.name, version: found.version, host: '127.0.0.1', port, pid: child.pid ?? 0, stop };
 }
 
-/** Rounds alternate between contenders, so that a noisy minute hits all of them. */
-async function measure(): Promise<Map<string, Round[]>> {
-  const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
-  for (const contender of contenders) await load(contender, 2000);
-  for (let round = 1; round <= rounds; round += 1) {
-    for (const contender of contenders) {
-      const pids = familyOf(contender.pid);
-      const before = pids.map(cpuNs);
-      const startMs = performance.now();
-      const result = await load(contender, durationMs);
-      const ns = pids.reduce((sum, pid, index) => sum + (cpuNs(pid) - (before[index] ?? 0n)), 0n);
-      const figures = {
-        usPerRequest: Number(ns) / 1000 / result.requests,
-        rps: (result.requests / (performance.now() - startMs)) * 1000,
-        p50Ms: percentile(result.latencies, 0.5),
-        p99Ms: percentile(result.latencies, 0.99),
-      };
-      results.get(contender.name)?.push(figures);
-      say(
-        `round ${round} ${contender.name}: ${figures.usPerRequest.toFixed(1)} µs CPU a request, ${figures.rps.toFixed(0)} requests/s`,
-      );
-    }
-  }
-  return results;
+async function measureMemory(contenders: readonly Contender[]): Promise<Figures['memory']> {
+  const weft = contenders.find(({ name }) => name === 'weft');
+  if (weft === undefined || !(memorySeconds > 0)) return undefined;
+  say(`memory of the sidecar: ${memorySeconds} s at ${MEMORY_RPS} requests/s`);
+  await load(weft, { connections, durationMs: memorySeconds * 1000, rate: MEMORY_RPS });
+  return { seconds: memorySeconds, pssMb: pssMb(weft.pid), nodeArgs: nodeArgsOf(weft.pid) };
 }
 
-async function load(contender: Contender, forMs: number, rate?: number): Promise<LoadResult> {
-  const result = await runLoad({
-    ...contender,
-    authority: 'backend:8000',
-    connections,
-    durationMs: forMs,
-    ...(rate === undefined ? {} : { rate }),
-  });
-  // A figure counts only when every response was right.
-  if (result.failures > 0)
-    throw new Error(`${contender.name}: ${result.failures} of ${result.requests} requests failed`);
-  return result;
+async function stopAll(): Promise<void> {
+  for (const stop of stops.splice(0).toReversed()) await stop().catch((error: unknown) => say(String(error)));
+  rmSync(work, { recursive: true, force: true });
 }
 
-async function measureMemory(weft: {
-  readonly host: string;
-  readonly port: number;
-  readonly pid: number;
-}): Promise<number> {
-  const seconds = Number(values['memory-seconds']);
-  say(`memory of the sidecar after ${seconds} s at 1 000 requests/s`);
-  const [own] = contenders.filter((contender) => contender.name === 'weft');
-  if (own) await load(own, seconds * 1000, 1000);
-  return pssMb(weft.pid);
-}
-
-function report(results: Map<string, Round[]>, memoryMb: number): void {
-  const median = (list: readonly number[]): number =>
-    list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
-  const rows = contenders.map(({ name, version }) => {
-    const list = results.get(name) ?? [];
-    const pick = (figure: keyof Round): number => median(list.map((round) => round[figure]));
-    return {
-      name,
-      version,
-      usPerRequest: pick('usPerRequest'),
-      rps: pick('rps'),
-      p50Ms: pick('p50Ms'),
-      p99Ms: pick('p99Ms'),
-    };
-  });
-  const own = rows.find((row) => row.name === 'weft')?.usPerRequest ?? Number.NaN;
-  const lines = [
-    `HTTP/1.1 plain, 1 KB, keep-alive, ${connections} connections, one route; ${rounds} rounds of ${durationMs / 1000} s; ${cpus().length} cores, Node ${process.version}`,
-    '',
-    ['proxy', 'µs CPU/request', 'requests/s', 'p50 ms', 'p99 ms', 'weft ÷ it', 'version'].join('\t'),
-    ...rows.map((row) =>
-      [
-        row.name,
-        row.usPerRequest.toFixed(1),
-        row.rps.toFixed(0),
-        row.p50Ms.toFixed(2),
-        row.p99Ms.toFixed(2),
-        (own / row.usPerRequest).toFixed(2),
-        row.version,
-      ].join('\t'),
-    ),
-    '',
-    `memory of one sidecar (PSS after ${values['memory-seconds']} s at 1 000 requests/s): ${memoryMb.toFixed(1)} MB`,
-    ...missing.map((text) => `not measured: ${text}`),
-  ];
-  process.stdout.write(`${lines.join('\n')}\n`);
-  if (values.json) {
-    mkdirSync(join(values.json, '..'), { recursive: true });
-    writeFileSync(
-      values.json,
-      `${JSON.stringify({ rows, rounds: Object.fromEntries(results), memoryMb, missing }, undefined, 1)}\n`,
-    );
-  }
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGTERM');
+  await once(child, 'exit');
 }
 
 async function untilItAnswers(port: number): Promise<void> {
@@ -204,7 +148,7 @@ async function untilItAnswers(port: number): Promise<void> {
     } catch {
       // Not up yet.
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((done) => setTimeout(done, 50));
   }
   throw new Error(`the proxy on port ${port} does not answer`);
 }
@@ -215,4 +159,15 @@ async function freePort(): Promise<number> {
   const address = server.address();
   server.close();
   return typeof address === 'object' && address ? address.port : 0;
+}
+
+function positive(flag: string, text: string): number {
+  const value = Number(text);
+  if (value > 0) return value;
+  process.stderr.write(`bench: --${flag} wants a number above 0, not "${text}"\n`);
+  process.exit(64);
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
 }

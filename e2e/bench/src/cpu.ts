@@ -37,3 +37,10 @@ export function pssMb(pid: number): number {
   const kb = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
   return Number(kb ?? 0) / 1024;
 }
+
+/** The V8 and Node settings in a process's command line: what stands before its program. */
+export function nodeArgsOf(pid: number): string[] {
+  const [, ...args] = readFileSync(`/proc/${pid}/cmdline`, 'latin1').split('\0');
+  const program = args.findIndex((arg) => !arg.startsWith('-'));
+  return args.slice(0, Math.max(0, program));
+}

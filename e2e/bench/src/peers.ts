@@ -22,7 +22,7 @@ export const nginx: Peer = {
     const version = versionOf('nginx', ['-v']);
     if (version === undefined) return { missing: 'no nginx on PATH (Debian: apt install nginx)' };
     return {
-      version,
+      version: /\/(\S+)/.exec(version)?.[1] ?? version,
       start({ port, backendPort, dir }) {
         mkdirSync(dir, { recursive: true });
         const file = join(dir, 'nginx.conf');
@@ -39,7 +39,7 @@ http {
 }
 `,
         );
-        return pinned('nginx', ['-p', dir, '-c', file, '-e', join(dir, 'error.log')]);
+        return run('nginx', ['-p', dir, '-c', file, '-e', join(dir, 'error.log')]);
       },
     };
   },
@@ -57,7 +57,7 @@ export const envoy: Peer = {
         mkdirSync(dir, { recursive: true });
         const file = join(dir, 'envoy.json');
         writeFileSync(file, JSON.stringify(envoyConfig(port, backendPort)));
-        return pinned(program, ['-c', file, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart']);
+        return run(program, ['-c', file, '--concurrency', '1', '--log-level', 'error', '--disable-hot-restart']);
       },
     };
   },
@@ -114,15 +114,8 @@ function envoyConfig(port: number, backendPort: number): object {
   };
 }
 
-/** On the first core, where the tool for it exists, so that load and proxy do not share one. */
-function pinned(program: string, args: readonly string[], core = '0'): ChildProcess {
-  const stdio = ['ignore', 'ignore', 'inherit'] as const;
-  return canPin()
-    ? spawn('taskset', ['-c', core, program, ...args], { stdio: [...stdio] })
-    : spawn(program, args, { stdio: [...stdio] });
-}
-
-const canPin = (): boolean => versionOf('taskset', ['--version']) !== undefined;
+const run = (program: string, args: readonly string[]): ChildProcess =>
+  spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
 
 function versionOf(program: string, args: readonly string[]): string | undefined {
   try {

@@ -1,6 +1,14 @@
-/** Prometheus text of a proxy. */
+/** What a proxy has counted. */
 import { http } from './http.ts';
 
+/** `/stats`: one `name: value` a line. */
+export async function stats(adminAddress: string): Promise<string> {
+  const answer = await http(`http://${adminAddress}/stats`);
+  if (answer.status !== 200) throw new Error(`${adminAddress}/stats: ${answer.status}`);
+  return answer.body;
+}
+
+/** The Prometheus page. */
 export async function scrape(adminAddress: string): Promise<string> {
   const answer = await http(`http://${adminAddress}/stats/prometheus`);
   if (answer.status !== 200) throw new Error(`${adminAddress}/stats/prometheus: ${answer.status}`);

@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
 import { http, keepAlive, many } from '../harness/http.ts';
 import { foreignCertificate } from '../harness/certificates.ts';
-import { counterSum, scrape } from '../harness/metrics.ts';
+import { counterSum, scrape, stats } from '../harness/metrics.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { withinBinomial } from '../harness/statistics.ts';
 
@@ -125,7 +125,7 @@ describe('SE-01 workload identity', () => {
 describe('SE-03 mutual TLS', () => {
   it('SE-03 a plain client is refused and counted', async () => {
     const { address, ports, adminAddress } = await mesh.workload('reviews-v1');
-    const before = counterSum(await scrape(adminAddress), /plaintext_refused|no_filter_chain_match/);
+    const before = counterSum(await stats(adminAddress), /\.refused\.plaintext-refused:/);
     const text = await new Promise<string>((resolve) => {
       const socket = connectPlain({ host: address, port: ports[0]!.meshPort });
       let got = '';
@@ -135,20 +135,18 @@ describe('SE-03 mutual TLS', () => {
       socket.write('GET /reviews/0 HTTP/1.1\r\nHost: reviews\r\n\r\n');
     });
     expect(text).toBe('');
-    await waitFor(
-      async () => counterSum(await scrape(adminAddress), /plaintext_refused|no_filter_chain_match/) > before,
-    );
+    await waitFor(async () => counterSum(await stats(adminAddress), /\.refused\.plaintext-refused:/) > before);
   });
 
   it('SE-03 a client with a certificate of another authority is refused and counted', async () => {
     const { address, ports, adminAddress } = await mesh.workload('reviews-v1');
-    const before = counterSum(await scrape(adminAddress), /ssl.*fail/);
+    const before = counterSum(await stats(adminAddress), /\.refused\.downstream-tls-failure:/);
     const foreign = foreignCertificate('spiffe://cluster.local/ns/default/sa/bookinfo-productpage');
     const outcome = await exchangeTls(address, ports[0]!.meshPort, foreign);
     expect(outcome).not.toContain('HTTP/1.1 200');
     const none = await exchangeTls(address, ports[0]!.meshPort, undefined);
     expect(none).not.toContain('HTTP/1.1 200');
-    await waitFor(async () => counterSum(await scrape(adminAddress), /ssl.*fail/) > before);
+    await waitFor(async () => counterSum(await stats(adminAddress), /\.refused\.downstream-tls-failure:/) > before);
   });
 });
 
@@ -185,7 +183,7 @@ describe('OB-01 standard metrics', () => {
       'source_workload="productpage-v1"',
       'source_principal="spiffe://cluster.local/ns/default/sa/bookinfo-productpage"',
       'destination_principal="spiffe://cluster.local/ns/default/sa/bookinfo-reviews"',
-      'connection_security_policy=',
+      'connection_security_policy="unknown"',
       'response_code="200"',
       'response_flags="-"',
       'request_protocol="http"',
@@ -210,22 +208,25 @@ describe('OB-02 traces', () => {
       readonly kind: string;
       readonly service: string;
     }
+    const count = (spans: readonly Span[], kind: string) => spans.filter((span) => span.kind === kind).length;
     const spans = await waitFor(
       async () => {
-        const trace = await mesh.api<{ spans: readonly Span[] }>(`/api/v1/traces/${traceId}`);
-        const services = new Set(trace.spans.map((span) => span.service.split('.')[0]));
-        return ['productpage', 'details', 'reviews'].every((service) => services.has(service))
-          ? trace.spans
-          : undefined;
+        const { spans } = await mesh.api<{ spans: readonly Span[] }>(`/api/v1/traces/${traceId}`);
+        const services = new Set(spans.map((span) => span.service.split('.')[0]));
+        const complete = ['productpage', 'details', 'reviews'].every((service) => services.has(service));
+        // Sidecars send their spans each in their own time.
+        return complete && count(spans, 'client') === count(spans, 'server') ? spans : undefined;
       },
-      { what: 'the trace' },
+      { what: 'a client and a server span of every hop' },
     );
     const ids = new Set(spans.map((span) => span.spanId));
     const roots = spans.filter((span) => span.parentId === undefined || !ids.has(span.parentId));
     expect(roots).toHaveLength(1);
-    const count = (kind: string) => spans.filter((span) => span.kind === kind).length;
-    expect(count('client')).toBe(count('server'));
-    expect(count('client')).toBeGreaterThanOrEqual(3);
+    expect(count(spans, 'client')).toBeGreaterThanOrEqual(3);
+    // Each server span is the child of the client span of its hop.
+    for (const span of spans.filter((item) => item.kind === 'server')) {
+      expect(spans.find((item) => item.spanId === span.parentId)?.kind).toBe('client');
+    }
   });
 
   it('OB-02 an unsampled request leaves no trace', async () => {

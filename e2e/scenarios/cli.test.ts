@@ -101,13 +101,13 @@ describe('CL-01 with a mesh', () => {
   });
 
   it.each([
-    ['an unknown field', ROUTE.replace('route:', 'rout:'), /spec\.http\[0\]\.rout\b[\s\S]*route/],
+    ['an unknown field', ROUTE.replace('}, route:', '}, rout:'), /spec\.http\[0\]\.rout\b[\s\S]*route/],
     ['a wrong type', ROUTE.replace('hosts: [echo]', 'hosts: echo'), /spec\.hosts/],
     ['a bad duration', ROUTE.replace('http: [{', 'http: [{ timeout: 5parsecs,'), /spec\.http\[0\]\.timeout/],
     [
       'a restriction that is not enforced',
       'apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: { name: jwt }\nspec: { jwtRules: [{ issuer: a }] }',
-      /RequestAuthentication/,
+      /checks tokens/,
     ],
     ['what is no YAML', 'a: b: c: [', /-:1/],
   ])('CL-01 %s is refused with field, place and mend, and changes nothing', async (_, yaml, message) => {

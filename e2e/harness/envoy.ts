@@ -53,6 +53,9 @@ export interface Envoy extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
+/** As `weft agent` advises: else connections made before a change stay with the rules of their time for ten minutes. */
+const DRAIN_FLAGS = ['--drain-strategy', 'immediate', '--drain-time-s', '5'];
+
 /** @throws when the program ends at once, with the end of its log. */
 export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   const { path, bootstrap, directory, admin, logLevel = 'info' } = options;
@@ -61,7 +64,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<Envoy> {
   await writeFile(config, JSON.stringify(bootstrap, undefined, 2), { mode: 0o600 });
   const output = await open(logPath, 'w');
   // One worker, and no shared memory region with other Envoys of the machine.
-  const flags = ['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', logLevel];
+  const flags = ['-c', config, '--concurrency', '1', '--disable-hot-restart', '-l', logLevel, ...DRAIN_FLAGS];
   const child = spawn(path, flags, { stdio: ['ignore', output.fd, output.fd] });
   await output.close();
   const log = (): string => readFileSync(logPath, 'utf8');

@@ -72,6 +72,8 @@ export interface SupervisorWorkload {
 export interface RunHandle {
   readonly child: ChildProcess;
   output(): string;
+  /** Only what went to standard output. */
+  stdout(): string;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -104,6 +106,8 @@ export interface TestMesh extends AsyncDisposable {
     args: readonly string[],
     options?: { readonly env?: Record<string, string>; readonly ready?: boolean },
   ): Promise<RunHandle>;
+  /** `weft agent` in the background, until it has its identity. */
+  agent(args: readonly string[]): Promise<RunHandle>;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -220,6 +224,25 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     await new Promise((resolve) => setTimeout(resolve, 400));
     await synced();
   };
+  const inBackground = async (
+    verb: string,
+    args: readonly string[],
+    marker: string | undefined,
+    env?: Record<string, string>,
+  ): Promise<RunHandle> => {
+    const handle = startBackground([verb, '--state', state, ...args], env);
+    background.push(handle);
+    if (marker === undefined) return handle;
+    await waitFor(
+      () => {
+        if (handle.child.exitCode !== null)
+          throw new Error(`weft ${verb} ended with ${handle.child.exitCode}: ${handle.output()}`);
+        return handle.output().includes(marker);
+      },
+      { timeoutMs: 40_000, what: `weft ${verb} ${args.join(' ')}: ${handle.output()}` },
+    );
+    return handle;
+  };
   return {
     state,
     child,
@@ -243,38 +266,31 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
       return `http://${bind.bind}:${bind.port}`;
     },
     api,
-    async run(args, runOptions = {}) {
-      const handle = startRun(['run', '--state', state, ...args], runOptions.env);
-      background.push(handle);
-      if (runOptions.ready !== false) {
-        await waitFor(
-          () => {
-            if (handle.child.exitCode !== null)
-              throw new Error(`weft run ended with ${handle.child.exitCode}: ${handle.output()}`);
-            return handle.output().includes('is in the mesh');
-          },
-          { timeoutMs: 40_000, what: `weft run ${args.join(' ')}: ${handle.output()}` },
-        );
-      }
-      return handle;
-    },
+    run: (args, runOptions = {}) =>
+      inBackground('run', args, runOptions.ready === false ? undefined : 'is in the mesh', runOptions.env),
+    agent: (args) => inBackground('agent', args, 'has joined'),
     stop,
     [Symbol.asyncDispose]: dispose,
   };
 }
 
-function startRun(args: readonly string[], env?: Record<string, string>): RunHandle {
+function startBackground(args: readonly string[], env?: Record<string, string>): RunHandle {
   const child = spawn(process.execPath, [weftProgram, ...args], {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+  let stdout = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    stdout += text;
+  });
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
   return {
     child,
     output: () => output,
+    stdout: () => stdout,
     async stop(signal = 'SIGTERM') {
       if (child.exitCode === null && child.signalCode === null) {
         child.kill(signal);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
+import { versionOf } from '../harness/bookinfo.ts';
 import { http, keepAlive, many } from '../harness/http.ts';
 import { foreignCertificate } from '../harness/certificates.ts';
 import { counterSum, scrape, stats } from '../harness/metrics.ts';
@@ -23,12 +24,6 @@ afterEach(async () => {
   await mesh.delete('vs/reviews');
   await mesh.delete('vs/ratings');
 });
-
-/** The reviews version that a page came from. */
-function versionOf(body: string): string {
-  if (/color="red"|class="[^"]*red/.test(body)) return 'v3';
-  return /★|glyphicon-star|class="[^"]*star/.test(body) ? 'v2' : 'v1';
-}
 
 /** A session signed in as jason, as the page's form does it. */
 async function signIn(user: string): Promise<Record<string, string>> {

@@ -60,7 +60,7 @@ What the program needs in its environment goes to standard output, one NAME=VALU
 
 Example:
   weft agent --service reviews --version v2 --port 9080 --bootstrap envoy.json > reviews.env &
-  envoy -c envoy.json &
+  envoy -c envoy.json --drain-strategy immediate --drain-time-s 5 &
   env $(cat reviews.env) node reviews.js`;
 
 const state = (command: Command): Command =>

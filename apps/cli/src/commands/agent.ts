@@ -33,6 +33,9 @@ export interface AgentFlags extends WorkloadFlags {
 // After it left the registry, clients need one push before they stop calling.
 const LEAVE_MS = 400;
 
+// By its own default Envoy keeps connections from before a change of policy on the old rules for up to ten minutes.
+const DRAIN_FLAGS = '--drain-strategy immediate --drain-time-s 5';
+
 export async function agent(flags: AgentFlags): Promise<number> {
   const format = parseFormat(flags.output, ['table', 'json']);
   const spec = await workloadSpec(flags);
@@ -82,7 +85,10 @@ export async function agent(flags: AgentFlags): Promise<number> {
     else for (const [key, value] of Object.entries(environment)) process.stdout.write(`${key}=${value}\n`);
     progress.done(`${name} has joined as ${spiffeId(identity)}`);
     progress.done(`secrets are served at ${sdsSocket}`);
-    if (flags.bootstrap !== undefined) progress.done(`Envoy's bootstrap is in ${flags.bootstrap}`);
+    if (flags.bootstrap !== undefined) {
+      progress.done(`Envoy's bootstrap is in ${flags.bootstrap}`);
+      progress.step(`start it with: envoy -c ${flags.bootstrap} ${DRAIN_FLAGS}`);
+    }
 
     const health = watchHealth(healthTargets(spec, admission, flags), {
       clock: systemClock,

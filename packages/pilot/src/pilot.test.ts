@@ -1,6 +1,6 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { createMemoryStore } from '@weft/config';
-import { controlPlaneId, nodeId, spiffeId } from '@weft/contracts';
+import { controlPlaneId, nodeId, spiffeId, XDS_TYPE } from '@weft/contracts';
 import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { silentLogger, systemClock, systemRandom } from '@weft/kit';
 import { createTestAuthority, FakeClock, waitFor } from '@weft/testkit';
@@ -13,7 +13,6 @@ import {
 } from '@weft/xds';
 import { afterEach, describe, expect, it } from 'vitest';
 import { monitoringPage } from './debug/monitoring.ts';
-import { TYPE_URL } from './generators/resource.ts';
 import { createPilot } from './pilot.ts';
 import { createMemoryRegistry } from './registries/memory.ts';
 import { BOOKINFO, bookinfo, registryOf } from './testing/registry.ts';
@@ -79,9 +78,9 @@ function connect(
           if (reason === undefined) held.set(`${typeUrl}/${resource.name}`, resource);
           return reason === undefined ? [] : [{ name: resource.name, reason }];
         });
-        if (typeUrl === TYPE_URL.cluster)
+        if (typeUrl === XDS_TYPE.cluster)
           client.setSubscriptions(
-            TYPE_URL.endpoint,
+            XDS_TYPE.endpoint,
             [...held.keys()].flatMap((key) =>
               key.startsWith(`${typeUrl}/outbound|`) ? [key.slice(typeUrl.length + 1)] : [],
             ),
@@ -90,15 +89,15 @@ function connect(
       },
     },
   });
-  client.setSubscriptions(TYPE_URL.cluster, '*');
-  client.setSubscriptions(TYPE_URL.listener, '*');
-  client.setSubscriptions(TYPE_URL.route, ['127.66.2.4:9080']);
+  client.setSubscriptions(XDS_TYPE.cluster, '*');
+  client.setSubscriptions(XDS_TYPE.listener, '*');
+  client.setSubscriptions(XDS_TYPE.route, ['127.66.2.4:9080']);
   client.start();
   closers.push(() => client.close());
   return { held, order, client };
 }
 
-const REVIEWS = `${TYPE_URL.endpoint}/outbound|9080||reviews.default.svc.cluster.local`;
+const REVIEWS = `${XDS_TYPE.endpoint}/outbound|9080||reviews.default.svc.cluster.local`;
 const addresses = (resource: ReceivedResource | undefined): readonly string[] =>
   resource === undefined
     ? []
@@ -114,7 +113,7 @@ describe('createPilot', () => {
   it('serves a proxy over mutual TLS, and tells it within 300 ms that an instance is gone', async () => {
     const { pilot, registry, port } = await serve();
     const { held } = connect(port, 'productpage-v1', 'bookinfo-productpage');
-    await waitFor(() => addresses(held.get(REVIEWS)).length === 3 && held.has(`${TYPE_URL.listener}/127.66.2.1_9080`), {
+    await waitFor(() => addresses(held.get(REVIEWS)).length === 3 && held.has(`${XDS_TYPE.listener}/127.66.2.1_9080`), {
       what: 'the first push',
     });
     await waitFor(() => pilot.proxyStatus()[0]?.types.route?.state === 'SYNCED', { what: 'the last acknowledgement' });
@@ -138,7 +137,7 @@ describe('createPilot', () => {
         ? 'poisoned route'
         : undefined,
     );
-    const routes = `${TYPE_URL.route}/127.66.2.4:9080`;
+    const routes = `${XDS_TYPE.route}/127.66.2.4:9080`;
     await waitFor(() => held.has(routes), { what: 'routes' });
     const good = held.get(routes)?.version;
     await configStore.apply(
@@ -160,7 +159,7 @@ spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
       reason: expect.stringContaining('poisoned route') as string,
     });
     expect(pilot.proxyStatus()[0]?.stale).toBe(true);
-    await waitFor(() => held.has(`${TYPE_URL.cluster}/outbound|9080|v1|reviews.default.svc.cluster.local`), {
+    await waitFor(() => held.has(`${XDS_TYPE.cluster}/outbound|9080|v1|reviews.default.svc.cluster.local`), {
       what: 'the rest',
     });
     expect(held.get(routes)?.version).toBe(good);

@@ -1,29 +1,19 @@
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
 import * as grpc from '@grpc/grpc-js';
 import {
-  IstioCertificateRequestSchema,
   IstioCertificateResponseSchema,
   IstioCertificateService,
   type IstioCertificateRequest,
   type IstioCertificateResponse,
 } from '@weft/contracts/full/istio/v1/auth/ca';
 import { errorMessage } from '@weft/kit';
+import { grpcMethod } from '@weft/xds/transport';
 import { FAILURES, failureDetails } from './failures.ts';
 import { issue, type IssueDeps, type IssueRequest } from './issue.ts';
 
 /** `istio.v1.auth.IstioCertificateService`, for `grpc.Server.addService`. */
 export const certificateService = {
-  createCertificate: {
-    path: `/${IstioCertificateService.typeName}/CreateCertificate`,
-    requestStream: false,
-    responseStream: false,
-    requestSerialize: (message: IstioCertificateRequest) =>
-      Buffer.from(toBinary(IstioCertificateRequestSchema, message)),
-    requestDeserialize: (bytes: Buffer) => fromBinary(IstioCertificateRequestSchema, bytes),
-    responseSerialize: (message: IstioCertificateResponse) =>
-      Buffer.from(toBinary(IstioCertificateResponseSchema, message)),
-    responseDeserialize: (bytes: Buffer) => fromBinary(IstioCertificateResponseSchema, bytes),
-  },
+  createCertificate: grpcMethod(IstioCertificateService.method.createCertificate),
 } as const satisfies grpc.ServiceDefinition;
 
 /** The implementation that goes with `certificateService`. */

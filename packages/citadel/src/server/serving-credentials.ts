@@ -1,7 +1,7 @@
-import type { SecureContextOptions } from 'node:tls';
-import * as grpc from '@grpc/grpc-js';
-import { MESH_TLS, type WorkloadSecret } from '@weft/contracts';
+import type { ServerCredentials } from '@grpc/grpc-js';
+import type { WorkloadSecret } from '@weft/contracts';
 import { atWallTime, errorMessage, type Clock, type Logger, type Random, type Timer } from '@weft/kit';
+import { createRotatingCredentials, type ServerTls } from '@weft/xds/transport';
 
 export type ClientCertificates = 'required' | 'none';
 
@@ -16,7 +16,7 @@ export interface ServingCredentialsDeps {
 }
 
 export interface ServingCredentials {
-  readonly credentials: grpc.ServerCredentials;
+  readonly credentials: ServerCredentials;
   close(): void;
 }
 
@@ -27,45 +27,29 @@ export function createServingCredentials(deps: ServingCredentialsDeps): ServingC
   const { clock, random, logger } = deps;
   let timer: Timer | undefined;
   let closed = false;
-  const current = (): SecureContextOptions => {
-    const secret = deps.renew();
-    const halfLifeMs = (secret.expiresAt - clock.now()) * (0.5 - random.next() * 0.01);
+  const renewed = (): ServerTls => {
+    const { privateKeyPem, certChainPem, expiresAt } = deps.renew();
+    const halfLifeMs = (expiresAt - clock.now()) * (0.5 - random.next() * 0.01);
     timer = atWallTime(clock, clock.now() + halfLifeMs, update);
-    return {
-      ...MESH_TLS,
-      key: secret.privateKeyPem,
-      cert: secret.certChainPem,
-      ca: deps.rootsPem(),
-    };
+    return { privateKeyPem, certChainPem, rootsPem: deps.rootsPem() };
   };
-  const mutual = deps.clientCertificates === 'required';
-  const credentials = new RotatingCredentials({ requestCert: mutual, rejectUnauthorized: mutual }, current());
+  const rotating = createRotatingCredentials(renewed(), deps.clientCertificates);
   function update(): void {
     if (closed) return;
     try {
-      credentials.replace(current());
+      rotating.update(renewed());
       logger.info({}, 'serving certificate renewed');
     } catch (error) {
       logger.error({ error: errorMessage(error) }, 'serving certificate could not be renewed');
+      timer?.cancel();
       timer = clock.after(RETRY_MS, update);
     }
   }
   return {
-    credentials,
+    credentials: rotating.credentials,
     close() {
       closed = true;
       timer?.cancel();
     },
   };
-}
-
-/** Each replacement is a fresh TLS context with ticket keys of its own, so no session survives a change of trust. */
-class RotatingCredentials extends grpc.ServerCredentials {
-  replace(options: SecureContextOptions): void {
-    this.updateSecureContextOptions(options);
-  }
-
-  override _equals(other: grpc.ServerCredentials): boolean {
-    return this === other;
-  }
 }

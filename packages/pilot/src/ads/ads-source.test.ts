@@ -1,10 +1,9 @@
-import type { RegistryState } from '@weft/contracts';
+import { XDS_TYPE, type RegistryState } from '@weft/contracts';
 import type { ConfigObject } from '@weft/contracts/config';
 import { silentLogger } from '@weft/kit';
 import type { ChangeSet, PeerIdentity, XdsNode } from '@weft/xds';
 import { describe, expect, it } from 'vitest';
 import { createEncoder } from '../generators/encoder.ts';
-import { TYPE_URL } from '../generators/resource.ts';
 import { affectedBy } from '../push/affected.ts';
 import { createPushQueue } from '../push/push-queue.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
@@ -85,8 +84,8 @@ describe('createAdsSource', () => {
   it('gives a proxy everything of its own at connect', () => {
     const { session } = setup().connect('reviews-v1');
     const view = session.view();
-    expect(view.resources(TYPE_URL.listener).has('127.66.4.1_9080')).toBe(true);
-    expect(view.resources(TYPE_URL.cluster).has('inbound|9080||')).toBe(true);
+    expect(view.resources(XDS_TYPE.listener).has('127.66.4.1_9080')).toBe(true);
+    expect(view.resources(XDS_TYPE.cluster).has('inbound|9080||')).toBe(true);
     expect(view.resources('type.googleapis.com/other').size).toBe(0);
   });
   it('pushes only what changed', () => {
@@ -119,7 +118,7 @@ describe('createAdsSource', () => {
     const { session, pushes } = connect('reviews-v3');
     become({ registry: registryOf(BOOKINFO.filter((spec) => spec.version !== 'v3')) });
     expect(pushes).toEqual([]);
-    expect(session.view().resources(TYPE_URL.listener).has('127.66.6.1_9080')).toBe(true);
+    expect(session.view().resources(XDS_TYPE.listener).has('127.66.6.1_9080')).toBe(true);
   });
   it('forgets a proxy that went away', () => {
     const { source, become, connect } = setup();
@@ -156,7 +155,7 @@ describe('createAdsSource', () => {
   });
   it('counts refusals', () => {
     const { connect, rejected } = setup();
-    connect('reviews-v1').session.onVerdict?.(TYPE_URL.route, { accepted: false, version: '1', message: 'bad' });
-    expect(rejected).toEqual([TYPE_URL.route]);
+    connect('reviews-v1').session.onVerdict?.(XDS_TYPE.route, { accepted: false, version: '1', message: 'bad' });
+    expect(rejected).toEqual([XDS_TYPE.route]);
   });
 });

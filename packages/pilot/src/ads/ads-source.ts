@@ -1,6 +1,6 @@
 /** The source of the ADS server: one session per connected proxy, each with the resources of the latest push. */
-import type { Logger } from '@weft/kit';
-import { WeftError } from '@weft/kit';
+import { XDS_TYPE } from '@weft/contracts';
+import { WeftError, type Logger } from '@weft/kit';
 import { nodeOfPeer } from '@weft/xds';
 import type {
   ChangeSet,
@@ -14,7 +14,7 @@ import type {
 } from '@weft/xds';
 import type { Encoder } from '../generators/encoder.ts';
 import { createMemo, type Memo } from '../generators/memo.ts';
-import { PUSH_ORDER, TYPE_URL, type ResourceKind } from '../generators/resource.ts';
+import { PUSH_ORDER, type ResourceKind } from '../generators/resource.ts';
 import type { Affected } from '../push/affected.ts';
 import type { PushQueue } from '../push/push-queue.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
@@ -96,7 +96,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
       },
       'push',
     );
-    session.listener?.(new Map([...changes].map(([kind, names]) => [TYPE_URL[kind], names])));
+    session.listener?.(new Map([...changes].map(([kind, names]) => [XDS_TYPE[kind], names])));
   };
   const queue = deps.queue(push);
 
@@ -134,7 +134,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
   };
 }
 
-const KIND_OF = new Map<string, ResourceKind>(PUSH_ORDER.map((kind) => [TYPE_URL[kind], kind]));
+const KIND_OF = new Map<string, ResourceKind>(PUSH_ORDER.map((kind) => [XDS_TYPE[kind], kind]));
 const NOTHING: ReadonlyMap<string, XdsResource> = new Map();
 
 /** Names that the view lacks are the server's matter: it answers them, so that nobody waits. */

@@ -1,6 +1,6 @@
+import { parseNodeId, XDS_TYPE } from '@weft/contracts';
 import type { ConnectionRecord, TypeRecord } from '@weft/xds';
-import { PUSH_ORDER, TYPE_URL, type ResourceKind } from '../generators/resource.ts';
-import { parseNodeId } from '@weft/contracts';
+import { PUSH_ORDER, type ResourceKind } from '../generators/resource.ts';
 
 /** What one proxy has and what it said of it, for `weft status` and the console. */
 export interface ProxyStatus {
@@ -41,7 +41,7 @@ export function proxyStatusOf(
   const node = parseNodeId(connection.node.id);
   const types: Partial<Record<ResourceKind, TypeStatus>> = {};
   for (const kind of PUSH_ORDER) {
-    const record = connection.types.find((type) => type.typeUrl === TYPE_URL[kind]);
+    const record = connection.types.find((type) => type.typeUrl === XDS_TYPE[kind]);
     if (record) types[kind] = typeStatus(record, () => namesOf(kind));
   }
   return {

@@ -1,6 +1,7 @@
 /** What a generator makes: named Envoy messages that remember where they came from, and their one encoding. */
 import { createHash } from 'node:crypto';
 import { toBinary, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
+import { XDS_TYPE, type XdsKind } from '@weft/contracts';
 import { ClusterSchema, type Cluster } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import {
   ClusterLoadAssignmentSchema,
@@ -10,17 +11,10 @@ import { ListenerSchema, type Listener } from '@weft/contracts/full/envoy/config
 import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { uniqueRefs, type SourceRef } from '../config-store/config-object.ts';
 
-export const TYPE_URL = {
-  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
-  endpoint: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
-  listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
-  route: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
-} as const;
+/** What is generated for a proxy, in the order of a push: what is named comes before what names it. */
+export const PUSH_ORDER = ['cluster', 'endpoint', 'listener', 'route'] as const satisfies readonly XdsKind[];
 
-export type ResourceKind = keyof typeof TYPE_URL;
-
-/** Order of a push: what is named comes before what names it. */
-export const PUSH_ORDER: readonly ResourceKind[] = ['cluster', 'endpoint', 'listener', 'route'];
+export type ResourceKind = (typeof PUSH_ORDER)[number];
 
 export interface Generated<Message> {
   readonly name: string;
@@ -68,5 +62,5 @@ function encode<Desc extends DescMessage>(
 ): EncodedResource {
   const bytes = toBinary(schema, resource.message);
   const version = createHash('sha256').update(bytes).digest('base64url').slice(0, 22);
-  return { kind, name: resource.name, typeUrl: TYPE_URL[kind], version, bytes, sources: resource.sources };
+  return { kind, name: resource.name, typeUrl: XDS_TYPE[kind], version, bytes, sources: resource.sources };
 }

@@ -1,5 +1,5 @@
 /** The messages of the protocol as plain data. `transport/wire.ts` turns them into bytes and back. */
-import type { XdsNode, XdsResource } from '../resource.ts';
+import type { XdsNode } from '../resource.ts';
 
 /** google.rpc.Status without details. */
 export interface ErrorDetail {
@@ -22,13 +22,6 @@ export interface SotwRequest {
   readonly error?: ErrorDetail;
 }
 
-export interface SotwResponse {
-  readonly typeUrl: string;
-  readonly versionInfo: string;
-  readonly nonce: string;
-  readonly resources: readonly XdsResource[];
-}
-
 export interface DeltaRequest {
   readonly typeUrl: string;
   readonly node?: XdsNode;
@@ -38,14 +31,6 @@ export interface DeltaRequest {
   readonly initialVersions: ReadonlyMap<string, string>;
   readonly nonce: string;
   readonly error?: ErrorDetail;
-}
-
-export interface DeltaResponse {
-  readonly typeUrl: string;
-  readonly systemVersion: string;
-  readonly nonce: string;
-  readonly resources: readonly XdsResource[];
-  readonly removed: readonly string[];
 }
 
 /** A resource of a delta response as a client reads it. */

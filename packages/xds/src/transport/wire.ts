@@ -94,7 +94,7 @@ function writeNode(node: XdsNode): Node {
   });
 }
 
-// Field numbers with wire type 2 (length-delimited): xds-envoy.md §1.2 lists the numbers of both responses and of Resource.
+// Field numbers with wire type 2 (length-delimited), as in discovery.proto; wire.test.ts compares with the generated types.
 const SOTW = { version: (1 << 3) | 2, resources: (2 << 3) | 2, typeUrl: (4 << 3) | 2, nonce: (5 << 3) | 2 };
 const DELTA = {
   version: (1 << 3) | 2,

@@ -1,6 +1,6 @@
 // Bundles a program into one ESM file. usage: node tools/bundle.mjs OUT_DIR ENTRY... (paths from the
 // package's folder; NAME=PATH gives the output another name). What is imported on demand becomes a file of its own.
-// Packages in `external` stay beside the bundle because they carry native code, wasm or are loaded only on demand.
+// Packages in `external` stay beside the bundle because they carry native code.
 import { basename } from 'node:path';
 import { build } from 'esbuild';
 
@@ -23,7 +23,7 @@ await build({
   sourcemap: true,
   logLevel: 'warning',
   splitting: true,
-  external: ['koffi', 'node-sqlite3-wasm'],
+  external: ['koffi'],
   // CommonJS dependencies call require() for node: modules.
   banner: {
     js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",

@@ -4,11 +4,21 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 process.stderr.write('› building (a first build takes about a minute, later ones are cached)\n');
-const build = spawn(process.execPath, [fileURLToPath(new URL('../node_modules/turbo/bin/turbo', import.meta.url)), 'run', 'build', '--output-logs=errors-only', '--log-order=grouped'], {
-  cwd: root,
-  stdio: ['ignore', 'pipe', 'inherit'],
-  env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', TURBO_PRINT_VERSION_DISABLED: '1' },
-});
+const build = spawn(
+  process.execPath,
+  [
+    fileURLToPath(new URL('../node_modules/turbo/bin/turbo', import.meta.url)),
+    'run',
+    'build',
+    '--output-logs=errors-only',
+    '--log-order=grouped',
+  ],
+  {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', TURBO_PRINT_VERSION_DISABLED: '1' },
+  },
+);
 const stop = (signal) => build.kill(signal);
 process.on('SIGINT', stop);
 process.on('SIGTERM', stop);

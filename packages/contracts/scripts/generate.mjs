@@ -16,14 +16,8 @@ import { prune, stripCustomOptions } from './prune.mjs';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const require = createRequire(import.meta.url);
-const packageDir = (name) => {
-  for (const base of require.resolve.paths(name) ?? []) {
-    if (existsSync(join(base, name, 'package.json'))) return join(base, name);
-  }
-  throw new Error(`${name} is not installed: run pnpm install`);
-};
 
-const deps = join(packageDir('@grpc/grpc-js-xds'), 'deps');
+const deps = join(dirname(require.resolve('@grpc/grpc-js-xds/package.json')), 'deps');
 const importRoots = [
   join(root, 'proto'),
   join(deps, 'envoy-api'),
@@ -89,7 +83,7 @@ function resolveBuf() {
 }
 
 function emit(name, set) {
-  const plugin = join(packageDir('@bufbuild/protoc-gen-es'), 'bin/protoc-gen-es');
+  const plugin = join(dirname(require.resolve('@bufbuild/protoc-gen-es/package.json')), 'bin/protoc-gen-es');
   const request = create(CodeGeneratorRequestSchema, {
     fileToGenerate: set.file.map((file) => file.name).filter((file) => !file.startsWith('google/protobuf/')),
     parameter: 'target=js+dts,import_extension=js',

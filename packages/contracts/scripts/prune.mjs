@@ -144,7 +144,7 @@ function relinkImports(set) {
     }
     used.delete(file.name);
     used.delete(undefined);
-    file.dependency = [...used].sort();
+    file.dependency = [...used].sort((a, b) => (a < b ? -1 : 1));
     file.publicDependency = [];
     file.weakDependency = [];
   }

@@ -42,7 +42,17 @@ export type {
 export { PARENT_CHANNEL_FD, type ChildMessage, type ParentMessage, type WorkloadSecret } from './parent-channel.ts';
 export { REASON_HEADER, REASONS, type Reason, type ReasonCode } from './reasons.ts';
 export { KEY_USAGE, OID, readCertificate, readSvid, type CertificateFacts, type SvidVerdict } from './x509/svid.ts';
-export { DER_TAG, DerError, derReader, pemBlocks, readBitStringBytes, readObjectId, readPem, type DerReader, type Tlv } from './x509/der-reader.ts';
+export {
+  DER_TAG,
+  DerError,
+  derReader,
+  pemBlocks,
+  readBitStringBytes,
+  readObjectId,
+  readPem,
+  type DerReader,
+  type Tlv,
+} from './x509/der-reader.ts';
 export * as der from './x509/der-writer.ts';
 export type { Der } from './x509/der-writer.ts';
 export { CONTROL_PLANE_SERVER_NAME, MESH_TLS } from './tls.ts';

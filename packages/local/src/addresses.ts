@@ -4,11 +4,6 @@
  */
 import { WeftError } from '@weft/kit';
 
-export interface Endpoint {
-  readonly address: string;
-  readonly port: number;
-}
-
 export interface AddressPlan {
   /** The address of the nth workload (from 1). */
   workload(index: number): string;

@@ -1,10 +1,12 @@
-/** Where the mesh's own programs are: beside this bundle, and in the sample's package. */
+/** Where the mesh's own programs are: beside this bundle, and in the packages of the console and the sample. */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { WeftError } from '@weft/kit';
 
 // Bundled: apps/cli/dist/<file>.
 const beside = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
+const builtOf = (manifestUrl: string): string => fileURLToPath(new URL('dist', manifestUrl));
 
 export interface Programs {
   readonly controlPlane: string;
@@ -27,8 +29,8 @@ export function findPrograms(): Programs {
   return {
     controlPlane,
     proxy,
-    consoleDir: beside('../../console/dist'),
-    bookinfo: (name) => beside(`../../bookinfo/dist/${name}.js`),
+    consoleDir: builtOf(import.meta.resolve('@weft/console/package.json')),
+    bookinfo: (name) => join(builtOf(import.meta.resolve('@weft/bookinfo/package.json')), `${name}.js`),
     samples: beside('../../../deploy/samples'),
   };
 }

@@ -6,6 +6,8 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildConsole, CHROMIUM, launch, serve, type Served, visit } from './harness.ts';
 
+const require = createRequire(import.meta.url);
+
 const PAGES = [
   '/overview',
   '/traffic',
@@ -36,7 +38,7 @@ describe.skipIf(CHROMIUM === undefined)(`console in Chromium${why}`, { timeout: 
     browser = await launch();
     well = await serve(dist.path);
     ill = await serve(dist.path, { trouble: true });
-    axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    axe = await readFile(require.resolve('axe-core/axe.min.js'), 'utf8');
   }, 120_000);
   afterAll(async () => {
     await browser?.close();

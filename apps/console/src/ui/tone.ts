@@ -34,7 +34,6 @@ export const STATE_TONE = {
   draining: 'wait',
   unhealthy: 'bad',
 } as const satisfies Record<string, Tone>;
-export const SEVERITY_TONE = { error: 'bad', warning: 'warn', info: 'none' } as const satisfies Record<string, Tone>;
 
 /** By the thresholds of the health model on the server: any error is remarkable, a tenth is a failure. */
 export const errorTone = (percent: number): Tone => (percent >= 10 ? 'bad' : percent > 0 ? 'warn' : 'none');

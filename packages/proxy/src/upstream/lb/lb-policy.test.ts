@@ -52,6 +52,15 @@ describe.each(policies)('every balancer: %s', (_, factory) => {
     for (let i = 0; i < 50; i += 1) expect(policy.pick({ tried: new Set([bad]), repicks: 50 })).toBe(good);
   });
 
+  it('finds the one host that was not tried, however few re-picks there are', () => {
+    const hosts = [host(1), host(2), host(3), host(4)];
+    const [good, ...bad] = hosts;
+    // Hosts that fail at once have nothing in flight.
+    if (good !== undefined) good.activeRequests = 9;
+    const policy = factory(hosts, seededRandom(8));
+    for (let i = 0; i < 200; i += 1) expect(policy.pick({ tried: new Set(bad), repicks: 1 })).toBe(good);
+  });
+
   it('gives a tried host when there is no other', () => {
     const only = host(1);
     expect(factory([only], seededRandom(1)).pick({ tried: new Set([only]), repicks: 5 })).toBe(only);

@@ -18,12 +18,20 @@ export const FIRST_ATTEMPT: LbAttempt = { tried: new Set(), repicks: 0 };
 
 export type LbPolicyFactory = (hosts: readonly Host[], random: Random, former?: LbPolicy) => LbPolicy;
 
-/** Asks again while the answer was tried before. */
-export function pickAvoiding(attempt: LbAttempt, pick: () => Host | undefined): Host | undefined {
+/**
+ * Asks again while the answer was tried before. Chance may say the same each time (a host that fails fast looks idle, so
+ * least request likes it best): after the last re-pick any host that was not tried is better than one that was.
+ */
+export function pickAvoiding(
+  { tried, repicks }: LbAttempt,
+  hosts: readonly Host[],
+  random: Random,
+  pick: () => Host | undefined,
+): Host | undefined {
   let host = pick();
-  for (let asked = 0; asked < attempt.repicks && host !== undefined && attempt.tried.has(host); asked += 1)
-    host = pick();
-  return host;
+  for (let asked = 0; asked < repicks && host !== undefined && tried.has(host); asked += 1) host = pick();
+  if (repicks === 0 || host === undefined || !tried.has(host)) return host;
+  return random.pick(hosts.filter((one) => !tried.has(one))) ?? host;
 }
 
 export const sameWeights = (hosts: readonly Host[]): boolean =>

@@ -6,7 +6,7 @@ export const leastRequest: LbPolicyFactory = (hosts, random) => {
   if (!sameWeights(hosts)) {
     const scheduler = new EdfScheduler(hosts, (host) => host.facts.weight / (host.activeRequests + 1), random);
     const next = () => scheduler.next();
-    return { pick: (attempt) => pickAvoiding(attempt, next) };
+    return { pick: (attempt) => pickAvoiding(attempt, hosts, random, next) };
   }
   const next = () => {
     const first = random.pick(hosts);
@@ -14,5 +14,5 @@ export const leastRequest: LbPolicyFactory = (hosts, random) => {
     const second = random.pick(hosts);
     return second !== undefined && second.activeRequests < first.activeRequests ? second : first;
   };
-  return { pick: (attempt) => pickAvoiding(attempt, next) };
+  return { pick: (attempt) => pickAvoiding(attempt, hosts, random, next) };
 };

@@ -13,13 +13,13 @@ export const roundRobin: LbPolicyFactory = (hosts, random, former) => {
   if (!sameWeights(hosts)) {
     const scheduler = new EdfScheduler(hosts, (host) => host.facts.weight, random);
     const next = () => scheduler.next();
-    return { pick: (attempt) => pickAvoiding(attempt, next) };
+    return { pick: (attempt) => pickAvoiding(attempt, hosts, random, next) };
   }
   let index = isRoundRobin(former) ? former.position() : random.int(Math.max(1, hosts.length));
   const next = () => {
     index = (index + 1) % Math.max(1, hosts.length);
     return hosts[index];
   };
-  const policy: RoundRobin = { position: () => index, pick: (attempt) => pickAvoiding(attempt, next) };
+  const policy: RoundRobin = { position: () => index, pick: (attempt) => pickAvoiding(attempt, hosts, random, next) };
   return policy;
 };

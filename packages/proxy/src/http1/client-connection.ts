@@ -58,6 +58,8 @@ export class H1ClientConnection implements UpstreamStream {
   #anyByte = false;
   #paused = false;
   #closed = false;
+  /** The parser still holds the former head, which its receiver may be reading; it is forgotten with the next byte. */
+  #formerHead = false;
   /** Set by the owner: the connection ends instead of being used again. */
   #retired = false;
 
@@ -107,7 +109,7 @@ export class H1ClientConnection implements UpstreamStream {
     this.#anyByte = false;
     this.#keepAlive = true;
     this.#paused = false;
-    this.#parser.reset();
+    this.#formerHead = true;
   }
 
   /** Waits for the next exchange; ends itself when none comes in time. */
@@ -191,6 +193,10 @@ export class H1ClientConnection implements UpstreamStream {
       return;
     }
     this.#anyByte = true;
+    if (this.#formerHead) {
+      this.#formerHead = false;
+      this.#parser.reset();
+    }
     if (this.#held.length > 0) {
       this.#held.append(buffer, start, end);
       if (this.#paused) return;

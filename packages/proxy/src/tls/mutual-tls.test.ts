@@ -1,80 +1,21 @@
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it } from 'vitest';
-import { create } from '@bufbuild/protobuf';
 import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { HttpConnectionManager_ForwardClientCertDetails as ForwardDetails } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
-import { CertificateValidationContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
-import { SdsSecretConfigSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/secret';
-import {
-  DownstreamTlsContextSchema,
-  UpstreamTlsContextSchema,
-} from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
-import { StringMatcherSchema } from '@weft/contracts/lean/envoy/type/matcher/v3/string';
 import { waitFor } from '@weft/testkit';
 import { certificate, roots as rootSecret, spiffe } from '../test-support/certificates.ts';
 import { ask, exchange, startProxy, TestSecrets, type TestProxy } from '../test-support/harness.ts';
 import {
   httpChain,
   listener,
-  pack,
   resourceSet,
   routes,
   staticCluster,
   tcpChain,
   toCluster,
 } from '../test-support/resources.ts';
+import { clientSocket, secretsOf, serverSocket } from '../test-support/mutual-tls.ts';
 import { echoUpstream, tcpUpstream } from '../test-support/upstream.ts';
-
-const sds = [create(SdsSecretConfigSchema, { name: 'default' })];
-const rootSds = create(SdsSecretConfigSchema, { name: 'ROOTCA' });
-const serverSocket = {
-  name: 'envoy.transport_sockets.tls',
-  configType: {
-    case: 'typedConfig' as const,
-    value: pack(DownstreamTlsContextSchema, {
-      requireClientCertificate: true,
-      commonTlsContext: {
-        tlsCertificateSdsSecretConfigs: sds,
-        validationContextType: { case: 'validationContextSdsSecretConfig', value: rootSds },
-        alpnProtocols: ['h2', 'http/1.1'],
-      },
-    }),
-  },
-};
-const clientSocket = (...accounts: string[]) => ({
-  name: 'envoy.transport_sockets.tls',
-  configType: {
-    case: 'typedConfig' as const,
-    value: pack(UpstreamTlsContextSchema, {
-      sni: 'outbound_.80_._.server.default.svc.cluster.local',
-      commonTlsContext: {
-        tlsCertificateSdsSecretConfigs: sds,
-        alpnProtocols: ['istio-peer-exchange', 'istio'],
-        validationContextType: {
-          case: 'combinedValidationContext',
-          value: {
-            defaultValidationContext: create(CertificateValidationContextSchema, {
-              matchSubjectAltNames: accounts.map((account) =>
-                create(StringMatcherSchema, { matchPattern: { case: 'exact', value: spiffe(account) } }),
-              ),
-            }),
-            validationContextSdsSecretConfig: rootSds,
-          },
-        },
-      },
-    }),
-  },
-});
-
-function secretsOf(
-  name: Parameters<typeof certificate>[0],
-  roots: Parameters<typeof rootSecret>[0] = 'root',
-): TestSecrets {
-  const secrets = new TestSecrets();
-  secrets.set('default', certificate(name));
-  secrets.set('ROOTCA', rootSecret(roots));
-  return secrets;
-}
 
 const server = (appPort: number, secrets = secretsOf('server')): Promise<TestProxy> =>
   startProxy(

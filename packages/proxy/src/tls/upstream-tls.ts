@@ -64,8 +64,10 @@ export class UpstreamTls {
 
   /** SPIFFE id of the connected, verified peer; empty when its certificate has none. @param resumed see `resumablePeer`. */
   peerOf(socket: TLSSocket, resumed: string): string {
-    const certificate = socket.getPeerCertificate();
-    if (certificate.raw !== undefined) return readSubjectAltNames(certificate.raw).uris[0] ?? '';
+    // Node gives null once the socket is destroyed, whatever its types say.
+    const certificate = socket.getPeerCertificate() as PeerCertificate | null;
+    if (certificate?.raw !== undefined)
+      return readSubjectAltNames(certificate.raw).uris.find((uri) => uri.startsWith('spiffe://')) ?? '';
     return socket.isSessionReused() ? resumed : '';
   }
 

@@ -17,8 +17,8 @@ export type FramingFailure = Extract<
 
 /** @returns the value of the only line with this id. */
 function valueOf(head: H1Head, id: NameId): string {
-  const { fields } = head.parser;
-  for (let i = 0; i < fields.length; i += FIELD_STRIDE) {
+  const { fields, fieldsLength } = head.parser;
+  for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) {
     if (fields[i] === id) return head.text.slice(fields[i + 3], fields[i + 4]);
   }
   return '';

@@ -62,10 +62,10 @@ export class H1Head implements HeadView {
     if (name.charCodeAt(0) === COLON) return this.#pseudo(name);
     const id = nameId(name);
     if (id === HOST) return this.#pseudo(':authority');
-    const { fields } = this.parser;
+    const { fieldsLength } = this.parser;
     let value: string | undefined;
     if (this.#mayHave(id)) {
-      for (let i = 0; i < fields.length; i += FIELD_STRIDE) {
+      for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) {
         if (!this.#matches(i, id, name)) continue;
         const one = this.#valueAt(i);
         value = value === undefined ? one : `${value},${one}`;
@@ -95,8 +95,8 @@ export class H1Head implements HeadView {
       else this.#added[added + 1] = value;
       return;
     }
-    const { fields } = this.parser;
-    for (let i = first + FIELD_STRIDE; i < fields.length; i += FIELD_STRIDE) {
+    const { fields, fieldsLength } = this.parser;
+    for (let i = first + FIELD_STRIDE; i < fieldsLength; i += FIELD_STRIDE) {
       if (this.#matches(i, id, name)) fields[i] = REMOVED;
     }
     this.#removeAdded(name);
@@ -111,15 +111,15 @@ export class H1Head implements HeadView {
   remove(name: string): void {
     const id = nameId(name);
     if (this.#mayHave(id)) {
-      const { fields } = this.parser;
-      for (let i = 0; i < fields.length; i += FIELD_STRIDE) if (this.#matches(i, id, name)) fields[i] = REMOVED;
+      const { fields, fieldsLength } = this.parser;
+      for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) if (this.#matches(i, id, name)) fields[i] = REMOVED;
     }
     this.#removeAdded(name);
   }
 
   forEach(visit: (name: string, value: string) => void): void {
-    const { fields } = this.parser;
-    for (let i = 0; i < fields.length; i += FIELD_STRIDE) {
+    const { fields, fieldsLength } = this.parser;
+    for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) {
       if (fields[i] !== REMOVED) visit(this.text.slice(fields[i + 1], fields[i + 2]), this.#valueAt(i));
     }
     for (let i = 0; i < this.#added.length; i += 2) visit(this.#added[i] ?? '', this.#added[i + 1] ?? '');
@@ -127,8 +127,8 @@ export class H1Head implements HeadView {
 
   /** Removes every line whose lower-case name the test accepts; costs a string per name, so ask `parser.hasInternalNames` first. */
   removeWhere(test: (lowerCaseName: string) => boolean): void {
-    const { fields } = this.parser;
-    for (let i = 0; i < fields.length; i += FIELD_STRIDE) {
+    const { fields, fieldsLength } = this.parser;
+    for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) {
       if (fields[i] !== REMOVED && test(this.text.slice(fields[i + 1], fields[i + 2]).toLowerCase()))
         fields[i] = REMOVED;
     }
@@ -136,12 +136,12 @@ export class H1Head implements HeadView {
 
   /** Appends all lines to `out`, untouched neighbours in one piece. */
   writeFields(out: string): string {
-    const { fields, fieldsEnd } = this.parser;
+    const { fields, fieldsLength, fieldsEnd } = this.parser;
     const { text } = this;
     const overrides = this.#overrides;
     let runStart = -1;
     let written = out;
-    for (let i = 0; i < fields.length; i += FIELD_STRIDE) {
+    for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) {
       const override = overrides === undefined ? undefined : overrides[i];
       if (fields[i] !== REMOVED && override === undefined) {
         if (runStart < 0) runStart = fields[i + 1] ?? 0;
@@ -165,8 +165,8 @@ export class H1Head implements HeadView {
 
   #find(name: string, id: NameId): number {
     if (!this.#mayHave(id)) return -1;
-    const { fields } = this.parser;
-    for (let i = 0; i < fields.length; i += FIELD_STRIDE) if (this.#matches(i, id, name)) return i;
+    const { fieldsLength } = this.parser;
+    for (let i = 0; i < fieldsLength; i += FIELD_STRIDE) if (this.#matches(i, id, name)) return i;
     return -1;
   }
 

@@ -53,8 +53,9 @@ const MAX_BLANK_LINES = 2;
  * allows, with CRLF line ends, and remembers where things are, as offsets from the start of the message.
  */
 export class HeadParser {
-  /** Spans of the fields; see FIELD_STRIDE. */
+  /** Spans of the fields; see FIELD_STRIDE. Kept from message to message: only the first `fieldsLength` numbers count. */
   readonly fields: number[] = [];
+  fieldsLength = 0;
   /** Offset just behind the head, once `done`. */
   headEnd = 0;
   /** Where the head begins, behind blank lines that were ignored. */
@@ -98,7 +99,7 @@ export class HeadParser {
 
   /** Makes ready for the next message. */
   reset(): void {
-    this.fields.length = 0;
+    this.fieldsLength = 0;
     this.#phase = PHASE.start;
     this.#cursor = 0;
     this.#blankLines = 0;
@@ -238,7 +239,7 @@ export class HeadParser {
             phase = PHASE.lastLf;
             break;
           }
-          if (this.fields.length >= this.#limits.maxFields * FIELD_STRIDE) return 'headers-too-large';
+          if (this.fieldsLength >= this.#limits.maxFields * FIELD_STRIDE) return 'headers-too-large';
           this.#hash = 0;
           phase = PHASE.name;
           break;
@@ -307,7 +308,14 @@ export class HeadParser {
     while (valueEnd > valueStart && (buffer[base + valueEnd - 1] === SP || buffer[base + valueEnd - 1] === HTAB))
       valueEnd -= 1;
     const id = findNameId(buffer, base + lineStart, base + this.#nameEnd, this.#hash);
-    this.fields.push(id, lineStart, this.#nameEnd, valueStart, valueEnd);
+    const { fields } = this;
+    const at = this.fieldsLength;
+    fields[at] = id;
+    fields[at + 1] = lineStart;
+    fields[at + 2] = this.#nameEnd;
+    fields[at + 3] = valueStart;
+    fields[at + 4] = valueEnd;
+    this.fieldsLength = at + FIELD_STRIDE;
     if (id < 32) this.present0 |= 1 << id;
     else this.present1 |= 1 << (id - 32);
     if (id === HOST) this.hosts += 1;

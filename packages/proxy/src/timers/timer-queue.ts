@@ -48,6 +48,12 @@ export class TimerQueue {
   }
 
   arm(deadline: Deadline, durationMs: number): void {
+    const former = deadline.list;
+    if (former !== undefined && former.durationMs === durationMs && former.last === deadline) {
+      // Already in its place; the clock's timer may wake for nothing once.
+      deadline.dueMs = this.#clock.now() + durationMs;
+      return;
+    }
     this.cancel(deadline);
     let list = this.#lists.get(durationMs);
     if (list === undefined) {

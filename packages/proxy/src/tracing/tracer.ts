@@ -1,6 +1,7 @@
 import { parseClusterName } from '@weft/contracts';
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../head/head-view.ts';
+import { hex32 } from '../hex.ts';
 import type { Tracer, TraceSpan, TracingSettings } from '../ports.ts';
 import type { RequestRecord } from '../request-record.ts';
 import { formatFlags } from '../response-flags.ts';
@@ -33,13 +34,13 @@ export interface TracerDeps {
 const MAX_PATH_LENGTH = 256;
 
 /**
- * One span for each sampled request of a listener: server where it comes in, client where it goes out (a gateway's is the
- * server span of a root). A decision that came with the request is kept; otherwise chance decides, at the listener's share.
+ * One span for each sampled request of a listener: server where it comes in to its workload, client everywhere else (a
+ * gateway calls, too), so that each hop has one of both. A decision that came with the request is kept; otherwise chance decides, at the listener's share.
  * Requests that are not sampled get a context as well, so that nobody behind decides anew.
  */
 export function createTracer({ random, nodeId, meshId, self, onSpan }: TracerDeps): Tracer {
   // Ids must differ, not be secret: the fast generator serves.
-  const word = (): string => random.int(0x1_0000_0000).toString(16).padStart(8, '0');
+  const word = (): string => hex32(random.int(0x1_0000_0000));
   const newId = (words: number): string => {
     let id = word();
     for (let i = 1; i < words; i += 1) id += word();
@@ -65,7 +66,7 @@ export function createTracer({ random, nodeId, meshId, self, onSpan }: TracerDep
             spanId,
             parentId,
             name: done.operation || defaultName(done),
-            kind: settings.operation === 'ingress' || done.direction !== 'outbound' ? 'server' : 'client',
+            kind: done.direction === 'inbound' ? 'server' : 'client',
             startMs: done.startMs,
             durationMs: done.durationMs,
             error: done.code >= 500 || done.code === 0,

@@ -1,6 +1,7 @@
 // What the connection manager itself changes in a request's head before routing: who called, by which way, under which id.
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
+import { hex16, hex32 } from '../../hex.ts';
 import { H1Head } from '../../http1/h1-head.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import type { HcmSettings } from './hcm-settings.ts';
@@ -110,17 +111,11 @@ function certificateElement(connection: DownstreamConnection, settings: HcmSetti
   return parts.join(';');
 }
 
-const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
-
 /** UUID version 4 (RFC 9562). Names a request; it is not a secret. */
 export function requestUuid(random: Random): string {
   const a = random.int(0x1_0000_0000);
   const b = random.int(0x1_0000_0000);
   const c = random.int(0x1_0000_0000);
   const d = random.int(0x1_0000_0000);
-  return `${word(a)}-${half(b >>> 16)}-${half((b & 0x0fff) | 0x4000)}-${half(((c >>> 16) & 0x3fff) | 0x8000)}-${half(c)}${word(d)}`;
+  return `${hex32(a)}-${hex16(b >>> 16)}-${hex16((b & 0x0fff) | 0x4000)}-${hex16(((c >>> 16) & 0x3fff) | 0x8000)}-${hex16(c)}${hex32(d)}`;
 }
-
-const hex = (byte: number): string => HEX[byte & 0xff] ?? '00';
-const half = (n: number): string => hex(n >>> 8) + hex(n);
-const word = (n: number): string => half(n >>> 16) + half(n);

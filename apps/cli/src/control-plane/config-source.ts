@@ -11,8 +11,9 @@ import {
   type Problem,
   type World,
 } from '@weft/config';
-import type { ConfigSource } from '@weft/console-api';
-import type { ConfigChange, ConfigRef, ConfigSummary, DiagnosticView } from '@weft/contracts/console-views';
+import { WeftError } from '@weft/kit';
+import type { ConfigOutcome, ConfigSource } from '@weft/console-api';
+import type { ConfigApplyResult, ConfigRef, ConfigSummary, DiagnosticView } from '@weft/contracts/console-views';
 
 export interface ConfigSourceDeps {
   readonly store: DirectoryStore;
@@ -93,25 +94,25 @@ export function createConfigSource({ store, diagnostics, world }: ConfigSourceDe
         objects.some(({ object }) => problem.object === keyOf(object)),
       );
       const diagnosed = [...problems, ...doubts].map(diagnosticOf);
-      const changes: ConfigChange[] = dryRun
-        ? objects.map(({ object }) => ({ ...apiRef(object), action: plannedAction(store, object) }))
-        : (
-            await store.apply(objects.map(({ object, text }) => ({ object, ...(text === undefined ? {} : { text }) })))
-          ).map(({ ref, outcome }) => ({
-            ...refView(ref),
-            action: outcome,
-          }));
-      return { outcome: 'done', result: { dryRun, changes, diagnostics: diagnosed } };
+      if (dryRun) {
+        const planned = objects.map(({ object }) => ({ ...apiRef(object), action: plannedAction(store, object) }));
+        return { outcome: 'done', result: { dryRun, changes: planned, diagnostics: diagnosed } };
+      }
+      return written(async () => {
+        const items = objects.map(({ object, text }) => ({ object, ...(text === undefined ? {} : { text }) }));
+        const results = await store.apply(items);
+        const changes = results.map(({ ref, outcome }) => ({ ...refView(ref), action: outcome }));
+        return { dryRun, changes, diagnostics: diagnosed };
+      });
     },
     async delete(ref, { dryRun }) {
       const object = find(ref);
       if (!object) return { outcome: 'not-found' };
       const { kind, metadata } = object;
-      if (!dryRun) await store.delete({ kind, namespace: metadata.namespace, name: metadata.name });
-      return {
-        outcome: 'done',
-        result: { dryRun, changes: [{ ...apiRef(object), action: 'deleted' }], diagnostics: [] },
-      };
+      return written(async () => {
+        if (!dryRun) await store.delete({ kind, namespace: metadata.namespace, name: metadata.name });
+        return { dryRun, changes: [{ ...apiRef(object), action: 'deleted' }], diagnostics: [] };
+      });
     },
     forService: (namespace, name) => {
       const names = new RegExp(`"(${escape(name)}|${escape(`${name}.${namespace}`)}(\\.svc(\\.[a-z.]+)?)?)"`);
@@ -120,6 +121,18 @@ export function createConfigSource({ store, diagnostics, world }: ConfigSourceDe
     forWorkload: (_, name) => naming((text) => text.includes(JSON.stringify(name))),
     subscribe: (changed) => store.subscribe(() => changed()),
   };
+}
+
+/** What the store can not write, such as an object in a file with errors, is refused with the file and the mend. */
+async function written(write: () => Promise<ConfigApplyResult>): Promise<ConfigOutcome> {
+  try {
+    return { outcome: 'done', result: await write() };
+  } catch (error) {
+    if (!(error instanceof WeftError)) throw error;
+    const { code, message, where, fix } = error;
+    const place = { ...(where === undefined ? {} : { file: where }), ...(fix === undefined ? {} : { hint: fix }) };
+    return { outcome: 'refused', diagnostics: [{ severity: 'error', code, message, ...place }] };
+  }
 }
 
 const keyOf = (object: ConfigObject): string => `${object.kind}/${object.metadata.namespace}/${object.metadata.name}`;

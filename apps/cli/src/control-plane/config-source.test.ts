@@ -1,0 +1,43 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createDirectoryStore, UNKNOWN_WORLD } from '@weft/config';
+import { silentLogger, systemClock } from '@weft/kit';
+import { tempDir } from '@weft/testkit';
+import { describe, expect, it } from 'vitest';
+import { createConfigSource } from './config-source.ts';
+
+const ratings = (weight: number): string => `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ratings, namespace: default }
+spec:
+  hosts: [ratings]
+  http:
+    - route:
+        - destination: { host: ratings }
+          weight: ${weight}
+`;
+const REF = { group: 'networking.istio.io', kind: 'VirtualService', namespace: 'default', name: 'ratings' };
+
+describe('the configuration behind the API', () => {
+  it('refuses to change an object in a file with errors, naming the file and the mend', async () => {
+    await using dir = await tempDir();
+    const file = join(dir.path, 'ratings.yaml');
+    await writeFile(file, ratings(100));
+    const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });
+    const source = createConfigSource({ store, diagnostics: () => [], world: () => UNKNOWN_WORLD });
+    try {
+      const broken = `${ratings(100)}  nonsense: 1\n`;
+      await writeFile(file, broken);
+      await expect.poll(() => store.status().files.some(({ keptLastGood }) => keptLastGood)).toBe(true);
+      const refused = {
+        outcome: 'refused',
+        diagnostics: [{ code: 'WEFT_CONFIG_FILE_BAD', file, hint: 'Mend the file or remove it, then try again.' }],
+      };
+      expect(await source.apply(ratings(50), { dryRun: false })).toMatchObject(refused);
+      expect(await source.delete(REF, { dryRun: false })).toMatchObject(refused);
+      expect(await readFile(file, 'utf8')).toBe(broken);
+    } finally {
+      await store.close();
+    }
+  });
+});

@@ -123,7 +123,6 @@ export interface TracingSettings {
   readonly randomSampling: number;
   readonly overallSampling: number;
   readonly clientSampling: number;
-  readonly operation: 'ingress' | 'egress';
   /** Literal tags of the listener. */
   readonly tags: readonly (readonly [name: string, value: string])[];
 }

@@ -103,7 +103,7 @@ export function compileHcm(
       upgrades: new Map(
         message.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
       ),
-      tracing: message.tracing === undefined ? undefined : tracingSettings(message.tracing, where.direction),
+      tracing: message.tracing === undefined ? undefined : tracingSettings(message.tracing),
       suppressEnvoyHeaders,
     },
   };
@@ -163,13 +163,12 @@ function escapedSlashes(action: SlashAction): HcmSettings['escapedSlashes'] {
   }
 }
 
-function tracingSettings(tracing: Tracing, direction: Direction): TracingSettings {
+function tracingSettings(tracing: Tracing): TracingSettings {
   const fraction = (percent: { readonly value: number } | undefined): number => (percent?.value ?? 100) / 100;
   return {
     randomSampling: fraction(tracing.randomSampling),
     overallSampling: fraction(tracing.overallSampling),
     clientSampling: fraction(tracing.clientSampling),
-    operation: direction === 'inbound' ? 'ingress' : 'egress',
     tags: tracing.customTags.flatMap(({ tag, type }) =>
       type.case === 'literal' ? [[tag, type.value.value] as const] : [],
     ),

@@ -27,7 +27,6 @@ const SETTINGS: TracingSettings = {
   randomSampling: 1,
   overallSampling: 1,
   clientSampling: 1,
-  operation: 'egress',
   tags: [],
 };
 
@@ -109,7 +108,7 @@ describe('tracer', () => {
   it('goes on with the trace that came, and answers in its form', () => {
     const { spans, out } = trace(
       { b3: `${TRACE}-${SPAN}-1` },
-      { operation: 'ingress' },
+      {},
       { direction: 'inbound', operation: 'reviews:9080/*' },
     );
     const [span] = spans;
@@ -117,6 +116,13 @@ describe('tracer', () => {
     expect(out.get('b3')).toBe(`${TRACE}-${span?.spanId}-1-${SPAN}`);
     expect(out.get('traceparent')).toBe(`00-${TRACE}-${span?.spanId}-01`);
     expect(out.has('x-b3-traceid')).toBe(false);
+  });
+  it.each([
+    ['inbound', 'server'],
+    ['outbound', 'client'],
+    ['gateway', 'client'],
+  ] as const)('the span of a request that is %s is of the kind %s', (direction, kind) => {
+    expect(trace({}, {}, { direction }).spans).toMatchObject([{ kind }]);
   });
   it('keeps the decision that came', () => {
     const headers = { traceparent: `00-${TRACE}-${SPAN}-00`, tracestate: 'a=b' };

@@ -185,10 +185,11 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     const key = `${record.cluster} ${record.sourcePrincipal} ${record.sourceWorkload}`;
     let slot = this.#slots.get(key);
     if (slot === undefined) {
+      const inbound = this.settings.direction === 'inbound';
       const service = this.clusters.get(record.cluster)?.settings;
       slot = this.#deps.stats.requestSlot({
-        reporter: this.settings.direction === 'inbound' ? 'destination' : 'source',
-        sourcePrincipal: record.sourcePrincipal,
+        reporter: inbound ? 'destination' : 'source',
+        sourcePrincipal: inbound ? record.sourcePrincipal : '',
         destinationPrincipal: '',
         cluster: record.cluster === '' ? '-' : record.cluster,
         destinationService: service?.serviceHost ?? '',
@@ -197,7 +198,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
         destinationWorkload: '',
         sourceWorkload: record.sourceWorkload,
         protocol: 'http',
-        mutualTls: record.mutualTls,
+        mutualTls: inbound && record.mutualTls,
         listener: this.settings.listener,
       });
       this.#slots.set(key, slot);

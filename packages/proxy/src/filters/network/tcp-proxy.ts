@@ -186,7 +186,7 @@ export class TcpSession {
     const { settings } = this.#cluster ?? {};
     this.#slot = this.#deps.stats.requestSlot({
       reporter: inbound ? 'destination' : 'source',
-      sourcePrincipal: this.#connection.peerPrincipal,
+      sourcePrincipal: inbound ? this.#connection.peerPrincipal : '',
       destinationPrincipal: inbound ? this.#connection.ownPrincipal : peer,
       cluster: this.#record.cluster,
       destinationService: settings?.serviceHost ?? '',

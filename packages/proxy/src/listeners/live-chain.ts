@@ -14,7 +14,7 @@ import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
 import type { CompiledChain, CompiledListener } from '../runtime/listeners.ts';
 import { readAccepted, readByEvents, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
-import { type PeerIdentity, TlsTerminator } from '../tls/downstream-tls.ts';
+import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
 import type { LiveSecrets } from '../tls/tls-material.ts';
 import { type ChainCriteria } from './chain-match.ts';
 import { plainAddress, secured } from './described-connection.ts';
@@ -32,7 +32,7 @@ export interface ChainDeps extends ManagerDeps {
 interface Handshake {
   readonly socket: Socket;
   readonly connection: DownstreamConnection;
-  reason: string;
+  refusal: TlsRefusal;
 }
 
 /** One filter chain in force, with the connections it took. */
@@ -44,6 +44,8 @@ export class LiveChain {
   readonly #terminator: TlsTerminator | undefined;
   readonly #sessions = new Set<TcpSession>();
   readonly #handshaking = new Map<string, Handshake>();
+  /** The same by accepted socket, until some time after its close. */
+  readonly #handshakeOf = new WeakMap<Socket, Handshake>();
   #draining = false;
 
   constructor(compiled: CompiledChain, listener: CompiledListener, deps: ChainDeps) {
@@ -67,7 +69,7 @@ export class LiveChain {
         `Listener "${listener.name}"`,
         {
           onSecure: (socket, peer) => this.#onSecure(socket, peer),
-          onRefused: (socket, reason) => this.#onRefused(socket, reason),
+          onRefused: (socket, refusal) => this.#onRefused(socket, refusal),
         },
       );
     }
@@ -113,11 +115,15 @@ export class LiveChain {
     }
     if (bytes.length > 0) socket.unshift(bytes);
     const key = `${connection.remoteAddress}:${connection.remotePort}`;
-    const handshake: Handshake = { socket, connection, reason: 'the handshake was not finished' };
+    const handshake: Handshake = { socket, connection, refusal: UNFINISHED };
     this.#handshaking.set(key, handshake);
+    this.#handshakeOf.set(socket, handshake);
     socket.once('close', () => {
       if (!this.#handshaking.delete(key)) return;
-      this.logRefused(connection, 'downstream-tls-failure', handshake.reason);
+      // Probes that connect and leave were refused nothing.
+      if (socket.bytesRead === 0 && handshake.refusal === UNFINISHED) return;
+      // What was wrong with a certificate is told right after the close.
+      setImmediate(() => this.logRefused(connection, handshake.refusal.reason, handshake.refusal.detail));
     });
     this.#terminator.accept(socket);
   }
@@ -136,10 +142,12 @@ export class LiveChain {
   }
 
   /** The log line follows when the socket has closed. */
-  #onRefused(socket: Socket, reason: string): void {
-    const handshake = this.#handshaking.get(`${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`);
+  #onRefused(socket: Socket, refusal: TlsRefusal): void {
+    const handshake =
+      this.#handshakeOf.get(socket) ??
+      this.#handshaking.get(`${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`);
     if (handshake === undefined) return;
-    handshake.reason = reason;
+    handshake.refusal = refusal;
     // Not at once: this may run inside OpenSSL's callback, and Node then frees what OpenSSL still uses.
     setImmediate(() => handshake.socket.destroy());
   }
@@ -220,5 +228,6 @@ export class LiveChain {
   }
 }
 
+const UNFINISHED: TlsRefusal = { reason: 'downstream-tls-failure', detail: 'the handshake was not finished' };
 const EMPTY = Buffer.alloc(0);
 const ignore = (): void => {};

@@ -174,7 +174,7 @@ export class LiveListener {
       }) ?? this.#default;
     if (chain === undefined) {
       this.#deps.stats.add(this.#noChain, 1);
-      this.#refuse(connection);
+      this.#refuse(connection, facts);
       socket.destroy();
       return;
     }
@@ -182,8 +182,9 @@ export class LiveListener {
   }
 
   /** Plain bytes at a port that wants mutual TLS, or nothing that fits: no answer, but a log line. */
-  #refuse(connection: DownstreamConnection): void {
-    (this.#chains[0] ?? this.#default)?.logRefused(connection, 'plaintext-refused', 'no filter chain matches');
+  #refuse(connection: DownstreamConnection, { transport }: FirstBytes): void {
+    const reason = transport === 'tls' ? 'downstream-tls-failure' : 'plaintext-refused';
+    (this.#chains[0] ?? this.#default)?.logRefused(connection, reason, 'no filter chain matches');
   }
 
   #onServerError(error: Error): void {

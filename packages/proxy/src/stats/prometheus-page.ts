@@ -84,6 +84,7 @@ function namedLines(all: readonly NamedStat[], lines: string[], filter?: (name: 
 
 // Statistics of a cluster, listener or connection manager whose own name has a dot.
 const DOTTED = /\.((?:circuit_breakers|outlier_detection|ssl|http|rbac|fault|tracing|rds|lds|cds)\..+|[^.]+)$/;
+const REFUSED = /^listener\.(.+)\.refused\.([a-z-]+)$/;
 const SCOPES: readonly (readonly [prefix: string, tag: string])[] = [
   ['cluster.', 'envoy_cluster_name'],
   ['listener.', 'envoy_listener_address'],
@@ -96,6 +97,16 @@ export function prometheusName(name: string): {
   readonly metric: string;
   readonly tags: readonly (readonly [string, string])[];
 } {
+  const [, listener, reason] = REFUSED.exec(name) ?? [];
+  if (listener !== undefined && reason !== undefined) {
+    return {
+      metric: 'envoy_listener_refused_total',
+      tags: [
+        ['envoy_listener_address', listener],
+        ['reason', reason],
+      ],
+    };
+  }
   const tags: (readonly [string, string])[] = [];
   let rest = name;
   for (const [prefix, tag] of SCOPES) {

@@ -207,6 +207,11 @@ describe('named values', () => {
       { envoy_listener_address: '127.0.0.1_80' },
     ],
     [
+      'listener.127.0.0.1_80.refused.downstream-tls-failure',
+      'envoy_listener_refused_total',
+      { envoy_listener_address: '127.0.0.1_80', reason: 'downstream-tls-failure' },
+    ],
+    [
       'http.inbound_9080.downstream_rq_total',
       'envoy_http_downstream_rq_total',
       { envoy_http_conn_manager_prefix: 'inbound_9080' },

@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
-import { parseSpiffeId, SECRET_DEFAULT } from '@weft/contracts';
+import { parseSpiffeId, type ReasonCode, SECRET_DEFAULT } from '@weft/contracts';
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
-import { errorMessage } from '@weft/kit';
+import { errorCode, errorMessage } from '@weft/kit';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { compileMaterial, type LiveSecrets, secureOptions, type TlsMaterial } from './tls-material.ts';
 
@@ -16,9 +16,19 @@ export interface PeerIdentity {
 
 export interface TlsTerminatorEvents {
   onSecure(socket: TLSSocket, peer: PeerIdentity): void;
-  /** The handshake failed, or the client is not who it must be. */
-  onRefused(socket: Socket, reason: string): void;
+  /** The handshake failed, or the client is not who it must be. @param socket the accepted one. */
+  onRefused(socket: Socket, refusal: TlsRefusal): void;
 }
+
+export interface TlsRefusal {
+  readonly reason: Extract<ReasonCode, 'plaintext-refused' | 'downstream-tls-failure'>;
+  readonly detail: string;
+}
+
+const tlsFailure = (detail: string): TlsRefusal => ({ reason: 'downstream-tls-failure', detail });
+
+// What OpenSSL says when the first bytes are no TLS record: some other protocol, most often HTTP.
+const NOT_TLS = new Set(['ERR_SSL_HTTP_REQUEST', 'ERR_SSL_HTTPS_PROXY_REQUEST', 'ERR_SSL_WRONG_VERSION_NUMBER']);
 
 const ANONYMOUS: PeerIdentity = { principal: '', fingerprint: '', subject: '' };
 
@@ -59,17 +69,16 @@ export class TlsTerminator {
       rejectUnauthorized: this.#material.roots !== undefined && this.#requireClient,
       handshakeTimeout: options.handshakeTimeoutMs,
       pauseOnConnect: true,
-      allowHalfOpen: true,
       ...(choosesAlpn
         ? { ALPNCallback: ({ protocols }: { protocols: string[] }) => chooseAlpn(protocols, spoken) }
         : {}),
     });
     this.#server.on('tlsClientError', (error, socket) => {
       const { authorizationError } = socket;
-      this.#events.onRefused(
-        socket,
-        authorizationError instanceof Error ? authorizationError.message : errorMessage(authorizationError ?? error),
-      );
+      const cause: unknown = authorizationError ?? error;
+      const detail = errorMessage(cause);
+      const plain = NOT_TLS.has(errorCode(error) ?? '');
+      this.#events.onRefused(rawOf(socket), plain ? { reason: 'plaintext-refused', detail } : tlsFailure(detail));
     });
     this.#server.on('secureConnection', (socket) => this.#onSecure(socket));
     this.refresh();
@@ -79,10 +88,12 @@ export class TlsTerminator {
   accept(raw: Socket): boolean {
     this.refresh();
     if (this.#unready !== '') {
-      this.#events.onRefused(raw, this.#unready);
+      this.#events.onRefused(raw, tlsFailure(this.#unready));
       raw.destroy();
       return false;
     }
+    // A client that leaves during the handshake is gone at once; afterwards each direction ends on its own.
+    raw.allowHalfOpen = false;
     this.#server.emit('connection', raw);
     return true;
   }
@@ -114,10 +125,11 @@ export class TlsTerminator {
   #onSecure(socket: TLSSocket): void {
     const peer = this.#identify(socket);
     if (typeof peer === 'string') {
-      this.#events.onRefused(socket, peer);
+      this.#events.onRefused(rawOf(socket), tlsFailure(peer));
       socket.destroy();
       return;
     }
+    socket.allowHalfOpen = true;
     this.#events.onSecure(socket, peer);
   }
 
@@ -144,6 +156,9 @@ export class TlsTerminator {
     };
   }
 }
+
+/** The socket that was accepted. A refused TLS socket knows no address any more, and only Node's own field leads back. */
+const rawOf = (socket: TLSSocket & { readonly _parent?: Socket }): Socket => socket._parent ?? socket;
 
 /** Ours first; else a name of Istio's own, which only says who is calling. @returns undefined to refuse. */
 function chooseAlpn(offered: readonly string[], spoken: readonly string[]): string | undefined {

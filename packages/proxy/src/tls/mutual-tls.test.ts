@@ -3,6 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { HttpConnectionManager_ForwardClientCertDetails as ForwardDetails } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { waitFor } from '@weft/testkit';
+import { prometheusPage } from '../stats/prometheus-page.ts';
+import { createStats } from '../stats/stats.ts';
+import { workloadOfMetadata } from '../stats/workload-labels.ts';
 import { certificate, roots as rootSecret, spiffe } from '../test-support/certificates.ts';
 import { ask, exchange, startProxy, TestSecrets, type TestProxy } from '../test-support/harness.ts';
 import {
@@ -96,6 +99,45 @@ describe('mutual TLS between two proxies', () => {
     await waitFor(() => callee.records.some(({ reason }) => reason === 'plaintext-refused'));
   });
 
+  it.each([
+    ['HTTP', 'GET / HTTP/1.1\r\nHost: h\r\n\r\n'],
+    ['a proxy request', 'CONNECT h:1 HTTP/1.1\r\nHost: h\r\n\r\n'],
+    ['the HTTP/2 preface', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'],
+    ['another protocol', '\u0000\u0000\u0000\u0008\u0004\u00d2\u0016\u002f'],
+    ['text', 'EHLO example.org\r\n'],
+  ])('counts %s at a port without plain chain as plaintext, apart from bad certificates', async (_, bytes) => {
+    await using callee = await startProxy(
+      resourceSet({
+        listeners: [listener('inbound', [httpChain(routes(toCluster('app')), {}, { transportSocket: serverSocket })])],
+        clusters: [staticCluster('app', [1])],
+      }),
+      { secrets: secretsOf('server') },
+    );
+    expect(await exchange(callee.portOf('inbound'), bytes)).not.toContain('HTTP/1.1');
+    await waitFor(() => callee.stats.valueOf('listener.inbound.refused.plaintext-refused') === 1);
+    await using caller = await client(callee.portOf('inbound'), ['server'], secretsOf('stranger', 'root'));
+    expect((await ask({ port: caller.portOf('outbound') })).status).toBe(503);
+    await waitFor(() => callee.stats.valueOf('listener.inbound.refused.downstream-tls-failure') === 1);
+    expect(callee.stats.valueOf('listener.inbound.refused.plaintext-refused')).toBe(1);
+    expect(callee.records.map(({ reason }) => reason)).toEqual(['plaintext-refused', 'downstream-tls-failure']);
+    expect(callee.records.map(({ connectionTermination }) => connectionTermination)).not.toContain(
+      'the handshake was not finished',
+    );
+  });
+
+  it('does not count a client that connects and says nothing', async () => {
+    await using callee = await startProxy(
+      resourceSet({
+        listeners: [listener('inbound', [httpChain(routes(toCluster('app')), {}, { transportSocket: serverSocket })])],
+        clusters: [staticCluster('app', [1])],
+      }),
+      { secrets: secretsOf('server') },
+    );
+    expect(await exchange(callee.portOf('inbound'), [], undefined, 50)).toBe('');
+    await waitFor(() => callee.path.activeConnections() === 0);
+    expect(callee.records).toEqual([]);
+  });
+
   it('speaks TLS 1.3 and asks for a certificate', async () => {
     await using app = await echoUpstream('app');
     await using callee = await server(app.port);
@@ -120,6 +162,7 @@ describe('mutual TLS between two proxies', () => {
   });
 
   it('knows both peers on resumed connections too', async () => {
+    const stats = createStats(workloadOfMetadata({}), { ownPrincipal: () => spiffe('client') });
     await using app = await echoUpstream('app');
     await using callee = await server(app.port);
     await using caller = await startProxy(
@@ -132,13 +175,18 @@ describe('mutual TLS between two proxies', () => {
           }),
         ],
       }),
-      { secrets: secretsOf('client') },
+      { secrets: secretsOf('client'), stats },
     );
     for (let i = 0; i < 4; i += 1) expect((await ask({ port: caller.portOf('outbound') })).status).toBe(200);
     expect(caller.records.map(({ destinationPrincipal }) => destinationPrincipal)).toEqual(
       Array(4).fill(spiffe('server')),
     );
     expect(callee.records.map(({ sourcePrincipal }) => sourcePrincipal)).toEqual(Array(4).fill(spiffe('client')));
+    const counted = prometheusPage(stats)
+      .split('\n')
+      .filter((line) => line.startsWith('istio_requests_total'));
+    expect(counted).toHaveLength(1);
+    expect(counted[0]).toMatch(/reporter="source".*source_principal="spiffe:.*\/client".*"spiffe:.*\/server".* 4$/);
   });
 
   it('takes a new certificate without losing a connection', async () => {

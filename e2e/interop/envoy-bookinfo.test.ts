@@ -80,7 +80,9 @@ describe.skipIf(found.path === undefined)('IO-01 Envoy as the sidecar of product
       const upstream = new RegExp(`^cluster\\.outbound\\|9080\\|.*\\|${service}\\.default.*ssl\\.handshake`);
       expect(counterSum(statistics, upstream)).toBeGreaterThan(0);
     }
-    expect((await mesh.weft(['status'])).stdout).toMatch(/productpage-v1\.default +synced +synced +synced +synced/);
+    const { stdout } = await mesh.weft(['status']);
+    expect(stdout).toMatch(/productpage-v1\.default +synced +synced +synced +synced/);
+    expect(stdout).toMatch(/productpage-v1\.default admin .*Envoy's admin port asks nobody/);
   });
 
   it('IO-01 the secrets are on a socket of the user alone, and the bootstrap holds none', async () => {

@@ -39,6 +39,8 @@ export interface RegisteredWorkload {
   readonly health: 'starting' | 'healthy' | 'unhealthy' | 'draining';
   /** `127.66.3.1:15000`. */
   readonly adminAddress: string;
+  /** Its sidecar is not ours but a program that the user starts, such as Envoy. */
+  readonly ownSidecar?: boolean;
   /** Epoch milliseconds. */
   readonly startedAt: number;
   /** Public facts of the certificate that its agent holds now. */

@@ -126,6 +126,7 @@ export function createAdmissions(deps: AdmissionDeps): Admissions {
             : { mode: 'loopback', outbound, ...(httpProxy ? { httpProxy } : {}) },
           health: 'starting',
           adminAddress,
+          ...(spec.ownSidecar === true ? { ownSidecar: true } : {}),
           startedAt: deps.clock.now(),
         };
         registry.put(workload);

@@ -9,6 +9,8 @@ export interface WorkloadSpec {
   readonly labels: Readonly<Record<string, string>>;
   readonly service?: string;
   readonly ports: readonly PortSpec[];
+  /** The user starts its sidecar. */
+  readonly ownSidecar?: boolean;
 }
 
 export interface PortSpec {

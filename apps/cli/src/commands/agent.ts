@@ -38,7 +38,7 @@ const DRAIN_FLAGS = '--drain-strategy immediate --drain-time-s 5';
 
 export async function agent(flags: AgentFlags): Promise<number> {
   const format = parseFormat(flags.output, ['table', 'json']);
-  const spec = await workloadSpec(flags);
+  const spec = { ...(await workloadSpec(flags)), ownSidecar: true };
   const { name, namespace } = spec;
   const dir = stateDirAt(stateDirOf(flags.state));
   const progress = createProgress();

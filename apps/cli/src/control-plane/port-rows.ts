@@ -3,6 +3,7 @@ import { PORTS, type PortName, type RegisteredWorkload } from '@weft/contracts';
 import type { MeshInfo } from '@weft/console-api';
 
 const HOST = '127.0.0.1';
+const OWN_SIDECAR = "as that sidecar does it: Envoy's admin port asks nobody, so any local user may write to it";
 
 /** The table of ports with what was really taken. */
 export function portRows(
@@ -26,7 +27,10 @@ export function portRows(
     return [
       ...workload.ports.map((port) => row('inbound', `${label} inbound`, workload.address, port.meshPort)),
       ...workload.ports.map((port) => row('app', `${label} app`, port.appAddress, port.appPort)),
-      row('proxyAdmin', `${label} admin`, adminHost, Number(adminPort)),
+      {
+        ...row('proxyAdmin', `${label} admin`, adminHost, Number(adminPort)),
+        ...(workload.ownSidecar ? { authentication: OWN_SIDECAR } : {}),
+      },
       ...(interception.mode === 'gateway'
         ? uniquePorts(interception.binds).map((bind) => row('gatewayHttp', label, bind.bind, bind.port))
         : []),

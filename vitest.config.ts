@@ -20,6 +20,16 @@ export default defineConfig({
           fileParallelism: false,
         },
       },
+      {
+        // Long: `pnpm chaos` runs it, the tests do not.
+        test: {
+          name: 'chaos',
+          include: ['e2e/chaos/**/*.chaos.ts'],
+          testTimeout: 600_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
     ],
   },
 });

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tempDir, waitFor } from '@weft/testkit';
+import { callUnix } from './unix.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 export const weftProgram = join(root, 'apps/cli/bin/weft.mjs');
@@ -92,11 +93,7 @@ export interface TestMesh extends AsyncDisposable {
   delete(target: string): Promise<void>;
   /** Every connected proxy has acknowledged all that was sent. */
   synced(): Promise<void>;
-  supervisor(): Promise<{
-    readonly pid: number;
-    readonly controlPlanePid?: number;
-    readonly workloads: readonly SupervisorWorkload[];
-  }>;
+  supervisor(): Promise<SupervisorStatus>;
   workload(name: string): Promise<SupervisorWorkload>;
   /** Where a workload calls a service: an address of its own. */
   outbound(client: string, service: string, port?: number): Promise<string>;
@@ -119,6 +116,16 @@ export interface MeshOptions {
 }
 
 const START_MS = 90_000;
+
+export interface SupervisorStatus {
+  readonly pid: number;
+  readonly controlPlanePid?: number;
+  readonly workloads: readonly SupervisorWorkload[];
+}
+
+/** From the supervisor itself: answers also while the control plane is away. */
+export const supervisorStatus = (state: string): Promise<SupervisorStatus> =>
+  callUnix(join(state, 'run/supervisor.sock'), '/v1/status') as Promise<SupervisorStatus>;
 
 export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const { command = 'up' } = options;
@@ -183,11 +190,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     const [verb = '', ...rest] = args;
     return weft([verb, '--state', state, ...rest], input);
   };
-  const supervisor: TestMesh['supervisor'] = async () => {
-    const { code, stdout, stderr } = await run(['status', '-o', 'json']);
-    if (code !== 0 && stdout === '') throw new Error(`weft status: ${stderr}`);
-    return (JSON.parse(stdout) as { supervisor: Awaited<ReturnType<TestMesh['supervisor']>> }).supervisor;
-  };
+  const supervisor = (): Promise<SupervisorStatus> => supervisorStatus(state);
   const consoleUrl = `http://127.0.0.1:${mesh.ports.console}`;
   const api = async <T>(path: string): Promise<T> => {
     const response = await fetch(`${consoleUrl}${path}`);

@@ -1,8 +1,9 @@
 // A program that knows nothing of meshes: says what it received, and behaves as the query asks.
+// DELAY_MS makes every answer slow.
 // ?status=N answers N · ?delay=MS waits · ?reset=1 cuts the connection · ?size=N bytes of body · ?flaky=N fails every call but each Nth
 import { createServer } from 'node:http';
 
-const { HOST = '127.0.0.1', PORT = '0', NAME = 'echo', VERSION = 'v1', FAIL_STATUS } = process.env;
+const { HOST = '127.0.0.1', PORT = '0', NAME = 'echo', VERSION = 'v1', FAIL_STATUS, DELAY_MS = '0' } = process.env;
 let calls = 0;
 const server = createServer((request, response) => {
   const url = new URL(request.url, 'http://echo');
@@ -39,7 +40,7 @@ const server = createServer((request, response) => {
         });
         response.end(request.method === 'HEAD' ? undefined : body);
       },
-      Number(get('delay') ?? 0),
+      Number(get('delay') ?? DELAY_MS),
     );
   });
 });

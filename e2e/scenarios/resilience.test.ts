@@ -128,7 +128,7 @@ describe('OP-01 the control plane is gone', () => {
     await load.atLeast(400);
     const { failed } = await load.stop();
     expect(failed).toEqual([]);
-    const server = (await readWorkloads(mesh)).find((item) => item.name === 'echo-b');
+    const server = (await mesh.supervisor()).workloads.find((item) => item.name === 'echo-b');
     process.kill(server!.processes!.proxy!, 'SIGKILL');
     // The socket is the supervisor's: connections wait for the new process, which has its saved configuration and its agent's certificate.
     const answers = await many(100, () => http(echo, { agent, timeoutMs: 20_000 }), 4);
@@ -165,12 +165,3 @@ describe('OP-02 a resource that a proxy can not take', () => {
     await mesh.delete('vs/echo');
   });
 });
-
-async function readWorkloads(target: TestMesh) {
-  const { callUnix } = await import('../harness/unix.ts');
-  return (
-    (await callUnix(join(target.state, 'run/supervisor.sock'), '/v1/status')) as {
-      workloads: { name: string; processes?: { proxy?: number } }[];
-    }
-  ).workloads;
-}

@@ -40,7 +40,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
   const resource = `Cluster "${message.name}"`;
   const http = unpack(message.typedExtensionProtocolOptions[HTTP_OPTIONS], HttpProtocolOptionsSchema, resource);
   const common = http?.commonHttpProtocolOptions;
-  const [lbName, lb] = balancer(message, resource);
+  const [lbName, lb, lbInsteadOf = ''] = balancer(message, resource);
   const discovery = discoveryOf(message, resource);
   const service = serviceOf(message);
   return {
@@ -49,6 +49,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     edsName: message.edsClusterConfig?.serviceName || message.name,
     lb,
     lbName,
+    lbInsteadOf,
     connectTimeoutMs: millisOr(message.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS),
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
@@ -88,12 +89,19 @@ function discoveryOf(message: ClusterMessage, resource: string): Discovery {
   }
 }
 
-function balancer(message: ClusterMessage, resource: string): readonly [string, LbPolicyFactory] {
+function balancer(
+  message: ClusterMessage,
+  resource: string,
+): readonly [name: string, LbPolicyFactory, insteadOf?: string] {
   switch (message.lbPolicy) {
     case LbPolicyName.ROUND_ROBIN:
       return ['round-robin', roundRobin];
     case LbPolicyName.LEAST_REQUEST:
       return ['least-request', leastRequest];
+    case LbPolicyName.RING_HASH:
+    case LbPolicyName.MAGLEV:
+      // Which host a caller gets is a preference: without affinity traffic flows, without the cluster it does not.
+      return ['least-request', leastRequest, LbPolicyName[message.lbPolicy]];
     case LbPolicyName.RANDOM:
       return ['random', randomChoice];
     case LbPolicyName.CLUSTER_PROVIDED:

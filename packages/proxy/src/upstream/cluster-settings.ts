@@ -21,6 +21,8 @@ export interface ClusterSettings {
   readonly edsName: string;
   readonly lb: LbPolicyFactory;
   readonly lbName: string;
+  /** The policy that was asked for and that `lb` stands in for; empty when it is the one. */
+  readonly lbInsteadOf: string;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** 0 = no limit. */

@@ -149,7 +149,9 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
 
   #lbAttempt(): LbAttempt {
     const policy = this.#action?.retry;
-    if (this.#tried === undefined || policy === undefined || !policy.avoidPreviousHosts) return FIRST_ATTEMPT;
+    if (this.#tried === undefined || policy === undefined) return FIRST_ATTEMPT;
+    // Routes by hash allow former hosts, since a hash leads to no other; what stands in for the hash can choose.
+    if (!policy.avoidPreviousHosts && this.#cluster?.settings.lbInsteadOf === '') return FIRST_ATTEMPT;
     return { tried: this.#tried, repicks: policy.hostSelectionAttempts };
   }
 

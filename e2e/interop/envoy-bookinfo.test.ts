@@ -35,8 +35,12 @@ describe.skipIf(found.path === undefined)('IO-01 Envoy as the sidecar of product
     mesh = await startMesh({ command: 'demo', args: ['--without', 'productpage'] });
     const file = join(folder.path, 'bootstrap-of-agent.json');
     agent = await mesh.agent([
-      ...['--service', 'productpage', '--version', 'v1', '--port', '9080', '--health-path', '/health'],
-      ...['--service-account', 'bookinfo-productpage', '--bootstrap', file],
+      '--service=productpage',
+      '--version=v1',
+      '--port=9080',
+      '--health-path=/health',
+      '--service-account=bookinfo-productpage',
+      `--bootstrap=${file}`,
     ]);
     await waitFor(() => agent.output().includes('waiting for'));
     const environment = Object.fromEntries(

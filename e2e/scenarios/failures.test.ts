@@ -25,8 +25,12 @@ beforeAll(async () => {
     startEcho(mesh, { service: 'echo', version: 'v1' }),
     startEcho(mesh, { service: 'frozen', version: 'v1' }),
     mesh.run([
-      ...['--service', 'unruly', '--port', '8000', '--health-path', '/health'],
-      ...['--', process.execPath, programPath('unruly.mjs')],
+      '--service=unruly',
+      '--port=8000',
+      '--health-path=/health',
+      '--',
+      process.execPath,
+      programPath('unruly.mjs'),
     ]),
   ]);
   await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });

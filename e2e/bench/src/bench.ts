@@ -8,7 +8,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { LOAD_CORE, pin, PROXY_CORE, whyNotPinned } from './cores.ts';
-import { familyOf, nodeArgsOf, pssMb } from './cpu.ts';
+import { familyOf, memoryMb, nodeArgsOf } from './cpu.ts';
 import { load, measure, type Contender } from './measure.ts';
 import { envoy, nginx, type Peer } from './peers.ts';
 import { type Figures, table, writeJson } from './report.ts';
@@ -93,7 +93,8 @@ async function startContenders(): Promise<readonly Contender[]> {
   say('starting a mesh with one sidecar');
   const weft = await startWeft([process.execPath, backendProgram]);
   stops.push(() => weft.stop());
-  contenders.push({ name: 'weft', version: `Node ${process.version}`, ...weft });
+  const { host, port, pid: sidecar } = weft;
+  contenders.push({ name: 'weft', version: `Node ${process.version}`, host, port, pid: sidecar });
   if (unpinned === undefined)
     for (const { pid } of contenders) for (const member of familyOf(pid)) pin(member, PROXY_CORE);
   return contenders;
@@ -114,10 +115,9 @@ async function startPeer(peer: Peer, backendPort: number): Promise<Contender | u
   }
   const port = await freePort();
   const child = found.start({ port, backendPort, dir: join(work, peer.name) });
-  const stop = (): Promise<void> => end(child);
-  stops.push(stop);
+  stops.push(() => end(child));
   await untilItAnswers(port);
-  return { name: peer.name, version: found.version, host: '127.0.0.1', port, pid: child.pid ?? 0, stop };
+  return { name: peer.name, version: found.version, host: '127.0.0.1', port, pid: child.pid ?? 0 };
 }
 
 async function measureMemory(contenders: readonly Contender[]): Promise<Figures['memory']> {
@@ -125,7 +125,7 @@ async function measureMemory(contenders: readonly Contender[]): Promise<Figures[
   if (weft === undefined || !(memorySeconds > 0)) return undefined;
   say(`memory of the sidecar: ${memorySeconds} s at ${MEMORY_RPS} requests/s`);
   await load(weft, { connections, durationMs: memorySeconds * 1000, rate: MEMORY_RPS });
-  return { seconds: memorySeconds, pssMb: pssMb(weft.pid), nodeArgs: nodeArgsOf(weft.pid) };
+  return { seconds: memorySeconds, ...memoryMb(weft.pid), nodeArgs: nodeArgsOf(weft.pid) };
 }
 
 async function stopAll(): Promise<void> {

@@ -32,10 +32,11 @@ export function familyOf(pid: number): number[] {
   return family;
 }
 
-/** Proportional set size in MB: shared pages count by share. */
-export function pssMb(pid: number): number {
-  const kb = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1];
-  return Number(kb ?? 0) / 1024;
+/** What a process holds, in MB: in PSS pages shared with others count by share, in RSS whole. */
+export function memoryMb(pid: number): { readonly pssMb: number; readonly rssMb: number } {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1');
+  const mb = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024;
+  return { pssMb: mb('Pss'), rssMb: mb('Rss') };
 }
 
 /** The V8 and Node settings in a process's command line: what stands before its program. */

@@ -9,7 +9,6 @@ export interface Contender {
   readonly host: string;
   readonly port: number;
   readonly pid: number;
-  stop(): Promise<void>;
 }
 
 export interface Round {

@@ -4,6 +4,15 @@ import { cpus, release } from 'node:os';
 import { dirname } from 'node:path';
 import type { Contender, Round } from './measure.ts';
 
+export interface SidecarMemory {
+  readonly seconds: number;
+  /** Pages shared with other processes counted by share. */
+  readonly pssMb: number;
+  /** All of its pages, Node's own code included. */
+  readonly rssMb: number;
+  readonly nodeArgs: readonly string[];
+}
+
 export interface Figures {
   readonly contenders: readonly Contender[];
   readonly rounds: ReadonlyMap<string, readonly Round[]>;
@@ -12,9 +21,7 @@ export interface Figures {
   /** undefined = as many as go. */
   readonly rate: number | undefined;
   readonly pinned: boolean;
-  readonly memory:
-    | { readonly seconds: number; readonly pssMb: number; readonly nodeArgs: readonly string[] }
-    | undefined;
+  readonly memory: SidecarMemory | undefined;
   /** What was not measured and why. */
   readonly missing: readonly string[];
 }
@@ -78,7 +85,7 @@ export function table(figures: Figures): string {
     ...(memory === undefined
       ? []
       : [
-          `memory of one sidecar: ${memory.pssMb.toFixed(1)} MB PSS after ${memory.seconds} s at 1 000 requests/s (node ${memory.nodeArgs.join(' ')})`,
+          `memory of one sidecar: ${memory.pssMb.toFixed(1)} MB PSS (${memory.rssMb.toFixed(1)} MB RSS) after ${memory.seconds} s at 1 000 requests/s (node ${memory.nodeArgs.join(' ')})`,
         ]),
     ...missing.map((text) => `not measured: ${text}`),
     '',

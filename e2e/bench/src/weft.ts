@@ -14,6 +14,8 @@ export interface WeftUnderTest {
   stop(): Promise<void>;
 }
 
+const START_MS = 60_000;
+
 const PLAINTEXT = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
@@ -32,7 +34,27 @@ export async function startWeft(backend: readonly string[]): Promise<WeftUnderTe
     '--trace-sampling=0',
     '--no-gateway',
   ];
+  const running: Running[] = [];
+  const stop = async (): Promise<void> => {
+    for (const program of running.splice(0).toReversed()) await program.stop();
+    rmSync(state, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await runSidecar(state, flags, backend, running)), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function runSidecar(
+  state: string,
+  flags: readonly string[],
+  backend: readonly string[],
+  running: Running[],
+): Promise<Omit<WeftUnderTest, 'stop'>> {
   const up = start(['up', `--state=${state}`, ...flags]);
+  running.push(up);
   await up.until('Ctrl-C');
   weft(['apply', `--state=${state}`, '-f', '-'], PLAINTEXT);
   const run = start([
@@ -44,6 +66,7 @@ export async function startWeft(backend: readonly string[]): Promise<WeftUnderTe
     '--',
     ...backend,
   ]);
+  running.push(run);
   await run.until('is in the mesh');
   const { workloads } = JSON.parse(readRegistry(state)) as {
     workloads: readonly { address: string; ports: readonly { meshPort: number }[] }[];
@@ -55,11 +78,6 @@ export async function startWeft(backend: readonly string[]): Promise<WeftUnderTe
     host: workload.address,
     port,
     pid: proxyPid(state),
-    async stop() {
-      await run.stop();
-      await up.stop();
-      rmSync(state, { recursive: true, force: true });
-    },
   };
 }
 
@@ -112,9 +130,11 @@ function start(args: readonly string[]): Running {
         waiting.push({ text, resolve });
         keep('');
         child.once('exit', () => reject(new Error(`weft ${args[0]} ended: ${output}`)));
+        setTimeout(() => reject(new Error(`weft ${args[0]} did not say "${text}": ${output}`)), START_MS).unref();
       }),
     stop: () =>
       new Promise((resolve) => {
+        if (child.exitCode !== null || child.signalCode !== null) return resolve();
         child.once('exit', () => resolve());
         if (!child.kill('SIGTERM')) resolve();
       }),

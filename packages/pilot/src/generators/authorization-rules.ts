@@ -147,16 +147,12 @@ function operationTerms(operation: AuthorizationOperation, context: RuleContext)
   const onHttp = (make: (value: string) => Permission): ((value: string) => Permission) | undefined =>
     context.traffic === 'http' ? make : undefined;
   return [
-    ...rules(
-      operation.hosts,
-      operation.notHosts,
-      onHttp((value) => headerRule(':authority', value, true)),
-    ),
+    ...rules(operation.hosts, operation.notHosts, onHttp(hostRule)),
     ...rules(operation.ports, operation.notPorts, (value) => portRule(value, context)),
     ...rules(
       operation.methods,
       operation.notMethods,
-      onHttp((value) => headerRule(':method', value, false)),
+      onHttp((value) => headerRule(':method', valueMatcher(value))),
     ),
     ...rules(operation.paths, operation.notPaths, onHttp(pathRule)),
   ];
@@ -253,18 +249,32 @@ function portRule(value: string, { port }: RuleContext): Permission {
   return permission({ case: 'destinationPort', value: port && number === port.number ? port.listenPort : number });
 }
 
-const headerMatch = (name: string, value: string, ignoreCase: boolean) => ({
+const headerMatch = (name: string, value: StringMatcher) => ({
   $typeName: 'envoy.config.route.v3.HeaderMatcher' as const,
   name,
   invertMatch: false,
   treatMissingHeaderAsEmpty: false,
-  headerMatchSpecifier: { case: 'stringMatch' as const, value: valueMatcher(value, '', ignoreCase) },
+  headerMatchSpecifier: { case: 'stringMatch' as const, value },
 });
 
-const headerRule = (name: string, value: string, ignoreCase: boolean): Permission =>
-  permission({ case: 'header', value: headerMatch(name, value, ignoreCase) });
+const headerRule = (name: string, value: StringMatcher): Permission =>
+  permission({ case: 'header', value: headerMatch(name, value) });
 const headerPrincipal = (name: string, value: string): Principal =>
-  principal({ case: 'header', value: headerMatch(name, value, false) });
+  principal({ case: 'header', value: headerMatch(name, valueMatcher(value)) });
+
+/**
+ * A host is the same host in any case, with the root's dot, and, unless the rule names a port, at any port: a caller who
+ * adds one must not get around the rule.
+ */
+function hostRule(value: string): Permission {
+  const open = value === '*' || (value.endsWith('*') && !value.startsWith('*'));
+  if (open || /:\d+$/.test(value)) return headerRule(':authority', valueMatcher(value, '', true));
+  const [any, name] = value.startsWith('*') ? ['.*', value.slice(1)] : ['', value];
+  return headerRule(
+    ':authority',
+    regexMatcher(String.raw`(?i)${any}${escapeRegex(name).replaceAll('*', String.raw`\*`)}\.?(:[0-9]+)?`),
+  );
+}
 
 /** `{*}` stands for one segment, `{**}` for the rest. */
 function pathRule(value: string): Permission {

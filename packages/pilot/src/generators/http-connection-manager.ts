@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { HttpProtocolOptions_HeadersWithUnderscoresAction } from '@weft/contracts/full/envoy/config/core/v3/protocol';
 import { FilterSchema, type Filter } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
 import type { RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
@@ -18,6 +19,8 @@ import { adsSource, duration, pack, type Init } from './envoy.ts';
 
 export const FAULT_FILTER = 'envoy.filters.http.fault';
 export const CORS_FILTER = 'envoy.filters.http.cors';
+/** For the whole of a request to arrive, and for silence while it is answered (Envoy's advice for edges). */
+const EDGE_TIMEOUT_MS = 300_000;
 const ROUTER_FILTER = 'envoy.filters.http.router';
 
 export type HttpSide = 'outbound' | 'inbound' | 'gateway' | 'http-proxy';
@@ -47,7 +50,7 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
             ? { case: 'rds', value: { configSource: adsSource(), routeConfigName: stack.routes } }
             : { case: 'routeConfig', value: stack.routes },
         httpFilters: httpFilters(stack),
-        // Long polls and streams have no limit but those that routes set.
+        // Inside the mesh, long polls and streams have no limit but those that routes set.
         streamIdleTimeout: duration(0),
         normalizePath: true,
         upgradeConfigs: [{ upgradeType: 'websocket' }],
@@ -72,6 +75,13 @@ function sideOf(side: HttpSide, serverName: string): Hcm {
     case 'gateway':
       return {
         useRemoteAddress: true,
+        // Applications that turn names into variables would take `x_forwarded_for` for `x-forwarded-for`.
+        commonHttpProtocolOptions: {
+          headersWithUnderscoresAction: HttpProtocolOptions_HeadersWithUnderscoresAction.REJECT_REQUEST,
+        },
+        // Whoever is outside may be slow on purpose.
+        streamIdleTimeout: duration(EDGE_TIMEOUT_MS),
+        requestTimeout: duration(EDGE_TIMEOUT_MS),
         serverName,
         forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
         setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },

@@ -16,6 +16,7 @@ import {
   systemClock,
   WeftError,
 } from '@weft/kit';
+import { createGrpcServer } from '@weft/xds/transport';
 import { Command, Option } from 'commander';
 import { createTelemetry, type Telemetry } from './telemetry.ts';
 
@@ -91,13 +92,13 @@ async function start(
     options: { requireIdentity: !flags.plaintext },
   });
   lifecycle.defer('telemetry', () => telemetry.close());
-  const server = new grpc.Server();
+  const server = createGrpcServer({ address: flags.address, credentials });
   for (const { definition, implementation } of telemetry.services) server.addService(definition, implementation);
   lifecycle.defer('gRPC server', () => {
     telemetry.drain();
-    return drain(server);
+    return server.close(DRAIN_MS);
   });
-  const port = await bind(server, flags.address, credentials);
+  const port = await server.listen();
   const pages = createServer((request, response) => {
     servePage(telemetry, request.url ?? '/').then(
       ({ status, body }) => response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8' }).end(body),
@@ -136,29 +137,6 @@ async function credentialsOf({ cert, key, ca, plaintext, address }: Flags): Prom
   const [chain, privateKey, roots] = await Promise.all([cert, key, ca].map((file) => readFile(file)));
   if (!chain || !privateKey || !roots) throw new WeftError('WEFT_USAGE', 'a certificate file is empty');
   return grpc.ServerCredentials.createSsl(roots, [{ cert_chain: chain, private_key: privateKey }], true);
-}
-
-/** Lets calls in flight end, but not for ever: report streams never do. */
-function drain(server: grpc.Server): Promise<void> {
-  return new Promise((resolve) => {
-    const deadline = setTimeout(() => {
-      server.forceShutdown();
-      resolve();
-    }, DRAIN_MS);
-    server.tryShutdown(() => {
-      clearTimeout(deadline);
-      resolve();
-    });
-  });
-}
-
-function bind(server: grpc.Server, address: string, credentials: grpc.ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error) reject(new WeftError('WEFT_PORT_TAKEN', `can not listen on ${address}`, { cause: error }));
-      else resolve(port);
-    });
-  });
 }
 
 function listen(server: Server, address: string): Promise<number> {

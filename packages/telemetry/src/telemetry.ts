@@ -17,6 +17,8 @@ import { openTelemetryStore } from './store/telemetry-store.ts';
 export interface TelemetryDeps {
   /** Mixer's rules; a ConfigStore is one. Without it none apply. */
   readonly config?: MixerConfigSource;
+  /** The service account that a workload runs as, by the registry: reports in its name need a certificate of it. */
+  readonly accountOf?: (namespace: string, workload: string) => string | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Folder of the store, its own; undefined keeps everything in memory. */
@@ -65,7 +67,7 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     store,
     logger,
     reportIntervalMs: options.reportIntervalMs,
-    requireIdentity: options.requireIdentity,
+    rules: { requireIdentity: options.requireIdentity, accountOf: deps.accountOf },
     counters: metrics,
   });
   const dispatcher = createDispatcher({

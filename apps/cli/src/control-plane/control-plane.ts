@@ -66,6 +66,8 @@ export async function startControlPlane(
     lifecycle.defer('pilot', () => pilot.close());
     const telemetry = createTelemetry({
       config: store,
+      accountOf: (namespace, name) =>
+        registry.state().workloads.find((item) => item.namespace === namespace && item.name === name)?.serviceAccount,
       dir: dir.store,
       output: {
         stdout: (line) => void process.stdout.write(`${line}\n`),

@@ -1,5 +1,5 @@
 /** Series sorted by the edge they are about: the index that all traffic queries share. */
-import type { Reporter, ServiceRef, TrafficProtocol, TrafficSubject, WorkloadRef } from '@weft/contracts';
+import type { EdgeEnds, Reporter, TrafficProtocol, TrafficSubject } from '@weft/contracts';
 import type { Series, SeriesTable } from '../store/series-table.ts';
 
 export const METRIC = {
@@ -26,18 +26,7 @@ export interface EdgeSeries {
 }
 
 /** One edge as one side reports it. */
-export interface EdgeGroup {
-  readonly reporter: Reporter;
-  readonly source: WorkloadRef;
-  readonly sourceApp: string;
-  readonly sourceVersion: string;
-  readonly destination: WorkloadRef;
-  readonly destinationApp: string;
-  readonly destinationVersion: string;
-  readonly service: ServiceRef;
-  readonly protocol: TrafficProtocol;
-  readonly sourcePrincipal: string;
-  readonly destinationPrincipal: string;
+export interface EdgeGroup extends EdgeEnds {
   readonly series: Readonly<Record<TrafficMetric, EdgeSeries[]>>;
   /** Equal on the two sides' reports of the same traffic. */
   readonly pair: string;

@@ -14,15 +14,27 @@ export function peerOf(der: Uint8Array | undefined): Peer {
   return verdict.ok ? { type: 'identity', identity: verdict.identity } : { type: 'rejected', reason: verdict.reason };
 }
 
-/** A proxy may speak only for its own namespace. @returns why it may not. */
-export function refusalOf(hello: Hello, peer: Peer, requireIdentity: boolean): string | undefined {
+export interface PeerRules {
+  readonly requireIdentity: boolean;
+  /** The service account that a workload runs as; undefined when it is not known (any more). */
+  readonly accountOf?: ((namespace: string, workload: string) => string | undefined) | undefined;
+}
+
+/** A proxy may speak only for its own workload: that of its namespace and service account. @returns why it may not. */
+export function refusalOf(hello: Hello, peer: Peer, { requireIdentity, accountOf }: PeerRules): string | undefined {
   if (peer.type === 'rejected') return peer.reason;
   if (peer.type === 'plain') return requireIdentity ? 'a client certificate of the mesh is needed' : undefined;
-  const { namespace } = peer.identity;
+  const { namespace, serviceAccount } = peer.identity;
   const node: NodeId | undefined = parseNodeId(hello.proxy);
   if (!node) return `${JSON.stringify(hello.proxy)} is no node id`;
   if (node.namespace !== namespace || hello.namespace !== namespace) {
     return `the certificate is of namespace ${namespace}, the report of ${hello.namespace} by ${hello.proxy}`;
   }
-  return undefined;
+  const foreign = [node.name, hello.workload].find((workload) => {
+    const account = accountOf?.(namespace, workload);
+    return account !== undefined && account !== serviceAccount;
+  });
+  return foreign === undefined
+    ? undefined
+    : `the certificate is of service account ${serviceAccount}, which is not that of workload ${namespace}/${foreign}`;
 }

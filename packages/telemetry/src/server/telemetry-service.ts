@@ -12,15 +12,15 @@ import { ReportRejectedError } from '../store/metrics-store.ts';
 import { type Session, sessionKey } from '../store/sessions.ts';
 import type { TelemetryStore } from '../store/telemetry-store.ts';
 import { type GrpcService, serviceDefinition } from './grpc.ts';
-import { type Peer, peerOf, refusalOf } from './peer.ts';
+import { type Peer, peerOf, type PeerRules, refusalOf } from './peer.ts';
 
 export interface TelemetryServiceDeps {
   readonly store: TelemetryStore;
   readonly logger: Logger;
   /** What proxies are told to keep between two messages. */
   readonly reportIntervalMs: number;
-  /** Refuses connections without a certificate. */
-  readonly requireIdentity: boolean;
+  /** Who may report what. */
+  readonly rules: PeerRules;
   readonly counters: ReportCounters;
 }
 
@@ -107,7 +107,7 @@ function serveStream(stream: ReportStream, deps: TelemetryServiceDeps, open: Map
 function greet(request: ReportRequest, peer: Peer, deps: TelemetryServiceDeps): Session {
   const { hello } = request;
   if (!hello) throw new StreamRefusal(status.INVALID_ARGUMENT, 'hello: the first message of a stream must have it');
-  const refusal = refusalOf(hello, peer, deps.requireIdentity);
+  const refusal = refusalOf(hello, peer, deps.rules);
   if (refusal !== undefined) throw new StreamRefusal(status.PERMISSION_DENIED, refusal);
   return deps.store.session(hello);
 }

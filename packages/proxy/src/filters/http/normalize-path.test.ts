@@ -18,6 +18,15 @@ describe('normalizePath', () => {
     ['/a//b', '/a//b'],
     ['/a%2Fb', '/a%2Fb'],
     ['/.hidden', '/.hidden'],
+    ['/a/..;/b', '/b'],
+    ['/a/..;v=1/b', '/b'],
+    ['/.;x/b', '/b'],
+    ['/a/..;x', '/'],
+    ['/a/%2e%2e;v=1/b', '/b'],
+    ['/a;v=1/b;x', '/a;v=1/b;x'],
+    ['/...;x/b', '/...;x/b'],
+    ['/a/..%3b/b', '/a/..%3b/b'],
+    ['/..;/a', undefined],
     ['/..', undefined],
     ['/a/../../b', undefined],
     ['/a%', undefined],
@@ -29,6 +38,7 @@ describe('normalizePath', () => {
 
   it('merges slashes when asked to', () => {
     expect(normalizePath('//a///b', true)).toBe('/a/b');
+    expect(normalizePath('/a//../b', true)).toBe('/a/b');
   });
 
   it('sees and undoes escaped slashes', () => {

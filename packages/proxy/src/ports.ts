@@ -182,6 +182,8 @@ export interface DataPath {
   listeners(): readonly ListenerStatus[];
   clusters(): readonly ClusterStatus[];
   activeConnections(): number;
+  /** Waits that may run late, of all connections and requests. */
+  armedTimers(): number;
   /** Stops accepting and lets requests finish. @returns how many connections were cut at the deadline (epoch milliseconds). */
   drain(deadlineMs: number): Promise<number>;
   close(): Promise<void>;

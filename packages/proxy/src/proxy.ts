@@ -148,6 +148,7 @@ export function createProxy(options: ProxyOptions): DataPath {
   return {
     update,
     activeConnections,
+    armedTimers: () => timers.size,
     listeners: (): ListenerStatus[] => everyListener().map((listener) => ({ name: listener.name, ...listener.state })),
     clusters: (): ClusterStatus[] => clusters.status(),
     async drain(deadlineMs) {

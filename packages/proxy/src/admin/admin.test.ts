@@ -46,6 +46,7 @@ const dataPath: DataPath = {
   ],
   clusters: () => [CLUSTER],
   activeConnections: () => 0,
+  armedTimers: () => 0,
   drain: () => Promise.resolve(0),
   close: () => Promise.resolve(),
 };

@@ -6,7 +6,7 @@ export interface ReadingsInput {
   readonly uptimeMs: number;
   /** To the control plane. */
   readonly connected: boolean;
-  readonly dataPath: Pick<DataPath, 'clusters' | 'listeners' | 'activeConnections'>;
+  readonly dataPath: Pick<DataPath, 'clusters' | 'listeners' | 'activeConnections' | 'armedTimers'>;
   readonly stats: Pick<Stats, 'overflowed'>;
   readonly accessLogDropped: number;
   readonly reports: { readonly droppedSpans: number; readonly droppedLogs: number; readonly connected: boolean };
@@ -33,6 +33,7 @@ export function readingsOf(input: ReadingsInput): NamedStat[] {
     gauge('server.memory_allocated', memory.rss),
     gauge('server.memory_heap_size', memory.heapTotal),
     gauge('server.total_connections', dataPath.activeConnections()),
+    gauge('weft.armed_timers', dataPath.armedTimers()),
     flag('control_plane.connected_state', input.connected),
     counter('weft.stats_overflow_total', input.stats.overflowed()),
     counter('weft.access_log_dropped_total', input.accessLogDropped),

@@ -35,6 +35,10 @@ export interface ExchangeSource {
 const IDLE = 0;
 const HEADERS = 1;
 const LINGER = 2;
+const HALF_CLOSED = 3;
+
+// Far more than a client that ends its side first waits for an answer, far less than an answer may take.
+const HALF_CLOSED_MS = 5_000;
 
 const STATE = { head: 0, body: 1, complete: 2, closing: 3, tunnel: 4 } as const;
 
@@ -53,6 +57,7 @@ export class H1ServerConnection implements DownstreamStream {
   readonly #held = new HeldBytes();
   readonly #wait: Deadline;
   readonly #headersWait: Deadline;
+  #halfClosedWait: Deadline | undefined;
   #chunked: ChunkedDecoder | undefined;
 
   #state: number = STATE.head;
@@ -389,6 +394,7 @@ export class H1ServerConnection implements DownstreamStream {
   }
 
   onDeadline(kind: number): void {
+    if (kind === HALF_CLOSED && this.#responseStarted) return;
     if (kind === HEADERS && !this.#gone) {
       this.#refuse('request-headers-timeout');
       return;
@@ -397,7 +403,11 @@ export class H1ServerConnection implements DownstreamStream {
     this.#onGone();
   }
 
-  /** The client will send no more; an answer can still go out (RFC 9112 §9.6, hardening a37). */
+  /**
+   * The client will send no more; an answer can still go out (RFC 9112 §9.6, hardening a37). But most clients that end
+   * their side have left, which only an answer would show: one that has not begun after a while is given up. A proxy of
+   * the mesh never ends one direction alone: it gave the request up, and so must we, down to the application.
+   */
   #onReadEnd(): void {
     this.#readEnded = true;
     if (this.#receiver === undefined) {
@@ -405,12 +415,20 @@ export class H1ServerConnection implements DownstreamStream {
       this.#socket.destroySoon();
       return;
     }
-    if (this.#state === STATE.body) {
+    if (this.#state === STATE.tunnel) {
+      this.#receiver.onRequestData(EMPTY, 0, 0, true);
+    } else if (this.#state === STATE.body || this.connection.peerPrincipal !== '' || this.#wasReset) {
       this.#socket.destroy();
       this.#onGone();
-    } else if (this.#state === STATE.tunnel) {
-      this.#receiver.onRequestData(EMPTY, 0, 0, true);
+    } else if (!this.#responseStarted) {
+      this.#halfClosedWait ??= new Deadline(this, HALF_CLOSED);
+      this.#timers.arm(this.#halfClosedWait, HALF_CLOSED_MS);
     }
+  }
+
+  /** Node reports a reset that comes together with bytes as an end; but then there is no peer any more. */
+  get #wasReset(): boolean {
+    return this.#socket.remoteAddress === undefined;
   }
 
   #onGone(): void {
@@ -418,6 +436,7 @@ export class H1ServerConnection implements DownstreamStream {
     this.#gone = true;
     this.#timers.cancel(this.#wait);
     this.#timers.cancel(this.#headersWait);
+    if (this.#halfClosedWait !== undefined) this.#timers.cancel(this.#halfClosedWait);
     this.#held.clear();
     const receiver = this.#receiver;
     if (receiver !== undefined) {

@@ -62,12 +62,16 @@ export class HostPool implements ConnectionKeeper {
     if (this.#connecting.size < this.#waiting.length) this.#connect();
   }
 
-  /** A waiter that no longer wants. */
+  /** A waiter that no longer wants. A connection that is being made for nobody else ends with it. */
   leave(waiter: PoolWaiter): void {
     const at = this.#waiting.indexOf(waiter);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
     this.#options.circuit.endPending();
+    if (this.#connecting.size <= this.#waiting.length) return;
+    // The youngest one has got least far.
+    const youngest = [...this.#connecting].at(-1);
+    if (youngest !== undefined) this.#drop(youngest);
   }
 
   /** No new exchanges: idle connections end, busy ones after their exchange. */

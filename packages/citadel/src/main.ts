@@ -1,8 +1,8 @@
 // Runs the certificate authority alone: flags → options → createCitadel → serve → drain.
 import { readFile } from 'node:fs/promises';
-import * as grpc from '@grpc/grpc-js';
 import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
 import { createLifecycle, createLogger, errorMessage, LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
+import { createGrpcServer } from '@weft/xds/transport';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { JWK } from 'jose';
 import { createCitadel } from './citadel.ts';
@@ -53,15 +53,18 @@ async function run(flags: Flags): Promise<void> {
       leafTtlMs: flags.ttl * 1000,
     });
     lifecycle.defer('citadel', () => citadel.close());
-    const server = new grpc.Server();
+    const server = createGrpcServer({ address: flags.address, credentials: citadel.servingCredentials('none') });
     server.addService(citadel.service, citadel.tokenHandlers);
-    const peerServer = new grpc.Server();
+    const peerServer = createGrpcServer({
+      address: flags.peerAddress,
+      credentials: citadel.servingCredentials('required'),
+    });
     peerServer.addService(citadel.service, citadel.peerHandlers);
     lifecycle.defer('servers', async () => {
-      await Promise.all([drain(server), drain(peerServer)]);
+      await Promise.all([server.close(DRAIN_MS), peerServer.close(DRAIN_MS)]);
     });
-    const port = await bind(server, flags.address, citadel.servingCredentials('none'));
-    const peerPort = await bind(peerServer, flags.peerAddress, citadel.servingCredentials('required'));
+    const port = await server.listen();
+    const peerPort = await peerServer.listen();
     process.stdout.write(`${JSON.stringify({ ready: true, port, peerPort })}\n`);
   } catch (error) {
     const fix = error instanceof WeftError && error.fix ? `\n${error.fix}` : '';
@@ -69,29 +72,6 @@ async function run(flags: Flags): Promise<void> {
     await lifecycle.close();
     process.exitCode = 1;
   }
-}
-
-/** Lets calls in flight end, but not for ever. */
-function drain(server: grpc.Server): Promise<void> {
-  return new Promise((resolve) => {
-    const deadline = setTimeout(() => {
-      server.forceShutdown();
-      resolve();
-    }, DRAIN_MS);
-    server.tryShutdown(() => {
-      clearTimeout(deadline);
-      resolve();
-    });
-  });
-}
-
-function bind(server: grpc.Server, address: string, credentials: grpc.ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (error, port) => {
-      if (error) reject(new WeftError('WEFT_PORT_TAKEN', `can not listen on ${address}`, { cause: error }));
-      else resolve(port);
-    });
-  });
 }
 
 async function readKeys(file: string): Promise<JWK[]> {

@@ -60,6 +60,7 @@ export { STANDARD_ATTRIBUTES, VALUE_TYPES, type AttributeVocabulary, type ValueT
 export { GLOBAL_WORDS } from './mixer-words.ts';
 export type {
   CodeRate,
+  EdgeEnds,
   EdgeRates,
   LabelledTotal,
   LatencyCounts,

@@ -68,11 +68,9 @@ export interface ServiceRef {
   readonly namespace: string;
 }
 
-/** One directed edge of the graph, as one of the two proxies saw it. Callers that want each request once use `preferred`. */
-export interface EdgeRates extends TrafficRates {
+/** Between whom a directed edge of the graph runs, as one of the two proxies saw it. */
+export interface EdgeEnds {
   readonly reporter: Reporter;
-  /** False on the `destination` view of an edge that the caller reported too, and so would count its requests twice. */
-  readonly preferred: boolean;
   readonly source: WorkloadRef;
   readonly sourceApp: string;
   readonly sourceVersion: string;
@@ -81,11 +79,17 @@ export interface EdgeRates extends TrafficRates {
   readonly destinationVersion: string;
   readonly service: ServiceRef;
   readonly protocol: TrafficProtocol;
-  /** Requests (TCP: opened connections) whose security is known, as the receiving proxy saw it. */
-  readonly security: { readonly mutualTls: number; readonly plaintext: number };
   /** SPIFFE ids; `unknown` without mutual TLS. */
   readonly sourcePrincipal: string;
   readonly destinationPrincipal: string;
+}
+
+/** One directed edge of the graph. Callers that want each request once use `preferred`. */
+export interface EdgeRates extends TrafficRates, EdgeEnds {
+  /** False on the `destination` view of an edge that the caller reported too, and so would count its requests twice. */
+  readonly preferred: boolean;
+  /** Requests (TCP: opened connections) whose security is known, as the receiving proxy saw it. */
+  readonly security: { readonly mutualTls: number; readonly plaintext: number };
 }
 
 export interface RatesQuery {

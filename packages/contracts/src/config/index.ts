@@ -64,7 +64,6 @@ export {
   ADAPTER_PARAMS,
   LEGACY_MIXER,
   TEMPLATE_PARAMS,
-  VALUE_TYPES,
   type AttributeManifestSpec,
   type DenierParams,
   type HandlerSpec,

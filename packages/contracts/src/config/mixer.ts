@@ -1,5 +1,6 @@
 /** The rule → instance → handler objects of config.istio.io/v1alpha2. */
 import type { Static } from 'typebox';
+import { VALUE_TYPES } from '../attributes.ts';
 import {
   anyObject,
   bool,
@@ -214,25 +215,12 @@ export const RuleSpec = message({
 /** When to send which instances to which handlers. */
 export type RuleSpec = Static<typeof RuleSpec>;
 
-export const VALUE_TYPES = [
-  'VALUE_TYPE_UNSPECIFIED',
-  'STRING',
-  'INT64',
-  'DOUBLE',
-  'BOOL',
-  'TIMESTAMP',
-  'IP_ADDRESS',
-  'EMAIL_ADDRESS',
-  'URI',
-  'DNS_NAME',
-  'DURATION',
-  'STRING_MAP',
-] as const;
-
 export const AttributeManifestSpec = message({
   revision: opt(text()),
   name: opt(text()),
-  attributes: opt(map(message({ description: opt(text()), valueType: opt(choice(VALUE_TYPES)) }))),
+  attributes: opt(
+    map(message({ description: opt(text()), valueType: opt(choice(['VALUE_TYPE_UNSPECIFIED', ...VALUE_TYPES])) })),
+  ),
 });
 /** Names and types of attributes that rules may use. */
 export type AttributeManifestSpec = Static<typeof AttributeManifestSpec>;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { HttpProtocolOptions_HeadersWithUnderscoresAction } from '@weft/contracts/lean/envoy/config/core/v3/protocol';
 import { waitFor } from '@weft/testkit';
 import { ask, exchange, startProxy, type TestProxy } from './test-support/harness.ts';
@@ -14,10 +15,14 @@ import {
 } from './test-support/resources.ts';
 import { echoUpstream, httpUpstream, tcpUpstream } from './test-support/upstream.ts';
 
-const through = (port: number, hcm: Parameters<typeof httpChain>[1] = {}): Promise<TestProxy> =>
+const through = (
+  port: number,
+  hcm: Parameters<typeof httpChain>[1] = {},
+  init: Parameters<typeof listener>[2] = {},
+): Promise<TestProxy> =>
   startProxy(
     resourceSet({
-      listeners: [listener('in', [httpChain(routes(toCluster('a')), hcm)])],
+      listeners: [listener('in', [httpChain(routes(toCluster('a')), hcm)], init)],
       clusters: [staticCluster('a', [port])],
     }),
   );
@@ -216,6 +221,19 @@ describe('headers between hops', () => {
     expect(atEdge['x-envoy-retry-on']).toBeUndefined();
     expect(atEdge['x-forwarded-client-cert']).toBeUndefined();
     expect(await seenBy(behind, sent)).toMatchObject({ 'x-forwarded-proto': 'https' });
+  });
+
+  it('takes what steers the mesh from callers without a certificate', async () => {
+    await using upstream = await echoUpstream('a');
+    await using proxy = await through(upstream.port, {}, { trafficDirection: TrafficDirection.INBOUND });
+    const seen = await seenBy(proxy, {
+      'x-envoy-retry-on': '5xx',
+      'x-istio-attributes': 'forged',
+      'x-envoy-mine': '1',
+    });
+    expect(seen['x-envoy-retry-on']).toBeUndefined();
+    expect(seen['x-istio-attributes']).toBeUndefined();
+    expect(seen['x-envoy-mine']).toBe('1');
   });
 });
 

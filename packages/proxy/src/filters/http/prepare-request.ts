@@ -59,7 +59,7 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
 
   if (settings.rejectUnderscores && hasUnderscore(head)) return 'bad-request';
   learnPeer(stream, head);
-  stripInternalHeaders(head, settings);
+  stripInternalHeaders(head, connection, settings);
   stream.remoteIp = forwardClientAddress(head, connection, settings);
   forwardClientCertificate(head, connection, settings);
   const upgrade = head.get('upgrade');

@@ -6,8 +6,8 @@ import { H1Head } from '../../http1/h1-head.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import type { HcmSettings } from './hcm-settings.ts';
 
-// From outside these would steer the mesh (xds-envoy.md §5, hardening a33).
-const EDGE_ONLY_INTERNAL = new Set([
+// From strangers these would steer the mesh (xds-envoy.md §5, hardening a33).
+const STRANGERS_MUST_NOT_SEND = new Set([
   'x-envoy-internal',
   'x-envoy-external-address',
   'x-envoy-force-trace',
@@ -28,11 +28,14 @@ const EDGE_ONLY_INTERNAL = new Set([
   'x-envoy-original-path',
 ]);
 
-export function stripInternalHeaders(head: HeadView, settings: HcmSettings): void {
+/** Takes away what only the mesh may say: at the edge, and from callers inside that showed no certificate. */
+export function stripInternalHeaders(head: HeadView, connection: DownstreamConnection, settings: HcmSettings): void {
+  const stranger = settings.useRemoteAddress || (settings.direction === 'inbound' && connection.peerFingerprint === '');
+  if (stranger) head.remove('x-istio-attributes');
   if (head instanceof H1Head && !head.parser.hasInternalNames) return;
   const isInternal = (name: string): boolean =>
     name.startsWith('x-weft-') ||
-    (settings.useRemoteAddress && (EDGE_ONLY_INTERNAL.has(name) || name.startsWith('x-envoy-retriable-')));
+    (stranger && (STRANGERS_MUST_NOT_SEND.has(name) || name.startsWith('x-envoy-retriable-')));
   removeWhere(head, isInternal);
 }
 

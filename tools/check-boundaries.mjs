@@ -8,7 +8,6 @@ const ALLOWED = {
   testkit: ['contracts', 'kit'],
   expr: ['contracts', 'kit'],
   evaluator: ['contracts', 'kit'],
-  capture: ['contracts', 'kit'],
   config: ['contracts', 'kit'],
   xds: ['contracts', 'kit'],
   pilot: ['contracts', 'kit', 'expr', 'evaluator', 'config', 'xds'],
@@ -16,7 +15,7 @@ const ALLOWED = {
   citadel: ['contracts', 'kit', 'config', 'xds'],
   agent: ['contracts', 'kit', 'xds'],
   telemetry: ['contracts', 'kit', 'expr', 'config', 'xds'],
-  local: ['contracts', 'kit', 'capture', 'xds'],
+  local: ['contracts', 'kit', 'xds'],
   'console-api': ['contracts', 'kit', 'config', 'evaluator'],
 };
 // The admin page's dump of everything in force.
@@ -68,8 +67,7 @@ const forbidden = [
   },
   {
     name: 'lean-proxy',
-    comment:
-      'The proxy stays small: full Envoy descriptors only on demand in the admin page, no fastify, no undici (design: data plane).',
+    comment: 'The proxy stays small: full Envoy descriptors only on demand in the admin page, no fastify, no undici.',
     severity: 'error',
     from: { path: '^packages/(proxy|evaluator|xds)/src/', pathNot: `${CONFIG_DUMP}|${TESTS}` },
     to: {

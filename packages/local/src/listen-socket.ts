@@ -1,6 +1,6 @@
 /**
  * Listening sockets that this process owns but never polls, so that children started one after another can serve the
- * same queue of connections (design: listening sockets belong to the parent). Node has no call for it; libc has.
+ * same queue of connections (docs/decisions/0003). Node has no call for it; libc has.
  */
 import { createRequire } from 'node:module';
 import { closeSync } from 'node:fs';

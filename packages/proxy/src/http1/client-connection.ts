@@ -188,7 +188,7 @@ export class H1ClientConnection implements UpstreamStream {
 
   onBytes(buffer: Buffer, start: number, end: number): void {
     if (this.#state === STATE.idle) {
-      // Nobody asked: whatever this is, the connection can not be trusted with another exchange (hardening a36).
+      // Nobody asked: whatever this is, the connection can not be trusted with another exchange.
       this.#close();
       return;
     }

@@ -404,7 +404,7 @@ export class H1ServerConnection implements DownstreamStream {
   }
 
   /**
-   * The client will send no more; an answer can still go out (RFC 9112 §9.6, hardening a37). But most clients that end
+   * The client will send no more; an answer can still go out (RFC 9112 §9.6). But most clients that end
    * their side have left, which only an answer would show: one that has not begun after a while is given up. A proxy of
    * the mesh never ends one direction alone: it gave the request up, and so must we, down to the application.
    */

@@ -3,7 +3,7 @@ import { exchange, startProxy, type TestProxy } from '../test-support/harness.ts
 import { httpChain, listener, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { httpUpstream, readBody, tcpUpstream, type TestServer } from '../test-support/upstream.ts';
 
-// Rows of hardening (a): what is sent, and the status that refuses it. Nothing of it may reach the upstream.
+// What is sent, and the status that refuses it. Nothing of it may reach the upstream.
 const H = 'Host: h\r\n';
 const REFUSED: readonly (readonly [row: string, bytes: string, status: number])[] = [
   [

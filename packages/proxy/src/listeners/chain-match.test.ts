@@ -16,7 +16,7 @@ const pick = (
 ): string | undefined => matchChain(chains, { ...connection, ...facts })?.name;
 
 describe('matchChain', () => {
-  // xds-envoy.md §3.3, PERMISSIVE on an HTTP port.
+  // The chains of a PERMISSIVE HTTP port.
   const permissive = [
     chain('mesh', {
       transport: 'tls',

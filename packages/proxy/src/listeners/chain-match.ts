@@ -1,5 +1,4 @@
-// Which filter chain takes a connection: the most specific survivors of each step in turn, without going back
-// (xds-envoy.md §4).
+// Which filter chain takes a connection: the most specific survivors of each step in turn, without going back.
 import type { FilterChainMatch } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
 import { FilterChainMatch_ConnectionSourceType as SourceType } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
 import type { CidrRange } from '@weft/contracts/lean/envoy/config/core/v3/address';

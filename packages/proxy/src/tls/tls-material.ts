@@ -46,7 +46,7 @@ export interface TlsMaterial {
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
 }
 
-// TLS 1.3 suites, then of 1.2 only those with forward secrecy and AEAD (hardening d1).
+// TLS 1.3 suites, then of 1.2 only those with forward secrecy and AEAD.
 export const CIPHERS = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',

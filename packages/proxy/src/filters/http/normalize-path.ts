@@ -1,4 +1,4 @@
-// One form for every path, before any policy looks at it (hardening ground rule 1).
+// One form for every path, before any policy looks at it.
 
 // Only these bytes make a path that may need work.
 const SUSPICIOUS = /[%\\]|\/\.|\/\/|^[^/]/;

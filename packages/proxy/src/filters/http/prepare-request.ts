@@ -94,7 +94,7 @@ function settleAuthority({ manager, downstream }: PreparedStream, head: HeadView
   return bare;
 }
 
-/** Applications that turn names into variables read `a_b` and `a-b` alike (hardening a31). */
+/** Applications that turn names into variables read `a_b` and `a-b` alike. */
 function hasUnderscore(head: HeadView): boolean {
   let found = false;
   head.forEach((name) => {

@@ -6,7 +6,7 @@ import { H1Head } from '../../http1/h1-head.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import type { HcmSettings } from './hcm-settings.ts';
 
-// From strangers these would steer the mesh (xds-envoy.md §5, hardening a33).
+// From strangers these would steer the mesh.
 const STRANGERS_MUST_NOT_SEND = new Set([
   'x-envoy-internal',
   'x-envoy-external-address',

@@ -8,6 +8,8 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'apps/*/src/**/*.test.ts'],
           testTimeout: 20_000,
+          // What is polled is there at once, unless the machine is busy with other files.
+          expect: { poll: { timeout: 10_000 } },
         },
       },
       {

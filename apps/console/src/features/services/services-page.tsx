@@ -6,12 +6,11 @@ import { queries } from '../../api/queries.ts';
 import { commands } from '../../i18n/commands.ts';
 import { text } from '../../i18n/text.ts';
 import { HealthBadge, Sparkline, Tag, Tags, Toned } from '../../ui/badges.tsx';
-import { type Column, DataTable, RowName } from '../../ui/data-table.tsx';
-import { FilterBar, HealthChoice } from '../../ui/filter-bar.tsx';
-import { Card, Empty, Loaded, Page } from '../../ui/page.tsx';
+import { type Column, RowName } from '../../ui/data-table.tsx';
+import { HealthList } from '../../ui/health-list.tsx';
 import { useSettings } from '../../ui/settings.tsx';
 import { trafficColumns, trendColumn } from '../../ui/traffic-columns.tsx';
-import { matches, namespacesOf, useListFilter } from '../../ui/use-list.ts';
+import { useListFilter } from '../../ui/use-list.ts';
 
 const COLUMNS: readonly Column<ServiceSummary>[] = [
   {
@@ -67,37 +66,12 @@ export default function ServicesPage() {
   const query = useQuery(queries.services(windowMs, paused));
   const filter = useListFilter(useSearch({ from: '/services' }));
   return (
-    <Page title={text.services.title} command={commands.services()}>
-      <Card flush>
-        <Loaded query={query} height={320}>
-          {({ items }) => {
-            if (items.length === 0)
-              return <Empty title={text.empty.mesh} how={text.empty.meshHow} command={commands.demo()} />;
-            const { health } = filter.search;
-            const rows = items.filter(
-              (row) => matches(filter.search, row) && (health ?? row.health.status) === row.health.status,
-            );
-            return (
-              <>
-                <FilterBar filter={filter} namespaces={namespacesOf(items)}>
-                  <HealthChoice value={health} onChange={(value) => filter.set({ health: value })} />
-                </FilterBar>
-                {rows.length === 0 ? (
-                  <Empty title={text.filter.none} />
-                ) : (
-                  <DataTable
-                    label={text.services.title}
-                    columns={COLUMNS}
-                    rows={rows}
-                    rowKey={({ namespace, name }) => `${namespace}/${name}`}
-                    initial={{ id: 'name', descending: false }}
-                  />
-                )}
-              </>
-            );
-          }}
-        </Loaded>
-      </Card>
-    </Page>
+    <HealthList
+      title={text.services.title}
+      command={commands.services()}
+      query={query}
+      filter={filter}
+      columns={COLUMNS}
+    />
   );
 }

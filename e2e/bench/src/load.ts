@@ -19,6 +19,8 @@ export interface LoadOptions {
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n');
+// What backend.ts answers.
+const BODY_BYTES = 1024;
 const MAX_SAMPLES = 2_000_000;
 
 export async function runLoad(options: LoadOptions): Promise<LoadResult> {
@@ -76,7 +78,7 @@ function client(
         pending = undefined;
         const text = all.toString('latin1', 0, head);
         const length = Number(/\r\ncontent-length: (\d+)/i.exec(text)?.[1] ?? Number.NaN);
-        if (!text.startsWith('HTTP/1.1 200') || Number.isNaN(length)) {
+        if (!text.startsWith('HTTP/1.1 200') || length !== BODY_BYTES) {
           done(startMs, false);
           socket.destroy(new Error(`unexpected response: ${text.slice(0, 200)}`));
           return;
@@ -84,6 +86,11 @@ function client(
         missing = length - (all.length - head - 4);
       } else missing -= chunk.length;
       if (missing > 0) return;
+      if (missing < 0) {
+        done(startMs, false);
+        socket.destroy(new Error('more bytes than the response has'));
+        return;
+      }
       missing = -1;
       done(startMs, true);
       next();

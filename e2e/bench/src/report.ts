@@ -26,8 +26,12 @@ export interface Figures {
   readonly missing: readonly string[];
 }
 
-export const median = (list: readonly number[]): number =>
-  list.toSorted((a, b) => a - b)[Math.floor(list.length / 2)] ?? Number.NaN;
+/** NaN for an empty list. */
+export function median(list: readonly number[]): number {
+  const sorted = list.toSorted((a, b) => a - b);
+  const at = (index: number): number => sorted[index] ?? Number.NaN;
+  return (at(Math.ceil(sorted.length / 2) - 1) + at(Math.floor(sorted.length / 2))) / 2;
+}
 
 export function summarize({ contenders, rounds }: Figures) {
   const rows = contenders.map(({ name, version }) => {

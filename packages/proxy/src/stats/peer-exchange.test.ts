@@ -28,4 +28,13 @@ describe('peer exchange', () => {
   ])('believes nothing from %s', (_, metadata, principal) => {
     expect(server.read(metadata, principal)).toBe('');
   });
+  it('tells only so many workloads of one account apart', () => {
+    const own = exchangeOf({ WORKLOAD_NAME: 'ratings-v1', NAMESPACE: 'default' });
+    const claim = (i: number): string =>
+      own.read(exchangeOf({ WORKLOAD_NAME: `w${i}`, NAMESPACE: 'default' }).metadata, PRINCIPAL);
+    const told = new Set(Array.from({ length: 3_000 }, (_, i) => claim(i)));
+    expect(told.size).toBeLessThan(200);
+    expect(claim(0)).toMatch(/^w0;/);
+    expect(own.read(client.metadata, 'spiffe://cluster.local/ns/default/sa/other')).toMatch(/^reviews-v2;/);
+  });
 });

@@ -7,13 +7,24 @@ import { formatWorkload, workloadOfMetadata, type WorkloadLabels } from './workl
 // Longer values are not read: a peer's labels are a few hundred bytes.
 const MAX_LENGTH = 4096;
 const REMEMBERED = 1024;
+// Each becomes a label set that is kept: an account has some workloads and versions, not thousands.
+const MAX_WORKLOADS_OF_ONE = 128;
 
 /**
  * Peer metadata as Istio's sidecars send it: base64 of a Struct with NAMESPACE, WORKLOAD_NAME, LABELS and CLUSTER_ID.
- * What a peer says is believed only as far as its certificate goes: the namespace must be the certificate's.
+ * What a peer says is believed only as far as its certificate goes: the namespace must be the certificate's, and one account is not endlessly
+ * many workloads.
  */
 export function createPeerExchange(nodeId: string, self: WorkloadLabels): PeerExchange {
   const remembered = new Map<string, string>();
+  const workloadsOf = new Map<string, Set<string>>();
+  /** Whether one more workload of this account may be told from the others. */
+  const hasRoom = (principal: string, workload: string): boolean => {
+    const known = workloadsOf.get(principal) ?? new Set();
+    workloadsOf.set(principal, known);
+    if (known.size < MAX_WORKLOADS_OF_ONE) known.add(workload);
+    return known.has(workload);
+  };
   return {
     id: nodeId,
     metadata: encodePeer(self),
@@ -24,7 +35,8 @@ export function createPeerExchange(nodeId: string, self: WorkloadLabels): PeerEx
       if (former !== undefined) return former;
       const peer = decodePeer(metadata);
       const believed = peer !== undefined && parseSpiffeId(principal)?.namespace === peer.namespace;
-      const text = believed ? formatWorkload(peer) : '';
+      const claimed = believed ? formatWorkload(peer) : '';
+      const text = claimed !== '' && hasRoom(principal, claimed) ? claimed : '';
       if (remembered.size >= REMEMBERED) remembered.clear();
       remembered.set(key, text);
       return text;

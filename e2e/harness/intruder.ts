@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
-import { connect } from 'node:http2';
+import { connect, type IncomingHttpHeaders } from 'node:http2';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -154,9 +154,10 @@ export function grpc({ port, path, rootsPem, body, client, token, streaming = fa
       te: 'trailers',
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     });
-    const learn = (headers: Record<string, unknown>): void => {
-      if (headers['grpc-status'] !== undefined) status = String(headers['grpc-status']);
-      if (headers['grpc-message'] !== undefined) message = decodeURIComponent(String(headers['grpc-message']));
+    const learn = (headers: IncomingHttpHeaders): void => {
+      const text = (name: string): string => String(headers[name] ?? '');
+      status = text('grpc-status') || status;
+      message = decodeURIComponent(text('grpc-message')) || message;
     };
     stream.on('response', learn);
     stream.on('trailers', learn);

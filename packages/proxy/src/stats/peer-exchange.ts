@@ -12,8 +12,8 @@ const MAX_WORKLOADS_OF_ONE = 128;
 
 /**
  * Peer metadata as Istio's sidecars send it: base64 of a Struct with NAMESPACE, WORKLOAD_NAME, LABELS and CLUSTER_ID.
- * What a peer says is believed only as far as its certificate goes: the namespace must be the certificate's, and one account is not endlessly
- * many workloads.
+ * What a peer says is believed only as far as its certificate goes: the namespace must be the certificate's, and one
+ * account is not endlessly many workloads.
  */
 export function createPeerExchange(nodeId: string, self: WorkloadLabels): PeerExchange {
   const remembered = new Map<string, string>();

@@ -13,7 +13,13 @@ function admissions(block: number | undefined) {
     dir: stateDirAt('/nowhere'),
     block,
     gatewayBinds: [{ gatewayPort: 80, bind: '127.0.0.1', port: 8080 }],
-    endpoints: () => ({ xdsAddress: '127.0.0.1:1', caAddress: '127.0.0.1:2', rootCaPem: '', adminToken: '' }),
+    endpoints: () => ({
+      xdsAddress: '127.0.0.1:1',
+      caAddress: '127.0.0.1:2',
+      rootCaPem: '',
+      adminToken: '',
+      certificateTtlMs: 1,
+    }),
   });
   return { registry, ...made };
 }

@@ -19,6 +19,7 @@ export interface MeshEndpoints {
   readonly caAddress: string;
   readonly rootCaPem: string;
   readonly adminToken: string;
+  readonly certificateTtlMs: number;
 }
 
 export interface AdmissionDeps {

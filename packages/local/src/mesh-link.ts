@@ -34,6 +34,8 @@ export interface Admission {
   readonly caAddress: string;
   readonly rootCaPem: string;
   readonly adminToken: string;
+  /** Lifetime that agents ask for. */
+  readonly certificateTtlMs: number;
   /** Where this proxy saves its last good configuration. */
   readonly saveDir: string;
   readonly logsDir: string;
@@ -69,4 +71,5 @@ export type AgentFactory = (request: {
   readonly caAddress: string;
   readonly xdsAddress: string;
   readonly rootCaPem: string;
+  readonly ttlMs: number;
 }) => WorkloadAgent;

@@ -19,6 +19,7 @@ import { runWorkload, type RunnerOptions, type RunningWorkload } from './workloa
 export interface SupervisorOptions {
   readonly dir: StateDir;
   readonly trustDomain: string;
+  readonly certificateTtlMs: number;
   /** Preferred ports; `auto` takes any free ones. */
   readonly ports: 'fixed' | 'auto';
   readonly gatewayPort: number;
@@ -88,6 +89,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     caAddress: `127.0.0.1:${ports.ca}`,
     rootCaPem,
     adminToken: token,
+    certificateTtlMs: options.certificateTtlMs,
   });
   const gatewayBinds = [80, 8080].map((gatewayPort) => ({
     gatewayPort,

@@ -104,6 +104,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     caAddress: admission.caAddress,
     xdsAddress: admission.xdsAddress,
     rootCaPem: admission.rootCaPem,
+    ttlMs: admission.certificateTtlMs,
   });
   let secrets: AgentSecrets | undefined;
   const proxy: Child = startChild(

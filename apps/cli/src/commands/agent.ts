@@ -54,6 +54,7 @@ export async function agent(flags: AgentFlags): Promise<number> {
       tokenSource: () => link.token(name, namespace),
       caAddress: () => ({ token: admission.caAddress, peer: admission.xdsAddress }),
       caRootPem: () => admission.rootCaPem,
+      ttlMs: admission.certificateTtlMs,
       logger,
     });
     opened.push(() => keeper.close());

@@ -13,6 +13,7 @@ export function createAgents(logger: Logger): AgentFactory {
       tokenSource: request.token,
       caAddress: () => ({ token: request.caAddress, peer: request.xdsAddress }),
       caRootPem: () => request.rootCaPem,
+      ttlMs: request.ttlMs,
       logger,
     });
     agent.start();

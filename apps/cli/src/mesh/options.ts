@@ -14,6 +14,7 @@ export interface MeshFlags {
   readonly drain?: string;
   readonly accessLog?: string;
   readonly traceSampling?: string;
+  readonly certificateTtl?: string;
 }
 
 export interface MeshOptions {
@@ -25,6 +26,7 @@ export interface MeshOptions {
   readonly logLevel: LogLevel;
   readonly drainMs: number;
   readonly accessLog: AccessLogMode;
+  readonly certificateTtlMs: number;
   /** 0–100. */
   readonly traceSampling: number;
 }
@@ -49,6 +51,7 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     logLevel: parseLogLevel(flags.logLevel),
     drainMs: parseSeconds(flags.drain, 3, '--drain') * 1000,
     accessLog: parseAccessLog(flags.accessLog),
+    certificateTtlMs: parseTtl(flags.certificateTtl),
     traceSampling: parsePercent(flags.traceSampling, 100, '--trace-sampling'),
   };
 }
@@ -64,6 +67,14 @@ export function parseSeconds(text: string | undefined, fallback: number, flag: s
   if (text === undefined) return fallback;
   if (/^\d+(\.\d+)?$/.test(text) && Number(text) <= 3600) return Number(text);
   throw new WeftError('WEFT_USAGE', `${flag} needs seconds from 0 to 3600, not "${text}"`);
+}
+
+/** Renewal is at half-life: below ten seconds a busy machine could miss it. */
+function parseTtl(text: string | undefined): number {
+  if (text === undefined) return 86_400_000;
+  const seconds = Number(text);
+  if (/^\d{1,7}$/.test(text) && seconds >= 10 && seconds <= 7_776_000) return seconds * 1000;
+  throw new WeftError('WEFT_USAGE', `--certificate-ttl needs seconds from 10 to 7776000 (90 days), not "${text}"`);
 }
 
 export function parsePercent(text: string | undefined, fallback: number, flag: string): number {

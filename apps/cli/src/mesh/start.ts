@@ -48,6 +48,7 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
       {
         dir,
         trustDomain: options.trustDomain,
+        certificateTtlMs: options.certificateTtlMs,
         ports: options.ports,
         gatewayPort: options.gatewayPort,
         consolePort: options.consolePort,

@@ -10,7 +10,7 @@ import { versionOf } from '../harness/bookinfo.ts';
 import { http, keepAlive, many } from '../harness/http.ts';
 import { foreignCertificate } from '../harness/certificates.ts';
 import { counterSum, scrape, stats } from '../harness/metrics.ts';
-import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { samples, startMesh, type TestMesh } from '../harness/mesh.ts';
 import { bookinfoProgram } from '../harness/programs.ts';
 import { withinBinomial } from '../harness/statistics.ts';
 
@@ -55,6 +55,21 @@ describe('GW-01 ingress gateway', () => {
     const answer = await http(`${mesh.gateway}/api/v1/products`);
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.body)).toHaveLength(1);
+  });
+
+  it('GW-01 a Gateway that is deleted refuses callers, and serves again when it is applied again', async () => {
+    const file = join(samples, 'bookinfo/bookinfo-gateway.yaml');
+    expect((await mesh.weft(['delete', '-f', file])).code).toBe(0);
+    await waitFor(
+      () =>
+        page().then(
+          () => false,
+          () => true,
+        ),
+      { what: 'connections to be refused' },
+    );
+    await mesh.applyFile('bookinfo/bookinfo-gateway.yaml');
+    await waitFor(async () => (await page()).status === 200, { what: 'the page to be back' });
   });
 });
 

@@ -94,6 +94,19 @@ describe('SD-02 local workloads', () => {
     await startEcho(mesh, { service: 'echo', version: 'v1', name: 'echo-c' });
   });
 
+  it('SD-02 a workload of another service that joins and leaves disturbs nobody', async () => {
+    const load = startLoad(echo, { connections: 8, everyMs: 5 });
+    await load.atLeast(100);
+    for (const service of ['passer-by', 'another']) {
+      const handle = await startEcho(mesh, { service, version: 'v1' });
+      await load.atLeast(200);
+      await handle.stop();
+    }
+    await load.atLeast(200);
+    const { failed } = await load.stop();
+    expect(failed).toEqual([]);
+  });
+
   it('SD-02 a hung instance leaves after three missed heartbeats, and comes back when it answers', async () => {
     const { app } = (await mesh.workload('echo-a')).processes!;
     const health = async (): Promise<string> => {

@@ -71,6 +71,8 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
 
   let health: HeartbeatState = STARTING;
   let proxyWaits: readonly string[] = ['the sidecar process'];
+  /** It has served: what it waits for later (a new listener, say) does not take the workload out of the mesh. */
+  let proxyServed = false;
   let stopping = false;
   let app: Application | undefined;
   let appTimer: Timer | undefined;
@@ -90,9 +92,8 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
   const report = (): void => {
     if (stopping) return;
     const state: RegisteredWorkload['health'] = hasApp ? health.health : 'healthy';
-    // A starting proxy is not ready to take traffic, whatever the application says.
     deps.link.report(name, namespace, {
-      health: proxyWaits.length > 0 && state === 'healthy' ? 'starting' : state,
+      health: state === 'healthy' && !proxyServed ? 'starting' : state,
       processes: { ...(proxy.pid ? { proxy: proxy.pid } : {}), ...(app?.pid ? { app: app.pid } : {}) },
     });
     if (waitingFor().length === 0) settle?.resolve();
@@ -126,8 +127,10 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
         if (secrets) send({ type: 'secrets', ...secrets });
       },
       onMessage(message) {
-        if (message.type === 'ready') proxyWaits = [];
-        else if (message.type === 'waiting') proxyWaits = message.for;
+        if (message.type === 'ready') {
+          proxyWaits = [];
+          proxyServed = true;
+        } else if (message.type === 'waiting') proxyWaits = message.for;
         else if (message.type === 'failed') proxyWaits = [`the sidecar: ${message.message}`];
         report();
       },

@@ -2,6 +2,7 @@ import { createRegexEngine } from '@weft/evaluator';
 import type { Clock, Logger, Random } from '@weft/kit';
 import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
 import type { FilterDeps } from './filters/http/http-filter.ts';
+import { InheritedSockets } from './listeners/inherited-sockets.ts';
 import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
 import type {
   AccessLogs,
@@ -66,6 +67,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     hasAddress: options.hasAddress ?? (() => true),
   };
   const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
+  const inherited = new InheritedSockets(options.inheritedFds ?? new Map());
   const listeners = new Map<string, LiveListener>();
   /** Removed or replaced, with connections left. */
   const leaving = new Set<LiveListener>();
@@ -121,7 +123,7 @@ export function createProxy(options: ProxyOptions): DataPath {
       if (listener === undefined) {
         const made = new LiveListener(next, liveDeps);
         listeners.set(name, made);
-        made.listen(options.inheritedFds?.get(`${next.address}:${next.port}`));
+        made.listen(inherited.get(`${next.address}:${next.port}`));
       } else if (listener.compiled === next) listener.refreshRoutes();
       else listener.update(next);
     }
@@ -154,6 +156,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     async drain(deadlineMs) {
       draining = true;
       for (const listener of everyListener()) listener.drain();
+      inherited.close();
       // Idle connections are kept until used or until the deadline: a client may be about to write.
       while (activeConnections() > 0 && clock.now() < deadlineMs) {
         await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
@@ -166,6 +169,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     async close() {
       draining = true;
       for (const listener of everyListener()) listener.close();
+      inherited.close();
       clusters.close();
       secrets.close();
       timers.close();

@@ -7,6 +7,7 @@ import { matchChain } from './chain-match.ts';
 import { describe } from './described-connection.ts';
 import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
 import { type ChainDeps, LiveChain } from './live-chain.ts';
+import type { InheritedSocket } from './inherited-sockets.ts';
 import { peek } from './peek.ts';
 
 export interface LiveListenerDeps extends ChainDeps {
@@ -22,7 +23,8 @@ export class LiveListener {
   readonly name: string;
   #compiled: CompiledListener;
   readonly #deps: LiveListenerDeps;
-  readonly #server: Server;
+  /** Stops accepting. */
+  #letGo: () => void = () => {};
   #chains: readonly LiveChain[] = [];
   #default: LiveChain | undefined;
   readonly #drained = new Set<LiveChain>();
@@ -41,10 +43,6 @@ export class LiveListener {
     this.#noChain = deps.stats.counter(`listener.${compiled.name}.no_filter_chain_match`);
     this.#overflow = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overflow`);
     this.#accepted = deps.stats.counter(`listener.${compiled.name}.downstream_cx_total`);
-    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
-      this.#accept(socket),
-    );
-    this.#server.on('error', (error) => this.#onServerError(error));
     this.#build(compiled);
   }
 
@@ -68,19 +66,31 @@ export class LiveListener {
     return count;
   }
 
-  /** Binds, or adopts a descriptor that the parent bound. */
-  listen(inheritedFd: number | undefined): void {
+  /** Binds, or serves a socket that the parent bound. */
+  listen(inherited: InheritedSocket | undefined): void {
     const { address, port, bind, backlog } = this.#compiled;
-    const onListening = (): void => {
+    const onListening = (server: Server): void => {
       this.#state = 'active';
-      const actual = this.#server.address();
+      const actual = server.address();
       this.#bound =
         typeof actual === 'object' && actual !== null ? `${actual.address}:${actual.port}` : `${address}:${port}`;
       this.#deps.logger.info({ listener: this.name, address: this.#bound }, 'listening');
     };
-    if (inheritedFd !== undefined) this.#server.listen({ fd: inheritedFd, backlog }, onListening);
-    else if (bind) this.#server.listen({ host: address, port, backlog, exclusive: false }, onListening);
-    else this.#state = 'active';
+    if (inherited !== undefined) {
+      const owner = {
+        onConnection: (socket: Socket) => this.#accept(socket),
+        onListening,
+        onError: (error: Error) => this.#onServerError(error),
+      };
+      this.#letGo = inherited.take(owner, backlog);
+    } else if (bind) {
+      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
+        this.#accept(socket),
+      );
+      server.on('error', (error) => this.#onServerError(error));
+      server.listen({ host: address, port, backlog, exclusive: false }, () => onListening(server));
+      this.#letGo = () => server.close();
+    } else this.#state = 'active';
   }
 
   /** New chains for connections to come; those of unchanged chains go on, those of removed ones drain. */
@@ -102,7 +112,7 @@ export class LiveListener {
   drain(): void {
     if (this.#state === 'draining') return;
     this.#state = 'draining';
-    this.#server.close();
+    this.#letGo();
     for (const chain of this.chains) chain.drain();
   }
 
@@ -113,7 +123,7 @@ export class LiveListener {
 
   close(): void {
     this.#state = 'draining';
-    this.#server.close();
+    this.#letGo();
     for (const socket of this.#inspecting) socket.destroy();
     for (const chain of [...this.chains, ...this.#drained]) chain.close();
   }

@@ -118,12 +118,29 @@ describe('CL-01 with a mesh', () => {
     expect((await mesh.weft(['get', 'all', '-o', 'name'])).stdout).toBe('');
   });
 
+  it('CL-01 what is applied and leads nowhere is applied, with a warning; an empty input is refused', async () => {
+    const nowhere = await mesh.weft(['apply', '-f', '-'], { input: ROUTE.replace('{ host: echo }', '{ host: ecko }') });
+    expect([nowhere.code, nowhere.stderr]).toEqual([
+      0,
+      expect.stringMatching(/warning W0040 spec\.http\[0\]\.route\[0\].*ecko/),
+    ]);
+    await mesh.weft(['delete', 'vs/echo']);
+    expect(await mesh.weft(['apply', '-f', '-'])).toMatchObject({
+      code: 65,
+      stderr: expect.stringContaining('is empty') as string,
+    });
+  });
+
   it('CL-01 status, dashboard and logs tell where to look', async () => {
     const status = await mesh.weft(['status']);
     expect(status.code).toBe(0);
     expect(status.stdout).toMatch(/echo-v1\.default\s+synced/);
     const { stdout: link } = await mesh.weft(['dashboard', '--no-browser', 'traffic']);
     expect(link).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${mesh.ports.console}/`));
+    expect(await mesh.weft(['dashboard', 'grap'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('graph') as string,
+    });
     expect((await mesh.weft(['logs', 'echo-v1'])).stdout).toContain('listening on');
     expect((await mesh.weft(['logs', 'echo-v1', '--proxy', '--tail', '1'])).stdout.split('\n')).toHaveLength(2);
     expect(await mesh.weft(['logs', 'nobody'])).toMatchObject({

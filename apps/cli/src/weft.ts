@@ -131,7 +131,7 @@ export function createProgram(): Command {
     .action(action(async (flags) => (await import('./commands/status.ts')).status(flags)));
   remote(program.command('dashboard'))
     .description('open the console, signed in')
-    .argument('[page]', 'a page of it: graph, traces, config, mesh …')
+    .argument('[page]', 'overview, traffic (or graph), services, workloads, traces, config or mesh')
     .option('--no-browser', 'only print the address')
     .action(action(async (page, flags) => (await import('./commands/dashboard.ts')).dashboard(page, flags)));
   scoped(state(program.command('logs')))

@@ -23,6 +23,8 @@ export async function readInputs(names: readonly string[]): Promise<readonly Inp
     if (name === '-') inputs.push({ file: '-', text: await readStdin() });
     else inputs.push(...readPath(name));
   }
+  const empty = inputs.find((input) => input.text.trim() === '');
+  if (empty) throw new WeftError('WEFT_BAD_INPUT', `${empty.file === '-' ? 'standard input' : empty.file} is empty`);
   return inputs;
 }
 

@@ -72,7 +72,7 @@ export function worldOf({ services, workloads }: RegistryState): World {
         .map((workload) => workload.labels),
     })),
     workloads: workloads.map(({ namespace, labels }) => ({ namespace, labels })),
-    // Hosts outside the mesh are known to nobody here.
-    complete: false,
+    // What is not here has never run here; a host of outside has a ServiceEntry.
+    complete: true,
   };
 }

@@ -59,6 +59,8 @@ export interface RunningWorkload {
 const APP_GRACE_MS = 5_000;
 // After it left the registry, clients need one push before they stop calling.
 const LEAVE_BEFORE_DRAIN_MS = 400;
+/** A sidecar that ended and does not serve again within this takes its workload out of the mesh. */
+const PROXY_ABSENCE_MS = 5_000;
 
 export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Promise<RunningWorkload> {
   const { spec } = options;
@@ -73,6 +75,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
   let proxyWaits: readonly string[] = ['the sidecar process'];
   /** It has served: what it waits for later (a new listener, say) does not take the workload out of the mesh. */
   let proxyServed = false;
+  let proxyAbsence: Timer | undefined;
   let stopping = false;
   let app: Application | undefined;
   let appTimer: Timer | undefined;
@@ -130,14 +133,21 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
         if (message.type === 'ready') {
           proxyWaits = [];
           proxyServed = true;
+          proxyAbsence?.cancel();
         } else if (message.type === 'waiting') proxyWaits = message.for;
         else if (message.type === 'failed') proxyWaits = [`the sidecar: ${message.message}`];
         report();
       },
       onExit({ unexpected }) {
         proxyWaits = ['the sidecar process'];
-        // The socket keeps queueing connections and clients retry, so a quick restart is not announced to the mesh.
-        if (unexpected) logger.warn({ workload: name }, 'the sidecar ended');
+        if (!unexpected) return;
+        logger.warn({ workload: name }, 'the sidecar ended');
+        // The socket keeps queueing connections and clients retry, so a quick restart is not announced; one that fails is.
+        proxyAbsence?.cancel();
+        proxyAbsence = clock.after(PROXY_ABSENCE_MS, () => {
+          proxyServed = false;
+          report();
+        });
       },
     },
   );
@@ -217,6 +227,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
       deps.link.report(name, namespace, { health: 'draining' });
       stopping = true;
       appTimer?.cancel();
+      proxyAbsence?.cancel();
       beatTimer?.cancel();
       if (drainMs > 0) await new Promise<void>((resolve) => setTimeout(resolve, LEAVE_BEFORE_DRAIN_MS));
       await proxy.stop(drainMs);

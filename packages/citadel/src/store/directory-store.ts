@@ -23,11 +23,9 @@ const REQUIRED = ['rootCertPem', 'caCertPem', 'caKeyPem', 'certChainPem'] as con
 export function createDirectoryStore(dir: string): CaStore {
   return {
     async load() {
-      const found = new Map<keyof CaMaterial, string>();
-      for (const [part, file] of Object.entries(FILES) as [keyof CaMaterial, string][]) {
-        const text = await readIfPresent(join(dir, file));
-        if (text !== undefined) found.set(part, text);
-      }
+      let found = await readParts(dir);
+      // Another start may have put the whole folder there between two reads: then the second reading has all.
+      if (found.size > 0 && REQUIRED.some((part) => !found.has(part))) found = await readParts(dir);
       if (found.size === 0) return undefined;
       const missing = REQUIRED.filter((part) => !found.has(part)).map((part) => FILES[part]);
       if (missing.length > 0) {
@@ -66,6 +64,15 @@ export function createDirectoryStore(dir: string): CaStore {
       }
     },
   };
+}
+
+async function readParts(dir: string): Promise<ReadonlyMap<keyof CaMaterial, string>> {
+  const found = new Map<keyof CaMaterial, string>();
+  for (const [part, file] of Object.entries(FILES) as [keyof CaMaterial, string][]) {
+    const text = await readIfPresent(join(dir, file));
+    if (text !== undefined) found.set(part, text);
+  }
+  return found;
 }
 
 /** Renaming a folder replaces an empty one, and fails on one that has files. */

@@ -19,6 +19,8 @@ export interface RegisteredService {
   readonly hostname: string;
   /** Istio's port name tells the protocol. */
   readonly ports: readonly { readonly name: string; readonly port: number }[];
+  /** Virtual IP that names resolve to in the isolated form; absent in the loopback form. */
+  readonly vip?: string;
 }
 
 export interface RegisteredWorkload {
@@ -31,7 +33,7 @@ export interface RegisteredWorkload {
   readonly labels: Readonly<Record<string, string>>;
   /** The service this workload is an instance of; absent for pure clients and gateways. */
   readonly service?: string;
-  /** Address of its sidecar; 127.A.n.1 in the loopback form. */
+  /** Address of its sidecar: 127.A.n.1 in the loopback form, the address of its namespace (10.244.x.y) in the isolated one. */
   readonly address: string;
   readonly ports: readonly WorkloadPort[];
   readonly interception: Interception;

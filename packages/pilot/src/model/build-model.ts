@@ -80,12 +80,15 @@ function uniqueEndpoints(endpoints: readonly Endpoint[]): readonly Endpoint[] {
 function registeredServices(registry: RegistryState, mesh: MeshOptions): readonly Discovered[] {
   return registry.services
     .toSorted((a, b) => compareText(a.hostname, b.hostname))
-    .map(({ name, namespace, hostname, ports }) => ({
-      service: declaredService(
-        { name, namespace, hostname: hostname.toLowerCase() },
-        ports.map(({ name: portName, port }) => ({ name: portName, number: port })),
-        mesh,
-      ),
+    .map(({ name, namespace, hostname, ports, vip }) => ({
+      service: {
+        ...declaredService(
+          { name, namespace, hostname: hostname.toLowerCase() },
+          ports.map(({ name: portName, port }) => ({ name: portName, number: port })),
+          mesh,
+        ),
+        addresses: vip === undefined ? [] : [vip],
+      },
       endpoints: [],
     }));
 }

@@ -84,6 +84,24 @@ describe('services', () => {
     ]);
     expect(base.services.map((service) => service.name)).toEqual(['details', 'productpage', 'ratings', 'reviews']);
   });
+  it('have the virtual IP that their registry gives them', () => {
+    const registry = {
+      version: 2,
+      meshId: 'm',
+      trustDomain: 'cluster.local',
+      services: [
+        {
+          name: 'reviews',
+          namespace: 'default',
+          hostname: 'reviews.default.svc.cluster.local',
+          ports: [{ name: 'http', port: 9080 }],
+          vip: '10.96.0.7',
+        },
+      ],
+      workloads: [],
+    };
+    expect(snapshotOf({ registry }).services.map((service) => service.addresses)).toEqual([['10.96.0.7']]);
+  });
   it('of Kubernetes objects choose workloads by label and join with what workloads say', () => {
     const snapshot = snapshotOf({
       yaml: `

@@ -31,7 +31,7 @@ export function mergeStates(states: readonly RegistryState[]): RegistryState {
   const services = new Map<string, RegisteredService>();
   for (const service of states.flatMap((state) => state.services)) {
     const known = services.get(service.hostname);
-    services.set(service.hostname, known ? joinPorts(known, service) : service);
+    services.set(service.hostname, known ? joinServices(known, service) : service);
   }
   return {
     version: states.reduce((sum, state) => sum + state.version, 0),
@@ -46,8 +46,13 @@ export function mergeStates(states: readonly RegistryState[]): RegistryState {
 const sorted = <T>(byKey: ReadonlyMap<string, T>): readonly T[] =>
   [...byKey.entries()].sort(([a], [b]) => compareText(a, b)).map(([, value]) => value);
 
-/** The same host name from two registries is one service with the ports of both. */
-function joinPorts(first: RegisteredService, second: RegisteredService): RegisteredService {
+/** The same host name from two registries is one service with the ports of both; the first virtual IP holds. */
+function joinServices(first: RegisteredService, second: RegisteredService): RegisteredService {
   const known = new Set(first.ports.map((port) => port.port));
-  return { ...first, ports: [...first.ports, ...second.ports.filter((port) => !known.has(port.port))] };
+  const vip = first.vip ?? second.vip;
+  return {
+    ...first,
+    ...(vip === undefined ? {} : { vip }),
+    ports: [...first.ports, ...second.ports.filter((port) => !known.has(port.port))],
+  };
 }

@@ -19,6 +19,17 @@ export class FieldsHead implements HeadView {
     return head;
   }
 
+  /** The fields of another head, without its pseudo-headers. */
+  static copyOf(source: HeadView): FieldsHead {
+    const head = new FieldsHead();
+    source.forEach((name, value) => head.add(name, value));
+    return head;
+  }
+
+  get size(): number {
+    return this.#lines.length;
+  }
+
   get(name: string): string | undefined {
     if (name === ':authority') return this.get('host');
     if (name.startsWith(':')) return this.#pseudo.get(name);

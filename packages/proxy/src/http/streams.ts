@@ -32,8 +32,13 @@ export interface DownstreamStream {
   /** The head waits to be written with the first data; call `flush` when none follows at once. */
   sendHead(status: number, head: HeadView, end: boolean): void;
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  /** Ends the message with trailers; a protocol or a peer that takes none gets the end without them. */
+  sendTrailers(trailers: HeadView): void;
   flush(): void;
-  /** Request data stops (bytes stay in the kernel) and goes on. Both may be called twice. */
+  /**
+   * Request data and trailers stop (bytes stay in the kernel, or within the window) and go on: while paused neither is
+   * called. Both may be called twice.
+   */
   pauseRequest(): void;
   resumeRequest(): void;
   /** True when so much is queued for the client that no more should be fetched for it; `onDownstreamWritable` follows. */
@@ -48,6 +53,8 @@ export interface RequestReceiver {
   /** @param head valid until the exchange is over. */
   onRequestHead(head: HeadView, last: boolean): void;
   onRequestData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  /** The end of a message that has trailers: no data was `last`. @param trailers valid during the call. */
+  onRequestTrailers(trailers: HeadView): void;
   /** The bytes that had arrived are used up, and more of the request is to come. */
   onRequestPause(): void;
   onDownstreamWritable(): void;
@@ -78,7 +85,10 @@ export interface UpstreamStream {
   /** The head waits to be written with the first data; call `flush` when none follows at once. */
   sendHead(head: HeadView, last: boolean): void;
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  /** Ends the message with trailers; a protocol or a peer that takes none gets the end without them. */
+  sendTrailers(trailers: HeadView): void;
   flush(): void;
+  /** Data and trailers of the response stop and go on, as `pauseRequest` says. */
   pauseResponse(): void;
   resumeResponse(): void;
   readonly congested: boolean;
@@ -92,6 +102,8 @@ export interface ResponseReceiver {
   /** @param head valid during the call. */
   onResponseHead(status: number, head: HeadView, last: boolean): void;
   onResponseData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  /** The end of a message that has trailers: no data was `last`. @param trailers valid during the call. */
+  onResponseTrailers(trailers: HeadView): void;
   onResponsePause(): void;
   onUpstreamWritable(): void;
   /** @param anyByte whether a byte of the response had come. */

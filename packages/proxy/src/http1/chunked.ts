@@ -1,4 +1,6 @@
 import { CR, HTAB, LF, SP } from './bytes.ts';
+import { FieldsHead } from '../head/fields-head.ts';
+import { H1Head } from './h1-head.ts';
 import { HeadParser } from './head-parser.ts';
 
 /** What the decoder found next in the bytes it was given. */
@@ -22,7 +24,7 @@ const MAX_TRAILER_BYTES = 60 * 1024;
 
 /**
  * Takes chunked framing apart (RFC 9112 §7.1) as bytes arrive. Extensions are dropped, with a limit per message;
- * trailers are checked like header fields and dropped.
+ * trailers are checked like header fields.
  */
 export class ChunkedDecoder {
   /** Where the event left off; the caller goes on from here. */
@@ -30,19 +32,22 @@ export class ChunkedDecoder {
   /** Span of the data of a `data` event. */
   dataStart = 0;
   dataEnd = 0;
+  /** Fields behind the last chunk, at an `end` event; undefined when there were none. */
+  trailers: FieldsHead | undefined;
 
   #state: number = STATE.size;
   #left = 0;
   #digits = 0;
   #extensionBytes = 0;
-  #trailers: TrailerChecker | undefined;
+  #trailerReader: TrailerReader | undefined;
 
   reset(): void {
     this.#state = STATE.size;
     this.#left = 0;
     this.#digits = 0;
     this.#extensionBytes = 0;
-    this.#trailers = undefined;
+    this.trailers = undefined;
+    this.#trailerReader = undefined;
   }
 
   next(buffer: Uint8Array, start: number, end: number): ChunkEvent {
@@ -104,17 +109,19 @@ export class ChunkedDecoder {
             this.#state = STATE.lastLf;
             break;
           }
-          this.#trailers = new TrailerChecker();
+          this.#trailerReader = new TrailerReader();
           this.#state = STATE.trailers;
           break;
         case STATE.trailers: {
-          const verdict = this.#trailers?.take(buffer, at, end) ?? -1;
+          const verdict = this.#trailerReader?.take(buffer, at, end) ?? -1;
           if (verdict < 0) return 'invalid';
           if (verdict === 0) {
             this.at = end;
             return 'more';
           }
           this.at = at + verdict;
+          this.trailers = this.#trailerReader?.fields();
+          this.#trailerReader = undefined;
           return 'end';
         }
         case STATE.lastLf:
@@ -131,10 +138,10 @@ export class ChunkedDecoder {
 }
 
 /** Trailers come rarely, so their bytes are gathered and read by the head parser as if behind a fixed first line. */
-class TrailerChecker {
+class TrailerReader {
   static readonly #FIRST_LINE = Buffer.from('HTTP/1.1 200 \r\n', 'latin1');
   readonly #parser = new HeadParser('response', { maxBytes: MAX_TRAILER_BYTES, maxFields: 100 });
-  #bytes: Buffer = TrailerChecker.#FIRST_LINE;
+  #bytes: Buffer = TrailerReader.#FIRST_LINE;
 
   /** @returns how many of the given bytes belong to the trailers once they are complete, 0 before, -1 when invalid. */
   take(buffer: Uint8Array, start: number, end: number): number {
@@ -143,6 +150,12 @@ class TrailerChecker {
     const result = this.#parser.parse(this.#bytes, 0, this.#bytes.length);
     if (result === 'more') return 0;
     return result === 'done' ? this.#parser.headEnd - before : -1;
+  }
+
+  fields(): FieldsHead {
+    const head = new H1Head(this.#parser);
+    head.take(this.#bytes, 0);
+    return FieldsHead.copyOf(head);
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { HeadView } from '../head/head-view.ts';
+import type { ConnectionKeeper, UpstreamConnection, UpstreamConnectionOptions } from '../http/connections.ts';
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../http/streams.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
@@ -7,33 +8,25 @@ import { ChunkedDecoder } from './chunked.ts';
 import { CHUNKED, responseBodyLength, takeConnectionFields, UNTIL_CLOSE } from './framing.ts';
 import { H1Head } from './h1-head.ts';
 import { HeadParser, type HeadLimits } from './head-parser.ts';
-import { requestHeadText } from './head-writer.ts';
+import { requestHeadText, trailersText } from './head-writer.ts';
 import { HeldBytes } from './held-bytes.ts';
 
-/** The pool's side of a connection. */
-export interface ConnectionKeeper {
-  /** The exchange is complete and the connection can take another. */
-  onReusable(connection: H1ClientConnection): void;
-  /** The connection is gone or will not be used again; called exactly once. */
-  onClosed(connection: H1ClientConnection): void;
-}
-
-export interface ClientConnectionOptions {
+export interface ClientConnectionOptions extends UpstreamConnectionOptions {
   readonly limits: HeadLimits;
-  /** 0 = no limit. */
-  readonly maxRequests: number;
-  readonly idleTimeoutMs: number;
+  /** Trailers of requests go on although their head does not announce them. */
+  readonly trailers: boolean;
 }
 
 const STATE = { idle: 0, head: 1, body: 2, tunnel: 3, dead: 4 } as const;
 const EMPTY = Buffer.alloc(0);
 
 /** One connection to an upstream host, for one exchange at a time. */
-export class H1ClientConnection implements UpstreamStream {
+export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   readonly peerPrincipal: string;
   readonly localAddress: string;
   /** Exchanges begun so far. */
   exchanges = 0;
+  listed = false;
 
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
@@ -50,6 +43,7 @@ export class H1ClientConnection implements UpstreamStream {
   #receiver: ResponseReceiver | undefined;
   #bodyLeft = 0;
   #requestChunked = false;
+  #announcedTrailers = false;
   #requestOver = false;
   #toHead = false;
   #askedUpgrade = false;
@@ -96,8 +90,11 @@ export class H1ClientConnection implements UpstreamStream {
     return this.#writer.congested;
   }
 
-  /** Takes the connection for one exchange. */
-  begin(receiver: ResponseReceiver): void {
+  get capacity(): number {
+    return this.#state === STATE.idle && !this.#retired ? 1 : 0;
+  }
+
+  begin(receiver: ResponseReceiver): UpstreamStream {
     this.#timers.cancel(this.#idleWait);
     this.#receiver = receiver;
     this.#state = STATE.head;
@@ -110,14 +107,13 @@ export class H1ClientConnection implements UpstreamStream {
     this.#keepAlive = true;
     this.#paused = false;
     this.#formerHead = true;
+    return this;
   }
 
-  /** Waits for the next exchange; ends itself when none comes in time. */
   rest(): void {
     if (this.#options.idleTimeoutMs > 0) this.#timers.arm(this.#idleWait, this.#options.idleTimeoutMs);
   }
 
-  /** No further exchange; one in progress may finish. */
   retire(): void {
     this.#retired = true;
     if (this.#state === STATE.idle) this.#close();
@@ -127,6 +123,7 @@ export class H1ClientConnection implements UpstreamStream {
     this.#toHead = head.get(':method') === 'HEAD';
     this.#askedUpgrade = head.has('upgrade');
     this.#requestChunked = !last && !head.has('content-length');
+    this.#announcedTrailers = this.#requestChunked && head.has('trailer');
     this.#requestOver = last;
     this.#writer.text(requestHeadText(head, last));
     if (last) this.#writer.flush();
@@ -151,6 +148,15 @@ export class H1ClientConnection implements UpstreamStream {
     }
     if (!last) return;
     if (this.#requestChunked) this.#writer.text('0\r\n\r\n');
+    this.#requestOver = true;
+    this.#writer.flush();
+  }
+
+  sendTrailers(trailers: HeadView): void {
+    if (this.#state === STATE.dead || this.#upgraded) return;
+    // Nobody says beforehand whether an HTTP/1.1 server takes trailers; one whose client announces them is told so (RFC 9110 §6.6.2).
+    const passOn = this.#announcedTrailers || this.#options.trailers;
+    if (this.#requestChunked) this.#writer.text(trailersText(passOn ? trailers : undefined));
     this.#requestOver = true;
     this.#writer.flush();
   }
@@ -184,6 +190,10 @@ export class H1ClientConnection implements UpstreamStream {
   cancel(): void {
     this.#receiver = undefined;
     this.#close();
+  }
+
+  destroy(): void {
+    this.cancel();
   }
 
   onBytes(buffer: Buffer, start: number, end: number): void {
@@ -307,8 +317,10 @@ export class H1ClientConnection implements UpstreamStream {
     }
     if (event === 'end') {
       if (decoder.at < end) this.#keepAlive = false;
+      const { trailers } = decoder;
       this.#finish();
-      receiver.onResponseData(EMPTY, 0, 0, true);
+      if (trailers === undefined) receiver.onResponseData(EMPTY, 0, 0, true);
+      else receiver.onResponseTrailers(trailers);
       return end;
     }
     if (event === 'invalid') {

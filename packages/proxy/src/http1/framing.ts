@@ -127,10 +127,14 @@ const isProtected = (name: string): boolean =>
   name.startsWith('x-weft-') ||
   name === 'x-request-id';
 
-/** Reads Connection, and removes it with all that concerns this hop only; an asked-for upgrade keeps its `upgrade` line. */
+/**
+ * Reads Connection, and removes it with all that concerns this hop only. An asked-for upgrade keeps its `upgrade` line,
+ * and a client that takes trailers `te: trailers`, which every protocol may pass on.
+ */
 export function takeConnectionFields(head: H1Head): ConnectionOptions {
   const { parser } = head;
   let options = NONE;
+  const trailers = parser.status === 0 && head.has('te') && acceptsTrailers(head.get('te') ?? '');
   if (parser.hasConnectionFields && head.has('connection')) {
     options = readOptions(head, head.get('connection') ?? '');
     head.remove('connection');
@@ -139,16 +143,21 @@ export function takeConnectionFields(head: H1Head): ConnectionOptions {
   if (parser.transferEncodings > 0) head.remove('transfer-encoding');
   head.remove('keep-alive');
   head.remove('proxy-connection');
-  head.remove('te');
+  if (trailers) head.set('te', 'trailers');
+  else head.remove('te');
   head.remove('http2-settings');
   return options;
 }
+
+const acceptsTrailers = (te: string): boolean =>
+  te.split(',').some((coding) => coding.trim().toLowerCase() === 'trailers');
 
 function readOptions(head: H1Head, value: string): ConnectionOptions {
   if (value === 'keep-alive') return { close: false, keepAlive: true, upgrade: false };
   if (value === 'close') return { close: true, keepAlive: false, upgrade: false };
   const names = value.split(',').map((name) => name.trim().toLowerCase());
-  for (const name of names) if (name !== 'upgrade' && name !== '' && !isProtected(name)) head.remove(name);
+  for (const name of names)
+    if (name !== 'upgrade' && name !== 'te' && name !== '' && !isProtected(name)) head.remove(name);
   return {
     close: names.includes('close'),
     keepAlive: names.includes('keep-alive'),

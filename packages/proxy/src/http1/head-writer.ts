@@ -19,8 +19,15 @@ export function requestHeadText(head: HeadView, last: boolean): string {
   const path = head.get(':path') ?? '/';
   let text = writeFields(head, `${method} ${path} HTTP/1.1\r\n`);
   if (!last && !head.has('content-length')) text += 'transfer-encoding: chunked\r\n';
-  if (head.has('upgrade')) text += 'connection: upgrade\r\n';
+  // RFC 9110 §10.1.4: TE concerns one hop, and Connection says so.
+  if (head.has('upgrade')) text += head.has('te') ? 'connection: upgrade, te\r\n' : 'connection: upgrade\r\n';
+  else if (head.has('te')) text += 'connection: te\r\n';
   return `${text}\r\n`;
+}
+
+/** The end of a chunked body; without fields when there are none to send. */
+export function trailersText(trailers: HeadView | undefined): string {
+  return trailers === undefined ? '0\r\n\r\n' : `${writeFields(trailers, '0\r\n')}\r\n`;
 }
 
 export interface ResponseFraming {

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ReasonCode } from '@weft/contracts';
 import type { HeadView } from '../head/head-view.ts';
+import type { ExchangeSource, ServerConnection } from '../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../http/streams.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
@@ -8,7 +9,7 @@ import { ChunkedDecoder } from './chunked.ts';
 import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields } from './framing.ts';
 import { H1Head } from './h1-head.ts';
 import { HeadParser, type HeadLimits } from './head-parser.ts';
-import { responseHeadText } from './head-writer.ts';
+import { responseHeadText, trailersText } from './head-writer.ts';
 import { HeldBytes } from './held-bytes.ts';
 
 export interface ServerConnectionOptions {
@@ -19,17 +20,8 @@ export interface ServerConnectionOptions {
   readonly idleTimeoutMs: number;
   /** How long to go on reading (and dropping) after a last answer, so that the client can read it. */
   readonly lingerMs: number;
-}
-
-/** What a server connection needs from the HTTP connection manager above it. */
-export interface ExchangeSource {
-  /** A new request begins. */
-  newExchange(stream: DownstreamStream): RequestReceiver;
-  /** A head was refused before there was a request: answers it through `stream` and writes the log line. */
-  refuse(stream: DownstreamStream, reason: ReasonCode): void;
-  /** True when every further answer should close its connection. */
-  readonly draining: boolean;
-  onConnectionClosed(connection: H1ServerConnection): void;
+  /** Trailers of answers go to clients that did not ask for them (`TE: trailers`), too. */
+  readonly trailers: boolean;
 }
 
 const IDLE = 0;
@@ -43,7 +35,7 @@ const HALF_CLOSED_MS = 5_000;
 const STATE = { head: 0, body: 1, complete: 2, closing: 3, tunnel: 4 } as const;
 
 /** One client connection that speaks HTTP/1: requests are read, handed on and answered strictly one after the other. */
-export class H1ServerConnection implements DownstreamStream {
+export class H1ServerConnection implements ServerConnection, DownstreamStream {
   readonly connection: DownstreamConnection;
   protocol: 'HTTP/1.0' | 'HTTP/1.1' = 'HTTP/1.1';
 
@@ -67,6 +59,7 @@ export class H1ServerConnection implements DownstreamStream {
   #responseOver = false;
   #responseChunked = false;
   #toHead = false;
+  #acceptsTrailers = false;
   #close = false;
   #keepAlive10 = false;
   #paused = false;
@@ -98,16 +91,12 @@ export class H1ServerConnection implements DownstreamStream {
     this.#armIdle();
   }
 
-  /** True when no request is being read or answered. */
   get idle(): boolean {
     return this.#receiver === undefined && !this.#parser.started;
   }
 
-  /** Ends the connection as soon as nothing is in flight. */
-  drain(): void {
-    this.#close = true;
-    if (this.idle && !this.#gone) this.#socket.destroy();
-  }
+  /** The next answer asks `ExchangeSource.draining`. */
+  onDraining(): void {}
 
   destroy(): void {
     this.#socket.destroy();
@@ -211,6 +200,7 @@ export class H1ServerConnection implements DownstreamStream {
     const length = requestBodyLength(head);
     if (typeof length === 'string') return this.#refuse(length);
     const options = takeConnectionFields(head);
+    this.#acceptsTrailers = head.has('te') || this.#options.trailers;
     this.#keepAlive10 = minor === 0 && options.keepAlive;
     if (options.close || (minor === 0 && !options.keepAlive)) this.#close = true;
     if (length === CHUNKED) {
@@ -239,7 +229,9 @@ export class H1ServerConnection implements DownstreamStream {
     if (event === 'data') this.#receiver?.onRequestData(buffer, decoder.dataStart, decoder.dataEnd, false);
     else if (event === 'end') {
       this.#state = STATE.complete;
-      this.#receiver?.onRequestData(buffer, decoder.at, decoder.at, true);
+      const { trailers } = decoder;
+      if (trailers === undefined) this.#receiver?.onRequestData(buffer, decoder.at, decoder.at, true);
+      else this.#receiver?.onRequestTrailers(trailers);
     } else if (event === 'invalid') {
       this.#close = true;
       this.#state = STATE.closing;
@@ -306,6 +298,12 @@ export class H1ServerConnection implements DownstreamStream {
     }
     if (!last) return;
     if (this.#responseChunked) this.#writer.text('0\r\n\r\n');
+    this.#endResponse();
+  }
+
+  sendTrailers(trailers: HeadView): void {
+    if (this.#gone || this.#responseOver) return;
+    if (this.#responseChunked) this.#writer.text(trailersText(this.#acceptsTrailers ? trailers : undefined));
     this.#endResponse();
   }
 

@@ -99,6 +99,7 @@ export function compileHcm(
       streamIdleTimeoutMs: millisOr(message.streamIdleTimeout, DEFAULT_STREAM_IDLE_TIMEOUT_MS),
       requestTimeoutMs: millisOr(message.requestTimeout, 0),
       headersTimeoutMs: millisOr(message.requestHeadersTimeout, DEFAULT_HEADERS_TIMEOUT_MS),
+      trailers: message.httpProtocolOptions?.enableTrailers ?? false,
       lingerMs: millisOr(message.delayedCloseTimeout, DEFAULT_LINGER_MS),
       upgrades: new Map(
         message.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),

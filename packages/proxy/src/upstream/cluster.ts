@@ -1,6 +1,7 @@
 import type { Random } from '@weft/kit';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
+import { H1ClientConnection } from '../http1/client-connection.ts';
 import { DEFAULT_HEAD_LIMITS } from '../http1/head-parser.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import { Circuit } from './circuit.ts';
@@ -77,13 +78,15 @@ export class Cluster {
   poolOf(host: Host): HostPool {
     host.pool ??= new HostPool({
       circuit: this.circuit,
-      timers: this.#deps.timers,
-      connection: {
-        limits: DEFAULT_HEAD_LIMITS,
-        maxRequests: this.settings.maxRequestsPerConnection,
-        idleTimeoutMs: this.settings.idleTimeoutMs,
-      },
+      expectedStreams: 1,
       connect: (take, outcome) => this.#open(host, this.#transport(host.facts)?.tls, take, outcome),
+      open: (socket, peer, keeper) =>
+        new H1ClientConnection(socket, peer, keeper, this.#deps.timers, {
+          limits: DEFAULT_HEAD_LIMITS,
+          maxRequests: this.settings.maxRequestsPerConnection,
+          idleTimeoutMs: this.settings.idleTimeoutMs,
+          trailers: false,
+        }),
       onConnectFailed: () => {
         host.connectFailures += 1;
       },

@@ -3,7 +3,8 @@ import type { ReasonCode } from '@weft/contracts';
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
-import { type ExchangeSource, H1ServerConnection } from '../../http1/server-connection.ts';
+import type { ExchangeSource, ServerConnection } from '../../http/connections.ts';
+import { H1ServerConnection } from '../../http1/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { localReply } from '../../failures.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
@@ -36,7 +37,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   routes: HcmRoutes;
   draining = false;
   readonly #deps: ManagerDeps;
-  readonly #connections = new Set<H1ServerConnection>();
+  readonly #connections = new Set<ServerConnection>();
   readonly #slots = new Map<string, number>();
   #activeRequests = 0;
   #whenIdle: (() => void) | undefined;
@@ -70,13 +71,14 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   }
 
   /** @returns what takes the bytes of this socket. */
-  open(socket: Socket, connection: DownstreamConnection): H1ServerConnection {
+  open(socket: Socket, connection: DownstreamConnection): ServerConnection {
     const { settings } = this;
     const made = new H1ServerConnection(socket, connection, this, this.timers, {
       limits: settings.limits,
       headersTimeoutMs: settings.headersTimeoutMs,
       idleTimeoutMs: settings.idleTimeoutMs,
       lingerMs: settings.lingerMs,
+      trailers: settings.trailers,
     });
     this.#connections.add(made);
     return made;
@@ -130,7 +132,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     this.#checkIdle();
   }
 
-  onConnectionClosed(connection: H1ServerConnection): void {
+  onConnectionClosed(connection: ServerConnection): void {
     this.#connections.delete(connection);
     this.#checkIdle();
   }
@@ -139,6 +141,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   drain(whenIdle?: () => void): void {
     this.draining = true;
     this.#whenIdle = whenIdle;
+    for (const connection of this.#connections) connection.onDraining();
     this.#checkIdle();
   }
 

@@ -35,6 +35,8 @@ export interface HcmSettings {
   readonly requestTimeoutMs: number;
   readonly headersTimeoutMs: number;
   readonly lingerMs: number;
+  /** HTTP/1.1 clients get trailers without having asked for them. */
+  readonly trailers: boolean;
   /** Lower-case upgrade types that are allowed unless the route says no. */
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly tracing: TracingSettings | undefined;

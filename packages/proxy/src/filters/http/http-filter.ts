@@ -41,8 +41,11 @@ export interface HttpFilter {
   onRequestHead?(stream: FilterStream, head: HeadView): FilterStatus;
   /** The bytes are valid during the call. */
   onRequestData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
+  /** The end of a request that has trailers: no data was `last`. */
+  onRequestTrailers?(stream: FilterStream, trailers: HeadView): FilterStatus;
   onResponseHead?(stream: FilterStream, head: HeadView): FilterStatus;
   onResponseData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
+  onResponseTrailers?(stream: FilterStream, trailers: HeadView): FilterStatus;
   /** Exactly once, however the request ended. */
   onDestroy?(stream: FilterStream): void;
 }

@@ -2,6 +2,7 @@ import type { ReasonCode } from '@weft/contracts';
 import { localReply } from '../../failures.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
 import type { HeadView } from '../../head/head-view.ts';
+import { cleanTrailers } from '../../head/trailers.ts';
 import type { DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import type { TraceSpan } from '../../ports.ts';
 import { RequestRecord } from '../../request-record.ts';
@@ -199,6 +200,16 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     this.#router?.onRequestData(buffer, start, end, last);
   }
 
+  onRequestTrailers(trailers: HeadView): void {
+    this.requestOver = true;
+    this.#cancelRequestWait();
+    this.touch();
+    if (this.#responseOver) return;
+    cleanTrailers(trailers);
+    for (const filter of this.#chain) if (filter.onRequestTrailers?.(this, trailers) === 'replied') return;
+    this.#router?.onRequestTrailers(trailers);
+  }
+
   onRequestPause(): void {
     this.#router?.flush();
   }
@@ -250,6 +261,14 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       this.#chain[i]?.onResponseData?.(this, buffer, start, end, last);
     if (last) this.#responseOver = true;
     this.downstream.sendData(buffer, start, end, last);
+  }
+
+  sendTrailers(trailers: HeadView): void {
+    this.touch();
+    cleanTrailers(trailers);
+    for (let i = this.#chain.length - 1; i >= 0; i -= 1) this.#chain[i]?.onResponseTrailers?.(this, trailers);
+    this.#responseOver = true;
+    this.downstream.sendTrailers(trailers);
   }
 
   /** The proxy answers in the place of an upstream. */

@@ -1,7 +1,4 @@
-import { systemClock } from '@weft/kit';
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_HEAD_LIMITS } from '../../http1/head-parser.ts';
-import { TimerQueue } from '../../timers/timer-queue.ts';
 import { Circuit, DEFAULT_CIRCUIT_LIMITS } from '../circuit.ts';
 import { HostPool, type PoolWaiter } from './host-pool.ts';
 
@@ -14,8 +11,10 @@ function stuckPool() {
   let made = 0;
   const pool = new HostPool({
     circuit,
-    timers: new TimerQueue(systemClock),
-    connection: { limits: DEFAULT_HEAD_LIMITS, maxRequests: 0, idleTimeoutMs: 0 },
+    expectedStreams: 1,
+    open: () => {
+      throw new Error('nothing connects');
+    },
     connect: () => {
       const number = (made += 1);
       return { cancel: () => void cancelled.push(number) };

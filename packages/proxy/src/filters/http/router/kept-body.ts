@@ -1,3 +1,7 @@
+import { FieldsHead } from '../../../head/fields-head.ts';
+import type { HeadView } from '../../../head/head-view.ts';
+import type { UpstreamStream } from '../../../http/streams.ts';
+
 // Envoy keeps as much as its connection buffer holds; so do we.
 const MAX_KEPT_BYTES = 1024 * 1024;
 
@@ -6,6 +10,7 @@ export class KeptBody {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #complete = true;
+  #trailers: FieldsHead | undefined;
 
   /** False once something had to be dropped. */
   get complete(): boolean {
@@ -23,11 +28,18 @@ export class KeptBody {
     this.#chunks.push(Buffer.from(buffer.subarray(start, end)));
   }
 
-  /** @param last whether the body is complete. Calls `send` at least once then. */
-  replay(send: (chunk: Buffer, last: boolean) => void, last: boolean): void {
+  keepTrailers(trailers: HeadView): void {
+    this.#trailers = FieldsHead.copyOf(trailers);
+  }
+
+  /** @param over whether the request is complete: its end is sent, too. */
+  replay(upstream: UpstreamStream, over: boolean): void {
     const chunks = this.#chunks;
-    chunks.forEach((chunk, i) => send(chunk, last && i === chunks.length - 1));
-    if (last && chunks.length === 0) send(EMPTY, true);
+    const trailers = this.#trailers;
+    const endsWithData = over && trailers === undefined;
+    chunks.forEach((chunk, i) => upstream.sendData(chunk, 0, chunk.length, endsWithData && i === chunks.length - 1));
+    if (endsWithData && chunks.length === 0) upstream.sendData(EMPTY, 0, 0, true);
+    if (over && trailers !== undefined) upstream.sendTrailers(trailers);
   }
 }
 

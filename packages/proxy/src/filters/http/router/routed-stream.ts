@@ -17,6 +17,7 @@ export interface RoutedStream extends FilterStream {
   statsSlot: number;
   sendUpstreamHead(status: number, head: HeadView, last: boolean): void;
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  sendTrailers(trailers: HeadView): void;
   /** The response can not be finished. */
   cut(reason: ReasonCode): void;
   flag(name: FlagName): void;

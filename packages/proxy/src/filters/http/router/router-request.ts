@@ -2,8 +2,8 @@ import type { ReasonCode } from '@weft/contracts';
 import { type ForwardAction, redirectLocation, rewritePath } from '@weft/evaluator';
 import { knownReason } from '../../../failures.ts';
 import type { HeadView } from '../../../head/head-view.ts';
-import type { ResponseReceiver, UpstreamFailure } from '../../../http/streams.ts';
-import type { H1ClientConnection } from '../../../http1/client-connection.ts';
+import type { UpstreamConnection } from '../../../http/connections.ts';
+import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../../http/streams.ts';
 import { Deadline } from '../../../timers/timer-queue.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
@@ -30,7 +30,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
   #cluster: Cluster | undefined;
   #host: Host | undefined;
   #pool: HostPool | undefined;
-  #upstream: H1ClientConnection | undefined;
+  #upstream: UpstreamStream | undefined;
   #attempts = 0;
   #retries = 0;
   #tried: Set<Host> | undefined;
@@ -157,11 +157,10 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
 
   // The pool.
 
-  onPoolReady(connection: H1ClientConnection): void {
+  onPoolReady(connection: UpstreamConnection): void {
     const stream = this.#stream;
     const { head } = stream;
     if (this.#over || head === undefined) return;
-    this.#upstream = connection;
     const { record } = stream;
     record.upstreamLocalAddress = connection.localAddress;
     record.destinationPrincipal = connection.peerPrincipal;
@@ -170,17 +169,18 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
       stream.statsSlot = hostSlot(stream, this.#cluster, this.#host, connection.peerPrincipal);
     }
     this.#sentMs = stream.manager.timers.now();
-    connection.begin(this);
+    const upstream = connection.begin(this);
+    this.#upstream = upstream;
     this.#introduce(connection, head);
-    connection.sendHead(head, !this.#hasBody);
+    upstream.sendHead(head, !this.#hasBody);
     if (!this.#hasBody) return;
-    this.#kept?.replay((buffer, last) => connection.sendData(buffer, 0, buffer.length, last), stream.requestOver);
-    if (!stream.requestOver && !connection.congested) stream.downstream.resumeRequest();
-    if (!this.#starting) connection.flush();
+    this.#kept?.replay(upstream, stream.requestOver);
+    if (!stream.requestOver && !upstream.congested) stream.downstream.resumeRequest();
+    if (!this.#starting) upstream.flush();
   }
 
   /** Tells a peer of the mesh once per connection who is calling. */
-  #introduce(connection: H1ClientConnection, head: HeadView): void {
+  #introduce(connection: UpstreamConnection, head: HeadView): void {
     const { peers } = this.#stream.manager;
     if (peers === undefined || connection.peerPrincipal === '') return;
     if (connection.exchanges > 1) {
@@ -205,6 +205,12 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     if (upstream === undefined) return;
     upstream.sendData(buffer, start, end, last);
     if (!last && upstream.congested) this.#stream.downstream.pauseRequest();
+  }
+
+  onRequestTrailers(trailers: HeadView): void {
+    this.#kept?.keepTrailers(trailers);
+    this.#armRouteTimeout();
+    this.#upstream?.sendTrailers(trailers);
   }
 
   flush(): void {
@@ -267,6 +273,11 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     if (last) this.#upstreamDone();
     this.#stream.sendData(buffer, start, end, last);
     if (!last && this.#stream.downstream.congested) this.#upstream?.pauseResponse();
+  }
+
+  onResponseTrailers(trailers: HeadView): void {
+    this.#upstreamDone();
+    this.#stream.sendTrailers(trailers);
   }
 
   onResponsePause(): void {

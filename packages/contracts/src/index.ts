@@ -28,6 +28,15 @@ export {
   SYSTEM_NAMESPACE,
   type WorkloadIdentity,
 } from './identity.ts';
+export {
+  DNS_CAPTURE_PORT,
+  INBOUND_CAPTURE_PORT,
+  INBOUND_SOURCE_ADDRESS,
+  OUTBOUND_CAPTURE_PORT,
+  PROXY_MARK,
+  VIRTUAL_INBOUND,
+  VIRTUAL_OUTBOUND,
+} from './capture.ts';
 export { PORTS, type PortName, type PortRow } from './ports.ts';
 export type {
   GatewayBind,

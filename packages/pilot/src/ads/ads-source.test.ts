@@ -142,10 +142,10 @@ describe('createAdsSource', () => {
     ],
     ['the node id has another form', { ...node('reviews-v1'), id: 'x' }, peer('bookinfo-reviews'), /node id "x"/],
     [
-      'it wants its connections redirected',
+      'it wants its connections redirected in a way that is not served',
       node('reviews-v1', 'bookinfo-reviews', { INTERCEPTION_MODE: 'TPROXY' }),
       peer('bookinfo-reviews'),
-      /only NONE/,
+      /NONE and REDIRECT/,
     ],
   ])('refuses a node when %s', (_, asking, identity, reason) => {
     expect(setup().source.authorize(asking, identity)).toMatch(reason);

@@ -4,7 +4,10 @@ import type { XdsNode } from '@weft/xds';
 import { workloadKey } from '../model/build-model.ts';
 import type { ProxyView } from '../snapshot/proxy-view.ts';
 
-export type NodeFacts = Omit<ProxyView, 'workload' | 'interception'>;
+export type NodeFacts = Omit<ProxyView, 'workload' | 'interception'> & {
+  /** What it wants where no registry knows better. */
+  readonly redirected: boolean;
+};
 
 /** What a node says of itself. @throws {WeftError} when the id or the metadata do not have Istio's form. */
 export function readNode(node: XdsNode): NodeFacts {
@@ -24,10 +27,10 @@ export function readNode(node: XdsNode): NodeFacts {
     );
   }
   const mode = text(metadata['INTERCEPTION_MODE']);
-  if (parsed.type === 'sidecar' && mode !== undefined && mode !== 'NONE') {
+  if (parsed.type === 'sidecar' && mode !== undefined && mode !== 'NONE' && mode !== 'REDIRECT') {
     throw new WeftError(
       'WEFT_NODE_UNSUPPORTED',
-      `node "${node.id}" wants INTERCEPTION_MODE ${mode}; only NONE is served yet`,
+      `node "${node.id}" wants INTERCEPTION_MODE ${mode}; NONE and REDIRECT are served`,
     );
   }
   return {
@@ -38,6 +41,7 @@ export function readNode(node: XdsNode): NodeFacts {
     address: parsed.ip,
     serviceAccount: text(metadata['SERVICE_ACCOUNT']) ?? 'default',
     labels: labels(metadata['LABELS']),
+    redirected: mode === 'REDIRECT',
   };
 }
 

@@ -30,7 +30,7 @@ export function httpAuthorization(
 
 export function networkAuthorization(
   context: GeneratorContext,
-  port: Pick<InboundPort, 'number' | 'listenPort'>,
+  port: Pick<InboundPort, 'number' | 'listenPort'> | undefined,
 ): AuthorizationFilters<Filter> {
   return build(context, port, 'tcp', (rules) =>
     create(FilterSchema, {

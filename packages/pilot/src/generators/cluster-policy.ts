@@ -106,8 +106,6 @@ export function loadBalancer(policy: LoadBalancer | undefined): ClusterInit {
       };
     case 'RANDOM':
       return { lbPolicy: Cluster_LbPolicy.RANDOM };
-    case 'PASSTHROUGH':
-      return originalDestination();
     default:
       return {
         lbPolicy: Cluster_LbPolicy.LEAST_REQUEST,

@@ -1,6 +1,13 @@
 /** CDS: outbound clusters for what a proxy may call, inbound clusters for its own ports. */
 import { create } from '@bufbuild/protobuf';
-import { BLACK_HOLE_CLUSTER, clusterName, ISTIO_METADATA, PASSTHROUGH_CLUSTER } from '@weft/contracts';
+import {
+  BLACK_HOLE_CLUSTER,
+  clusterName,
+  INBOUND_PASSTHROUGH_CLUSTER,
+  INBOUND_SOURCE_ADDRESS,
+  ISTIO_METADATA,
+  PASSTHROUGH_CLUSTER,
+} from '@weft/contracts';
 import {
   Cluster_DiscoveryType,
   Cluster_DnsLookupFamily,
@@ -34,7 +41,7 @@ import {
   type ClusterInit,
 } from './cluster-policy.ts';
 import type { GeneratorContext } from './context.ts';
-import { buildAssignment } from './endpoints.ts';
+import { buildAssignment, takesMutualTls } from './endpoints.ts';
 import { adsSource, duration } from './envoy.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
 import { generated, type GeneratedCluster } from './resource.ts';
@@ -54,9 +61,14 @@ export function buildClusters(context: GeneratorContext): readonly GeneratedClus
       );
   });
   const inbound = proxy.type === 'sidecar' ? inboundPorts(context).map((port) => inboundCluster(context, port)) : [];
-  return [...outbound, ...inbound, blackHole(snapshot), passthrough(snapshot)].toSorted((a, b) =>
-    compareText(a.name, b.name),
-  );
+  const redirected = proxy.interception.mode === 'redirect';
+  return [
+    ...outbound,
+    ...inbound,
+    blackHole(snapshot),
+    passthrough(snapshot, PASSTHROUGH_CLUSTER, redirected),
+    ...(redirected ? [inboundPassthrough(snapshot)] : []),
+  ].toSorted((a, b) => compareText(a.name, b.name));
 }
 
 /** All that a service port's cluster is made from. */
@@ -70,24 +82,27 @@ export interface ClusterTarget {
 function outboundCluster(context: GeneratorContext, target: ClusterTarget): GeneratedCluster {
   const { service, port, rule, subset } = target;
   const rules = (rule?.refs ?? []).map((ref) => `${ref.namespace}/${ref.name}`).join(',');
-  const key = `cluster|${context.proxy.type}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}`;
+  const redirected = context.proxy.interception.mode === 'redirect';
+  const key = `cluster|${context.proxy.type}|${redirected}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}`;
   return context.memo.once(key, () => {
     const policy = effectivePolicy(rule, port.number, subset);
+    const original = toOriginal(service, policy, redirected);
     const name = clusterName('outbound', port.number, service.hostname, subset?.name);
     const pool = policy.connectionPool;
     const message = create(ClusterSchema, {
       name,
       altStatName: `${name};`,
       connectTimeout: duration(durationMs(pool?.tcp?.connectTimeout) ?? context.snapshot.mesh.connectTimeoutMs),
-      ...discovery(context.snapshot, target, name),
-      ...lbPolicy(service, policy),
+      ...(original
+        ? originalDestination()
+        : { ...discovery(context.snapshot, target, name), ...loadBalancer(policy.loadBalancer) }),
       circuitBreakers: circuitBreakers(pool, policy.retryBudget),
       ...(policy.outlierDetection ? { outlierDetection: outlierDetection(policy.outlierDetection) } : {}),
       // Unhealthy endpoints are sent and marked; without a threshold of its own a service never falls back to them.
       commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
       ...tcpKeepalive(pool),
       ...protocolOptions(service, port, policy),
-      ...transportSockets(context.snapshot, target, policy),
+      ...transportSockets(context.snapshot, target, policy, original),
       metadata: outboundMetadata(target, policy),
     });
     return generated(message, [...service.refs, ...(rule?.refs ?? [])]);
@@ -129,8 +144,9 @@ function discovery(snapshot: MeshSnapshot, { service, port, subset }: ClusterTar
   }
 }
 
-const lbPolicy = (service: Service, policy: EffectivePolicy): ClusterInit =>
-  service.resolution === 'passthrough' ? {} : loadBalancer(policy.loadBalancer);
+/** The caller chose the host. Who dials the proxy chose none, so there a rule's PASSTHROUGH leaves the choice to the balancer. */
+const toOriginal = (service: Service, { loadBalancer: balancing }: EffectivePolicy, redirected: boolean): boolean =>
+  service.resolution === 'passthrough' || (redirected && balancing?.simple === 'PASSTHROUGH');
 
 function protocolOptions(service: Service, port: ServicePort, policy: EffectivePolicy): ClusterInit {
   const options = httpProtocolOptions(
@@ -146,6 +162,7 @@ function transportSockets(
   snapshot: MeshSnapshot,
   { service, port, subset }: ClusterTarget,
   policy: EffectivePolicy,
+  original: boolean,
 ): ClusterInit {
   const mode = policy.tls?.mode;
   const mutual = (): ReturnType<typeof meshClientTls> =>
@@ -163,6 +180,12 @@ function transportSockets(
     return {};
   }
   if (!snapshot.mesh.enableAutoMtls || service.external || service.resolution !== 'eds') return {};
+  if (original) {
+    // Nothing is known of the host but its address: mutual TLS only where it can not be wrong.
+    const endpoints = endpointsOf(snapshot, service).filter((endpoint) => endpoint.servicePort === port.number);
+    const all = endpoints.length > 0 && endpoints.every((endpoint) => takesMutualTls(snapshot, endpoint));
+    return all ? { transportSocket: mutual() } : {};
+  }
   return {
     transportSocketMatches: [
       { name: 'tlsMode-istio', match: { tlsMode: 'istio' }, transportSocket: mutual() },
@@ -201,10 +224,12 @@ function inboundCluster(context: GeneratorContext, port: InboundPort): Generated
   const pool = port.connectionPool;
   const name = clusterName('inbound', port.number);
   const options = httpProtocolOptions(port.protocol, pool, { sni: false, sans: false });
+  const redirected = context.proxy.interception.mode === 'redirect' && port.target.address.case === 'socketAddress';
   const message = create(ClusterSchema, {
     name,
     altStatName: `${name};`,
     connectTimeout: duration(durationMs(pool?.tcp?.connectTimeout) ?? snapshot.mesh.connectTimeoutMs),
+    ...(redirected ? fromSidecar() : {}),
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
     lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
     loadAssignment: {
@@ -241,13 +266,37 @@ const blackHole = (snapshot: MeshSnapshot): GeneratedCluster =>
     [],
   );
 
-const passthrough = (snapshot: MeshSnapshot): GeneratedCluster =>
-  generated(
+const PASSTHROUGH_IDLE = '300s';
+
+/** @param anyProtocol what the client speaks is spoken on, for as long as somebody has something to say. */
+const passthrough = (
+  snapshot: MeshSnapshot,
+  name: string,
+  anyProtocol: boolean,
+  more: ClusterInit = {},
+): GeneratedCluster => {
+  const options = anyProtocol
+    ? httpProtocolOptions('auto', { http: { idleTimeout: PASSTHROUGH_IDLE } }, { sni: false, sans: false })
+    : undefined;
+  return generated(
     create(ClusterSchema, {
-      name: PASSTHROUGH_CLUSTER,
+      name,
       connectTimeout: duration(snapshot.mesh.connectTimeoutMs),
       ...originalDestination(),
+      ...more,
       circuitBreakers: circuitBreakers(undefined, undefined),
+      ...(options ? { typedExtensionProtocolOptions: { [HTTP_PROTOCOL_OPTIONS]: options } } : {}),
     }),
     [],
   );
+};
+
+const inboundPassthrough = (snapshot: MeshSnapshot): GeneratedCluster =>
+  passthrough(snapshot, INBOUND_PASSTHROUGH_CLUSTER, true, fromSidecar());
+
+/** The redirect rules leave alone what comes from this address, so that the application's own port is reached. */
+const fromSidecar = (): ClusterInit => ({
+  upstreamBindConfig: {
+    sourceAddress: { address: INBOUND_SOURCE_ADDRESS, portSpecifier: { case: 'portValue', value: 0 } },
+  },
+});

@@ -124,10 +124,13 @@ function lbEndpoint(snapshot: MeshSnapshot, endpoint: Endpoint, metadata: boolea
   });
 }
 
+export const takesMutualTls = (snapshot: MeshSnapshot, endpoint: Endpoint): boolean =>
+  endpoint.hasSidecar && peerMode(snapshot, endpoint, endpoint.workloadPort).mode !== 'DISABLE';
+
 /** Whether to speak mutual TLS, and who it is, for the labels of metrics: `name;namespace;canonical name;revision;cluster`. */
 function endpointMetadata(snapshot: MeshSnapshot, endpoint: Endpoint): Record<string, Record<string, string>> {
   const { labels, workload, namespace } = endpoint;
-  const takesTls = endpoint.hasSidecar && peerMode(snapshot, endpoint, endpoint.workloadPort).mode !== 'DISABLE';
+  const takesTls = takesMutualTls(snapshot, endpoint);
   const canonical = canonicalName(labels, workload);
   const revision = canonicalRevision(labels);
   const app = labels['app'] ?? canonical;

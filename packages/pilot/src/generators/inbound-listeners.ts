@@ -1,7 +1,7 @@
 /** A sidecar's own ports: mutual TLS by policy, authorization, then the application. */
 import { create } from '@bufbuild/protobuf';
-import { clusterName, listenerName } from '@weft/contracts';
-import { TrafficDirection } from '@weft/contracts/full/envoy/config/core/v3/base';
+import { clusterName, ISTIO_METADATA, listenerName } from '@weft/contracts';
+import { TrafficDirection, type MetadataSchema } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import {
   ListenerFilterSchema,
@@ -12,9 +12,10 @@ import {
 import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { HttpInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
 import { TlsInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
+import type { SourceRef } from '../config-store/config-object.ts';
 import type { MtlsMode } from '../config-store/kinds.ts';
 import { durationMs } from '../model/duration.ts';
-import { isHttp } from '../model/protocol.ts';
+import { isHttp, type Protocol } from '../model/protocol.ts';
 import { peerMode } from '../snapshot/peer-authentication.ts';
 import { httpAuthorization, networkAuthorization } from './authorization-filters.ts';
 import type { GeneratorContext } from './context.ts';
@@ -24,14 +25,31 @@ import { inboundPorts, type InboundPort } from './inbound-plan.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
 import { MESH_HTTP_ALPN, meshServerTls } from './tls.ts';
+import { virtualInbound } from './virtual-inbound.ts';
 
 type ChainInit = Init<typeof FilterChainSchema>;
 
+/** A listener for each port; where calls are redirected, one for all but those that a Sidecar wants bound. */
 export function buildInboundListeners(context: GeneratorContext): readonly GeneratedListener[] {
-  return inboundPorts(context).map((port) => inboundListener(context, port));
+  const ports = inboundPorts(context);
+  const bound = ports.filter(({ captured }) => !captured).map((port) => inboundListener(context, port));
+  if (context.proxy.type !== 'sidecar' || context.proxy.interception.mode !== 'redirect') return bound;
+  return [
+    virtualInbound(
+      context,
+      ports.filter(({ captured }) => captured),
+    ),
+    ...bound,
+  ];
 }
 
-function inboundListener(context: GeneratorContext, port: InboundPort): GeneratedListener {
+interface PortChains {
+  readonly chains: readonly ChainInit[];
+  readonly refs: readonly SourceRef[];
+}
+
+/** The chains of one port, without a word about where it is. */
+export function portChains(context: GeneratorContext, port: InboundPort): PortChains {
   const { mode, refs } = peerMode(context.snapshot, context.proxy, port.number);
   const http = httpAuthorization(context, port);
   const tcp = networkAuthorization(context, port);
@@ -54,7 +72,19 @@ function inboundListener(context: GeneratorContext, port: InboundPort): Generate
       ),
     ],
   };
-  const chains = chainsOf(mode, port, stacks, context);
+  return {
+    chains: chainsOf(
+      mode,
+      { name: listenerName(port.bind, port.listenPort), protocol: port.protocol },
+      stacks,
+      context,
+    ),
+    refs: [...port.refs, ...refs, ...http.refs],
+  };
+}
+
+function inboundListener(context: GeneratorContext, port: InboundPort): GeneratedListener {
+  const { chains, refs } = portChains(context, port);
   const message = create(ListenerSchema, {
     name: listenerName(port.bind, port.listenPort),
     address: socketAddress(port.bind, port.listenPort),
@@ -62,35 +92,33 @@ function inboundListener(context: GeneratorContext, port: InboundPort): Generate
     bindToPort: true,
     listenerFilters: listenerFilters(chains),
     ...(chains.length > 1 ? { continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(0) } : {}),
-    filterChains: chains,
-    metadata: {
-      filterMetadata: {
-        istio: {
-          services: port.services.map((service) => ({
-            host: service.hostname,
-            name: service.name,
-            namespace: service.namespace,
-          })),
-        },
-      },
-    },
+    filterChains: [...chains],
+    metadata: servicesMetadata(port),
   });
-  return generated(message, [...port.refs, ...refs, ...http.refs]);
+  return generated(message, refs);
 }
 
-interface Stacks {
+export const servicesMetadata = ({ services }: InboundPort): Init<typeof MetadataSchema> => ({
+  filterMetadata: {
+    [ISTIO_METADATA]: {
+      services: services.map(({ hostname, name, namespace }) => ({ host: hostname, name, namespace })),
+    },
+  },
+});
+
+export interface Stacks {
   http(): Filter[];
   tcp(): Filter[];
 }
 
 /** Which bytes reach which stack: the table of PeerAuthentication mode by declared protocol. */
-function chainsOf(
+export function chainsOf(
   mode: Exclude<MtlsMode, 'UNSET'>,
-  port: InboundPort,
+  port: { readonly name: string; readonly protocol: Protocol },
   stacks: Stacks,
   { snapshot }: GeneratorContext,
 ): ChainInit[] {
-  const name = listenerName(port.bind, port.listenPort);
+  const { name } = port;
   const tls = {
     transportSocket: meshServerTls(port.protocol, snapshot.mesh),
     transportSocketConnectTimeout: duration(15_000),
@@ -142,39 +170,55 @@ function chainsOf(
 }
 
 /** Inspectors only where a chain's match needs what they find. */
-function listenerFilters(chains: readonly ChainInit[]): ListenerFilter[] {
-  const needsTls = chains.some((chain) => chain.filterChainMatch?.transportProtocol);
-  const needsHttp = chains.some((chain) => chain.filterChainMatch?.applicationProtocols?.includes('http/1.1'));
-  return [...(needsTls ? [tlsInspector()] : []), ...(needsHttp ? [httpInspector()] : [])];
+export function listenerFilters(chains: readonly ChainInit[]): ListenerFilter[] {
+  return [
+    ...(chains.some(needsTlsInspector) ? [tlsInspector()] : []),
+    ...(chains.some(needsHttpInspector) ? [httpInspector()] : []),
+  ];
 }
 
-export const tlsInspector = (): ListenerFilter =>
+export const needsTlsInspector = ({ filterChainMatch }: ChainInit): boolean =>
+  (filterChainMatch?.transportProtocol ?? '') !== '';
+export const needsHttpInspector = ({ filterChainMatch }: ChainInit): boolean =>
+  filterChainMatch?.applicationProtocols?.includes('http/1.1') ?? false;
+
+type NotOn = NonNullable<Init<typeof ListenerFilterSchema>['filterDisabled']>;
+
+/** @param notOn the connections that it leaves alone. */
+export const tlsInspector = (notOn?: NotOn): ListenerFilter =>
   create(ListenerFilterSchema, {
     name: 'envoy.filters.listener.tls_inspector',
     configType: { case: 'typedConfig', value: pack(TlsInspectorSchema) },
+    ...(notOn ? { filterDisabled: notOn } : {}),
   });
-export const httpInspector = (): ListenerFilter =>
+export const httpInspector = (notOn?: NotOn): ListenerFilter =>
   create(ListenerFilterSchema, {
     name: 'envoy.filters.listener.http_inspector',
     configType: { case: 'typedConfig', value: pack(HttpInspectorSchema) },
+    ...(notOn ? { filterDisabled: notOn } : {}),
   });
 
+const inboundRoutes = (port: InboundPort): RouteConfiguration =>
+  toApplication(
+    clusterName('inbound', port.number),
+    `inbound|http|${port.number}`,
+    `${port.services[0]?.hostname ?? '*'}:${port.number}/*`,
+  );
+
 /** Everything goes to the application; its own time limits are its callers'. */
-function inboundRoutes(port: InboundPort): RouteConfiguration {
-  const cluster = clusterName('inbound', port.number);
-  const host = port.services[0]?.hostname ?? '*';
+export function toApplication(cluster: string, host: string, operation: string): RouteConfiguration {
   return create(RouteConfigurationSchema, {
     name: cluster,
     validateClusters: false,
     virtualHosts: [
       {
-        name: `inbound|http|${port.number}`,
+        name: host,
         domains: ['*'],
         routes: [
           {
             name: 'default',
             match: { pathSpecifier: { case: 'prefix', value: '/' } },
-            decorator: { operation: `${host}:${port.number}/*` },
+            decorator: { operation },
             action: {
               case: 'route',
               value: {

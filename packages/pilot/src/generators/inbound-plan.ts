@@ -7,6 +7,7 @@ import { parseProtocol, protocolOf, type Protocol } from '../model/protocol.ts';
 import type { Service } from '../model/service.ts';
 import { effectivePolicy, findDestinationRule } from '../snapshot/destination-rules.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
+import type { ProxyView } from '../snapshot/proxy-view.ts';
 import type { GeneratorContext } from './context.ts';
 import { pipeAddress, socketAddress } from './envoy.ts';
 
@@ -17,6 +18,8 @@ export interface InboundPort {
   readonly bind: string;
   /** Where the listener is; the same number unless the address is shared. */
   readonly listenPort: number;
+  /** Connections come by redirect: nothing is bound. */
+  readonly captured: boolean;
   readonly protocol: Protocol;
   readonly target: Address;
   /** Services whose endpoint this port is, the one that decides first. */
@@ -37,6 +40,8 @@ export function inboundPorts(context: GeneratorContext): readonly InboundPort[] 
   return ports.toSorted((a, b) => a.number - b.number);
 }
 
+const isRedirected = (proxy: ProxyView): boolean => proxy.interception.mode === 'redirect';
+
 function fromWorkload(
   { snapshot, proxy, scope }: GeneratorContext,
   workload: RegisteredWorkload,
@@ -53,8 +58,9 @@ function fromWorkload(
   return {
     number: port.servicePort,
     name: port.name,
-    bind: workload.address,
+    bind: isRedirected(proxy) ? '0.0.0.0' : workload.address,
     listenPort: port.meshPort,
+    captured: isRedirected(proxy),
     protocol: declared?.protocol ?? protocolOf({ name: port.name, number: port.servicePort }),
     target: socketAddress(port.appAddress, port.appPort),
     services,
@@ -75,8 +81,9 @@ function fromIngress(context: GeneratorContext, workload: RegisteredWorkload, in
     : {
         number,
         name: ingress.port.name ?? '',
-        bind: workload.address,
+        bind: isRedirected(context.proxy) ? '0.0.0.0' : workload.address,
         listenPort: number,
+        captured: isRedirected(context.proxy),
         protocol: 'auto',
         target: socketAddress('127.0.0.1', number),
         services: [],
@@ -84,9 +91,11 @@ function fromIngress(context: GeneratorContext, workload: RegisteredWorkload, in
         refs: context.scope.sidecar ? [context.scope.sidecar.ref] : [],
       };
   const declared = parseProtocol(ingress.port.protocol ?? ingress.port.name ?? '');
+  const captured = base.captured && ingress.captureMode !== 'NONE';
   return {
     ...base,
-    bind: ingress.bind ?? base.bind,
+    captured,
+    bind: ingress.bind ?? (captured ? base.bind : workload.address),
     protocol: declared ?? base.protocol,
     target:
       ingress.defaultEndpoint === undefined

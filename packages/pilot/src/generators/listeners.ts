@@ -1,5 +1,6 @@
 /** LDS: what one proxy listens on. */
 import { compareText } from '../model/hostname.ts';
+import { buildCapturedListeners } from './captured-listeners.ts';
 import type { GeneratorContext } from './context.ts';
 import { buildGatewayListeners } from './gateway-listeners.ts';
 import { buildInboundListeners } from './inbound-listeners.ts';
@@ -11,6 +12,6 @@ export function buildListeners(context: GeneratorContext): readonly GeneratedLis
   const listeners =
     context.proxy.type === 'router'
       ? buildGatewayListeners(context)
-      : [...buildInboundListeners(context), ...buildOutboundListeners(context)];
+      : [...buildInboundListeners(context), ...buildOutboundListeners(context), ...buildCapturedListeners(context)];
   return listeners.toSorted((a, b) => compareText(a.name, b.name));
 }

@@ -14,8 +14,12 @@ import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
 import { tcpTargets } from './tcp-routes.ts';
 
-type ChainInit = Init<typeof FilterChainSchema>;
+export type ChainInit = Init<typeof FilterChainSchema>;
 
+/** What the first bytes of plain HTTP show. */
+export const PLAIN_HTTP = { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] };
+
+/** Listeners that programs dial. */
 export function buildOutboundListeners(context: GeneratorContext): readonly GeneratedListener[] {
   return planOutbound(context).map((listener) => outboundListener(context, listener));
 }
@@ -44,7 +48,7 @@ function outboundListener(context: GeneratorContext, listener: OutboundListener)
   return generated(message, [...refs, ...(sidecar ? [sidecar.ref] : [])]);
 }
 
-interface Chains {
+export interface Chains {
   readonly chain: ChainInit;
   /** For bytes that are not HTTP, where the protocol is not declared. */
   readonly fallback?: ChainInit;
@@ -69,7 +73,7 @@ function httpChain(
   return {
     chain: {
       name: `${name}_http`,
-      filterChainMatch: { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] },
+      filterChainMatch: PLAIN_HTTP,
       filters,
     },
     fallback: { ...tcp.chain, name: `${name}_tcp` },
@@ -78,7 +82,7 @@ function httpChain(
 }
 
 /** A service that is not imported has no way through: without interception there is no original destination to pass to. */
-function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
+export function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
   const { mesh } = context.snapshot;
   if (!target)
     return {

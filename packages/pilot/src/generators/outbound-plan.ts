@@ -37,10 +37,12 @@ export interface OutboundTcpListener extends OutboundBase {
 
 export const HTTP_PROXY_ROUTE = 'http_proxy';
 
-/** Sorted by address and port; one listener per address and port, the first in order of: service binds, Sidecar listeners, HTTP proxy. */
+/**
+ * The listeners that programs dial, sorted by address and port; one per address and port, the first in order of: service
+ * binds, Sidecar listeners, HTTP proxy. Where calls are redirected, what is captured has a plan of its own.
+ */
 export function planOutbound(context: GeneratorContext): readonly OutboundListener[] {
-  const { proxy } = context;
-  if (proxy.type !== 'sidecar' || proxy.interception.mode !== 'loopback') return [];
+  if (context.proxy.type !== 'sidecar') return [];
   const byAddress = new Map<string, OutboundListener>();
   for (const listener of [...serviceBinds(context), ...egressListeners(context), ...httpProxy(context)]) {
     const key = `${listener.bind}_${listener.port}`;
@@ -74,10 +76,11 @@ function serviceBinds({ proxy, scope, snapshot }: GeneratorContext): readonly Ou
   });
 }
 
-/** `egress` entries with a port of their own. Without interception they are dialled at their `bind`, or at 127.0.0.1. */
+/** `egress` entries with a port of their own that nothing redirects to. They are dialled at their `bind`, or at 127.0.0.1. */
 function egressListeners({ proxy, scope }: GeneratorContext): readonly OutboundListener[] {
+  const redirected = proxy.interception.mode === 'redirect';
   return (scope.sidecar?.spec.egress ?? []).flatMap((egress): readonly OutboundListener[] => {
-    if (!egress.port?.number) return [];
+    if (!egress.port?.number || (redirected && egress.captureMode !== 'NONE')) return [];
     const { number } = egress.port;
     const bind = egress.bind ?? '127.0.0.1';
     const targets = egressServices(scope, egress, proxy.namespace).flatMap((service) =>

@@ -5,16 +5,15 @@ import { compareText } from '../model/hostname.ts';
 import type { GeneratorContext } from './context.ts';
 import { planGateway } from './gateway-plan.ts';
 import { gatewayRoutes } from './gateway-routes.ts';
-import { planOutbound } from './outbound-plan.ts';
 import { generated, type GeneratedRoutes } from './resource.ts';
-import { routeConfigurationDefaults, sidecarRoutes } from './sidecar-routes.ts';
+import { routeConfigurationDefaults, routedListeners, sidecarRoutes } from './sidecar-routes.ts';
 
 /** The names that a proxy's listeners have, sorted: what a fresh proxy is going to ask for. */
 export function routeNames(context: GeneratorContext): readonly string[] {
   const names =
     context.proxy.type === 'router'
       ? planGateway(context).map((listener) => listener.routeName)
-      : planOutbound(context).flatMap((listener) => (listener.kind === 'tcp' ? [] : [listener.routeName]));
+      : routedListeners(context).map((listener) => listener.routeName);
   return [...new Set(names)].sort(compareText);
 }
 

@@ -10,6 +10,7 @@ import {
 } from '@weft/contracts/full/envoy/config/route/v3/route_components';
 import type { SourceRef } from '../config-store/config-object.ts';
 import { compareText } from '../model/hostname.ts';
+import { planCaptured } from './captured-plan.ts';
 import type { GeneratorContext } from './context.ts';
 import { duration, type Init } from './envoy.ts';
 import { importsVirtualService } from '../snapshot/scope.ts';
@@ -31,11 +32,15 @@ export const routeConfigurationDefaults = (): RouteConfigurationInit => ({
   maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
 });
 
+/** All that speak HTTP for the workload, dialled or redirected to. */
+export const routedListeners = (context: GeneratorContext): readonly OutboundHttpListener[] => [
+  ...planOutbound(context).flatMap((listener) => (listener.kind === 'tcp' ? [] : [listener])),
+  ...planCaptured(context).flatMap(({ http }) => (http ? [http] : [])),
+];
+
 /** @returns undefined when the proxy has no listener that asks for this name. */
 export function sidecarRoutes(context: GeneratorContext, name: string): GeneratedRoutes | undefined {
-  const listeners = planOutbound(context).filter(
-    (listener): listener is OutboundHttpListener => listener.kind !== 'tcp' && listener.routeName === name,
-  );
+  const listeners = routedListeners(context).filter((listener) => listener.routeName === name);
   const [first] = listeners;
   if (!first) return undefined;
   const targets = listeners.flatMap((listener) => listener.targets);

@@ -48,6 +48,9 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
     for (const resource of EVERYTHING.kinds) kinds.add(resource);
     allEndpoints = true;
   }
+  // Whether a caller's own choice of host is called over mutual TLS depends on what that service's instances take.
+  if (kinds.has('endpoint') && choosesHost(next.config)) kinds.add('cluster');
+  const instancesMatter = [...next.workloads.values()].some(({ interception }) => interception.mode === 'redirect');
   const hosts = new Set<string>();
   for (const key of new Set([...former.endpoints.keys(), ...next.endpoints.keys()])) {
     const [a = [], b = []] = [former.endpoints.get(key), next.endpoints.get(key)];
@@ -57,6 +60,8 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
     // Clients verify the accounts of a service's endpoints: who may answer is part of its clusters. So are addresses that DNS resolves.
     if (!isDeepStrictEqual(identities(a), identities(b)) || b.some((endpoint) => !isAddress(endpoint.address)))
       kinds.add('cluster');
+    // A service without a virtual address is called at its instances, each of which has a listener.
+    if (instancesMatter && !isDeepStrictEqual(addresses(a), addresses(b))) kinds.add('listener').add('route');
   }
   return {
     kinds,
@@ -65,8 +70,13 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
   };
 }
 
+const choosesHost = ({ destinationRules }: MeshConfig): boolean =>
+  destinationRules.some(({ spec }) => JSON.stringify(spec).includes('"PASSTHROUGH"'));
+
+const addresses = (endpoints: readonly Endpoint[]): readonly string[] =>
+  endpoints.map((endpoint) => `${endpoint.address}:${endpoint.port}`);
 const identities = (endpoints: readonly Endpoint[]): readonly string[] =>
-  [...new Set(endpoints.map((endpoint) => endpoint.identity ?? ''))].sort();
+  [...new Set(endpoints.map((endpoint) => `${endpoint.identity ?? ''} ${endpoint.hasSidecar}`))].sort();
 const isAddress = (address: string): boolean => /^[\d.]+$/.test(address) || address.includes(':') || address === '';
 
 /** Health is for callers: a workload's own configuration does not depend on it. */

@@ -13,29 +13,12 @@ const set = (mode: MtlsMode | undefined): Exclude<MtlsMode, 'UNSET'> | undefined
   mode === undefined || mode === 'UNSET' ? undefined : mode;
 
 /** What a server's port takes: the narrowest scope that is not UNSET wins; in one scope the oldest policy; PERMISSIVE without any. @param port the workload's own port. */
-export function peerMode(
-  snapshot: MeshSnapshot,
-  workload: { readonly namespace: string; readonly labels: Labels },
-  port: number,
-): PeerMode {
+export function peerMode(snapshot: MeshSnapshot, workload: Peer, port: number): PeerMode {
   const { mesh, config } = snapshot;
-  const policies = config.peerAuthentications;
-  const oldest = (
-    matches: (policy: Config<PeerAuthenticationSpec>) => boolean,
-  ): Config<PeerAuthenticationSpec> | undefined => policies.find(matches);
-  const inNamespace = (namespace: string) => (policy: Config<PeerAuthenticationSpec>) =>
-    policy.namespace === namespace && !hasSelector(policy.spec);
-  const forWorkload =
-    // A selector policy in the root namespace has no effect, also on the workloads of that namespace (Istio).
-    workload.namespace === mesh.rootNamespace
-      ? undefined
-      : oldest(
-          (policy) =>
-            policy.namespace === workload.namespace &&
-            hasSelector(policy.spec) &&
-            matchesLabels(policy.spec.selector?.matchLabels, workload.labels),
-        );
-  const scopes = [forWorkload, oldest(inNamespace(workload.namespace)), oldest(inNamespace(mesh.rootNamespace))];
+  const inNamespace = (namespace: string): Config<PeerAuthenticationSpec> | undefined =>
+    config.peerAuthentications.find((policy) => policy.namespace === namespace && !hasSelector(policy.spec));
+  const forWorkload = workloadPolicy(snapshot, workload);
+  const scopes = [forWorkload, inNamespace(workload.namespace), inNamespace(mesh.rootNamespace)];
   const refs = [...new Set(scopes)].flatMap((policy) => (policy ? [policy.ref] : []));
   const mode =
     set(forWorkload?.spec.portLevelMtls?.[String(port)]?.mode) ??
@@ -43,6 +26,29 @@ export function peerMode(
     'PERMISSIVE';
   return { mode, refs };
 }
+
+interface Peer {
+  readonly namespace: string;
+  readonly labels: Labels;
+}
+
+function workloadPolicy({ mesh, config }: MeshSnapshot, workload: Peer): Config<PeerAuthenticationSpec> | undefined {
+  // A selector policy in the root namespace has no effect, also on the workloads of that namespace (Istio).
+  if (workload.namespace === mesh.rootNamespace) return undefined;
+  return config.peerAuthentications.find(
+    (policy) =>
+      policy.namespace === workload.namespace &&
+      hasSelector(policy.spec) &&
+      matchesLabels(policy.spec.selector?.matchLabels, workload.labels),
+  );
+}
+
+/** Ports that have a mode of their own, sorted. */
+export const portsWithMode = (snapshot: MeshSnapshot, workload: Peer): readonly number[] =>
+  Object.entries(workloadPolicy(snapshot, workload)?.spec.portLevelMtls ?? {})
+    .filter(([, { mode }]) => set(mode) !== undefined)
+    .map(([port]) => Number(port))
+    .sort((a, b) => a - b);
 
 export const hasSelector = (spec: PeerAuthenticationSpec): boolean =>
   Object.keys(spec.selector?.matchLabels ?? {}).length > 0;

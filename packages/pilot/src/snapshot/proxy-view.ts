@@ -17,12 +17,16 @@ export interface ProxyView {
 
 /** The registry's word rules over what the node says of itself. */
 export function buildProxyView(
-  node: Omit<ProxyView, 'workload' | 'interception'>,
+  { redirected = false, ...node }: Omit<ProxyView, 'workload' | 'interception'> & { readonly redirected?: boolean },
   workload: RegisteredWorkload | undefined,
 ): ProxyView {
   if (!workload) {
     const interception: Interception =
-      node.type === 'router' ? { mode: 'gateway', binds: [] } : { mode: 'loopback', outbound: [] };
+      node.type === 'router'
+        ? { mode: 'gateway', binds: [] }
+        : redirected
+          ? { mode: 'redirect' }
+          : { mode: 'loopback', outbound: [] };
     return { ...node, interception, workload: undefined };
   }
   return {

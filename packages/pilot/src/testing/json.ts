@@ -10,6 +10,7 @@ import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/h
 import { RBACSchema as HttpRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/http/rbac/v3/rbac';
 import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
 import { HttpInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
+import { OriginalDstSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/original_dst/v3/original_dst';
 import { TlsInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
 import { HttpConnectionManagerSchema } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/network/rbac/v3/rbac';
@@ -31,6 +32,7 @@ const registry = createRegistry(
   HttpRbacSchema,
   RouterSchema,
   HttpInspectorSchema,
+  OriginalDstSchema,
   TlsInspectorSchema,
   HttpConnectionManagerSchema,
   NetworkRbacSchema,

@@ -54,6 +54,31 @@ export function registryOf(specs: readonly WorkloadSpec[]): RegistryState {
 
 export const bookinfo = (): RegistryState => registryOf(BOOKINFO);
 
+/** The same workloads, and one that speaks a protocol of its own and one that does not say, in the isolated form. */
+export function isolatedBookinfo(): RegistryState {
+  const state = registryOf([
+    ...BOOKINFO,
+    { service: 'mongodb', index: 8, portName: 'tcp-mongo', port: 27_017 },
+    { service: 'mystery', index: 9, portName: 'port', port: 7000 },
+  ]);
+  return {
+    ...state,
+    services: state.services.map((service, index) => ({ ...service, vip: `10.96.0.${index + 10}` })),
+    workloads: state.workloads.map((entry): RegisteredWorkload => {
+      if (entry.kind === 'gateway') return entry;
+      const index = entry.address.split('.')[2] ?? '';
+      const address = `10.244.0.${index}`;
+      return {
+        ...entry,
+        address,
+        ports: entry.ports.map((port) => ({ ...port, appAddress: address, appPort: port.servicePort })),
+        interception: { mode: 'redirect' },
+        adminAddress: '127.0.0.1:15000',
+      };
+    }),
+  };
+}
+
 function workload(spec: WorkloadSpec, outbound: readonly OutboundBind[]): RegisteredWorkload {
   const version = spec.version ?? 'v1';
   const address = `127.66.${spec.index}.1`;

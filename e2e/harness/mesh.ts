@@ -87,7 +87,7 @@ export interface TestMesh extends AsyncDisposable {
   output(): string;
   /** A command against this mesh. */
   weft(args: readonly string[], options?: { readonly input?: string }): Promise<CommandResult>;
-  /** Applies YAML and waits until every proxy has it. @throws when it is refused. */
+  /** Applies YAML; resolves when every proxy concerned has it. @throws when it, or a proxy, refuses. */
   apply(yaml: string): Promise<void>;
   applyFile(name: string): Promise<void>;
   delete(target: string): Promise<void>;
@@ -205,6 +205,8 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const synced = async (): Promise<void> => {
     await waitFor(
       async () => {
+        // What the control plane has seen is pushed by then; who is not connected yet is looked for below.
+        await api('/api/v1/receipt?since=0&waitMs=5000');
         const { items } = await api<{
           items: readonly { readonly connected: boolean; readonly sync: readonly { readonly state: string }[] }[];
         }>('/api/v1/proxies?limit=500');
@@ -221,11 +223,9 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   };
   const checked = async (args: readonly string[], input?: string): Promise<void> => {
     const result = await run(args, input === undefined ? {} : { input });
+    // The command ends when every proxy concerned has it.
     if (result.code !== 0)
       throw new Error(`weft ${args.join(' ')} ended with ${result.code}: ${result.stderr}${result.stdout}`);
-    // The push follows the write by the debounce interval.
-    await new Promise((resolve) => setTimeout(resolve, 400));
-    await synced();
   };
   const inBackground = async (
     verb: string,
@@ -254,9 +254,9 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     console: consoleUrl,
     output: () => output,
     weft: run,
-    apply: (yaml) => checked(['apply', '-f', '-'], yaml),
-    applyFile: (name) => checked(['apply', '-f', join(samples, name)]),
-    delete: (target) => checked(['delete', '--ignore-not-found', target]),
+    apply: (yaml) => checked(['apply', '--wait', '30s', '-f', '-'], yaml),
+    applyFile: (name) => checked(['apply', '--wait', '30s', '-f', join(samples, name)]),
+    delete: (target) => checked(['delete', '--wait', '30s', '--ignore-not-found', target]),
     synced,
     supervisor,
     workload,

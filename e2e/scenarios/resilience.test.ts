@@ -118,7 +118,6 @@ describe('SD-02 local workloads', () => {
     try {
       await waitFor(async () => (await health()) !== 'healthy', { what: 'echo-a to leave' });
       await mesh.synced();
-      await new Promise((resolve) => setTimeout(resolve, 500));
       const agent = keepAlive(4);
       const answers = await many(60, () => http(echo, { agent, timeoutMs: 10_000 }), 4);
       agent.destroy();

@@ -6,7 +6,8 @@ import { stateDirAt } from '@weft/local';
 import { stateDirOf } from './mesh/options.ts';
 
 export interface Api {
-  get<T>(path: string): Promise<T>;
+  /** @param extraMs that the answer may take beyond the usual time. */
+  get<T>(path: string, extraMs?: number): Promise<T>;
   post<T>(path: string, body: unknown): Promise<T>;
   delete<T>(path: string): Promise<T>;
 }
@@ -22,13 +23,13 @@ export function openApi(flags: ApiFlags): Api {
   const { apiSocket, root } = stateDirAt(stateDirOf(flags.state));
   const timeoutMs = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : Number(flags.timeout) * 1000;
   if (!(timeoutMs > 0)) throw new WeftError('WEFT_USAGE', `--timeout needs seconds, not "${flags.timeout}"`);
-  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => {
-    const { status, text } = await exchange(apiSocket, root, method, path, body, timeoutMs);
+  const call = async <T>(method: string, path: string, body?: unknown, extraMs = 0): Promise<T> => {
+    const { status, text } = await exchange(apiSocket, root, method, path, body, timeoutMs + extraMs);
     if (status < 400) return (text === '' ? undefined : JSON.parse(text)) as T;
     throw refusal(status, text);
   };
   return {
-    get: (path) => call('GET', path),
+    get: (path, extraMs) => call('GET', path, undefined, extraMs),
     post: (path, body) => call('POST', path, body),
     delete: (path) => call('DELETE', path),
   };

@@ -68,6 +68,8 @@ const state = (command: Command): Command =>
   command.option('--state <dir>', 'folder of the mesh (default: $WEFT_STATE or ~/.weft)');
 const remote = (command: Command): Command =>
   state(command).option('--timeout <seconds>', 'give up after this long (default: 30)');
+const waiting = (command: Command): Command =>
+  command.option('--wait <duration>', 'how long to wait until the proxies concerned have it; 0 returns at once', '10s');
 const scoped = (command: Command): Command => command.option('-n, --namespace <name>', 'namespace', 'default');
 const output = (command: Command, formats: string): Command =>
   command.option('-o, --output <format>', `output format: ${formats}`);
@@ -104,7 +106,7 @@ export function createProgram(): Command {
     .option('--bootstrap <file>', "write Envoy's bootstrap for this workload")
     .addHelpText('after', AGENT_HELP)
     .action(action(async (flags) => (await import('./commands/agent.ts')).agent(flags)));
-  output(remote(program.command('apply')), 'json, yaml, name')
+  output(waiting(remote(program.command('apply'))), 'json, yaml, name')
     .description('give configuration to the mesh')
     .requiredOption('-f, --filename <path>', 'file, folder or - for standard input; may be repeated', collect, [])
     .option('--dry-run', 'say what would change, change nothing')
@@ -116,7 +118,7 @@ export function createProgram(): Command {
     .option('-A, --all-namespaces', 'in every namespace')
     .option('--no-headers', 'without the line of headers')
     .action(action(async (kind, name, flags) => (await import('./commands/get.ts')).get(defined(kind, name), flags)));
-  scoped(remote(program.command('delete')))
+  waiting(scoped(remote(program.command('delete'))))
     .description('take configuration away')
     .argument('[kind]', 'kind, short name or KIND/NAME')
     .argument('[name]')

@@ -167,6 +167,7 @@ describe('reads', () => {
         'metrics',
         'proxies',
         'proxies/{id}',
+        'receipt',
         'services',
         'services/{ns}/{name}',
         'session',
@@ -197,6 +198,13 @@ describe('configuration', () => {
     expect(await list(get)).toEqual(['details', 'ratings', 'reviews']);
     const again = await send('POST', '/api/v1/config/apply', { yaml: YAML }, AUTH);
     expect(again.json<ConfigApplyResult>().changes[0]?.action).toBe('unchanged');
+  });
+  it('says what the proxies made of a change, and takes only waits that end', async () => {
+    const { get } = await setUp();
+    const receipt = await get('/api/v1/receipt?since=3&waitMs=100');
+    expect(receipt.json()).toEqual({ complete: true, version: 7, acknowledged: 7, waiting: [], refused: [] });
+    for (const query of ['', '?since=x', '?since=1&waitMs=-1', '?since=1&waitMs=86400000'])
+      expect((await get(`/api/v1/receipt${query}`)).statusCode).toBe(400);
   });
   it('deletes, and changes nothing in a dry run', async () => {
     const { get, send } = await setUp();

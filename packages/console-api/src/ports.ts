@@ -3,6 +3,7 @@ import type {
   ConfigApplyResult,
   ConfigDocument,
   ConfigFile,
+  ConfigReceipt,
   ConfigRef,
   ConfigSummary,
   ConfigValidation,
@@ -58,13 +59,21 @@ export interface ConfigSource {
   get(ref: ConfigRef): Promise<ConfigDocument | undefined>;
   validate(yaml: string): Promise<ConfigValidation>;
   /** All objects of the text, or none. */
-  apply(yaml: string, options: { readonly dryRun: boolean }): Promise<ConfigOutcome>;
-  delete(ref: ConfigRef, options: { readonly dryRun: boolean }): Promise<ConfigOutcome>;
+  apply(yaml: string, options: WriteOptions): Promise<ConfigOutcome>;
+  delete(ref: ConfigRef, options: WriteOptions): Promise<ConfigOutcome>;
+  /** What became of everything that was written since then, at the latest after `waitMs`. */
+  receipt(since: number, waitMs: number): Promise<ConfigReceipt>;
   /** Configuration that names this service, for details pages. */
   forService(namespace: string, name: string): readonly ConfigRef[];
   /** Configuration that selects this workload. */
   forWorkload(namespace: string, name: string): readonly ConfigRef[];
   readonly subscribe: Subscribe;
+}
+
+export interface WriteOptions {
+  readonly dryRun: boolean;
+  /** How long to wait for the proxies that the change concerns; 0 answers at once, without a receipt. */
+  readonly waitMs: number;
 }
 
 export type ConfigOutcome =

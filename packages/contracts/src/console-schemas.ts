@@ -293,10 +293,29 @@ export const ConfigChangeSchema = Type.Object({
   ...ConfigRefSchema.properties,
   action: choice(['created', 'configured', 'unchanged', 'deleted'] as const),
 });
+const ProxyNameSchema = { namespace: Type.String(), name: text("The workload's name.") };
+export const ConfigReceiptSchema = Type.Object({
+  complete: Type.Boolean({ description: 'Every connected proxy that the change concerns has taken it.' }),
+  version: optional(num('Version of the snapshot that holds the change; absent when none was built in time.')),
+  acknowledged: num('Proxies that the change concerns and that took all of it.'),
+  waiting: Type.Array(
+    Type.Object({ ...ProxyNameSchema, types: Type.Array(Type.String(), { description: 'CDS, EDS, LDS, RDS.' }) }),
+  ),
+  refused: Type.Array(
+    Type.Object({
+      ...ProxyNameSchema,
+      type: text('CDS, EDS, LDS or RDS.'),
+      resource: text('Empty when the proxy named none.'),
+      reason: text("The proxy's own words."),
+    }),
+  ),
+});
 export const ConfigApplyResultSchema = Type.Object({
   dryRun: Type.Boolean(),
   changes: Type.Array(ConfigChangeSchema),
   diagnostics: Type.Array(DiagnosticSchema),
+  since: optional(num('What to ask for the receipt with; 0 when nothing changed.')),
+  receipt: optional(ConfigReceiptSchema),
 });
 export const ConfigValidationSchema = Type.Object({
   valid: Type.Boolean(),

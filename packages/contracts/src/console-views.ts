@@ -36,6 +36,7 @@ export type ConfigList = View<typeof schemas.ConfigListSchema>;
 export type ConfigDocument = View<typeof schemas.ConfigDocumentSchema>;
 export type ConfigChange = View<typeof schemas.ConfigChangeSchema>;
 export type ConfigApplyResult = View<typeof schemas.ConfigApplyResultSchema>;
+export type ConfigReceipt = View<typeof schemas.ConfigReceiptSchema>;
 export type ConfigValidation = View<typeof schemas.ConfigValidationSchema>;
 export type TraceSummary = View<typeof schemas.TraceSummarySchema>;
 export type TracePage = View<typeof schemas.TracePageSchema>;

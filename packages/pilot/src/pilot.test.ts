@@ -129,6 +129,12 @@ describe('createPilot', () => {
     registry.set(registryOf(BOOKINFO.filter((spec) => spec.version !== 'v2')));
     await waitFor(() => addresses(held.get(REVIEWS)).length === 2, { everyMs: 2, what: 'the endpoint to go' });
     expect(Date.now() - startMs).toBeLessThan(300);
+    registry.set(registryOf(BOOKINFO.filter((spec) => spec.version !== 'v3')));
+    expect(await pilot.receipt(2, 10_000)).toMatchObject({
+      version: 3,
+      acknowledged: [{ workload: 'productpage-v1' }],
+    });
+    expect(addresses(held.get(REVIEWS))).toEqual(['127.66.4.1', '127.66.5.1']);
   });
   it('records a refusal with its reason, and the rest of the push stands', async () => {
     const { pilot, configStore, port } = await serve();
@@ -159,6 +165,12 @@ spec: { host: reviews, subsets: [{ name: v1, labels: { version: v1 } }] }
       reason: expect.stringContaining('poisoned route') as string,
     });
     expect(pilot.proxyStatus()[0]?.stale).toBe(true);
+    expect(await pilot.receipt(1, 10_000)).toMatchObject({
+      version: 2,
+      acknowledged: [],
+      waiting: [],
+      refused: [{ workload: 'productpage-v1', type: 'route', resource: '127.66.2.4:9080' }],
+    });
     await waitFor(() => held.has(`${XDS_TYPE.cluster}/outbound|9080|v1|reviews.default.svc.cluster.local`), {
       what: 'the rest',
     });

@@ -20,6 +20,7 @@ import {
 import { affectedBy } from './push/affected.ts';
 import { createDebouncer } from './push/debouncer.ts';
 import { createPushQueue } from './push/push-queue.ts';
+import { awaitReceipt, type PushedProxy, type Receipt } from './push/receipt.ts';
 import type { ServiceRegistry } from './registries/service-registry.ts';
 import { buildSnapshot, type MeshSnapshot } from './snapshot/mesh-snapshot.ts';
 
@@ -43,6 +44,11 @@ export interface Pilot {
   /** @returns undefined until ready. */
   snapshot(): MeshSnapshot | undefined;
   proxyStatus(): readonly ProxyStatus[];
+  /**
+   * What becomes of the configuration that the store holds now: resolves when every connected proxy that the changes
+   * since that snapshot concern has answered, at the latest after `waitMs`.
+   */
+  receipt(since: number, waitMs: number): Promise<Receipt>;
   /** What is wrong with objects that are served, beyond what the store says of them. */
   diagnostics(): readonly Problem[];
   /** Which objects made a resource, for each connected proxy that has it. */
@@ -79,6 +85,9 @@ export function createPilot(deps: PilotDeps): Pilot {
     return result;
   };
   let snapshot: MeshSnapshot | undefined;
+  // Changes seen, and those of them that the snapshot holds.
+  let seen = 0;
+  let held = 0;
 
   const source = createAdsSource({
     snapshot: () => snapshot,
@@ -103,6 +112,7 @@ export function createPilot(deps: PilotDeps): Pilot {
   const ready = (): boolean => configStore.status().ready && registry.synced();
   const rebuild = (): void => {
     if (!ready()) return;
+    held = seen;
     const former = snapshot;
     const version = (former?.version ?? 0) + 1;
     const next = seconds('pilot_snapshot_build_time', () =>
@@ -129,10 +139,12 @@ export function createPilot(deps: PilotDeps): Pilot {
   const endConfig = configStore.subscribe(({ changes }) => {
     if (snapshot && changes.length > 0 && !changes.some(({ object }) => READ_KINDS.has(object.kind))) return;
     metrics.count('pilot_push_triggers', 'config');
+    seen += 1;
     debouncer.changed('config');
   });
   const endRegistry = registry.subscribe(() => {
     metrics.count('pilot_push_triggers', 'endpoints');
+    seen += 1;
     debouncer.changed('endpoints');
   });
   rebuild();
@@ -146,11 +158,26 @@ export function createPilot(deps: PilotDeps): Pilot {
         proxyStatusOf(connection, (kind) => byConnection(connection.node.id)?.resources.of(kind).keys() ?? []),
       )
       .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+  const pushed = (): readonly PushedProxy[] =>
+    proxyStatus().map((status): PushedProxy => {
+      const proxy = byConnection(status.id);
+      return {
+        status,
+        changedVersion: proxy?.changedVersion ?? 0,
+        queued: proxy !== undefined && source.queued(proxy),
+      };
+    });
+  const built = (): (() => number | undefined) => {
+    const wanted = seen;
+    let version: number | undefined;
+    return () => (version ??= held >= wanted ? snapshot?.version : undefined);
+  };
   return {
     ads,
     ready: () => snapshot !== undefined,
     snapshot: () => snapshot,
     proxyStatus,
+    receipt: (since, waitMs) => awaitReceipt({ clock, built, proxies: pushed }, since, waitMs),
     diagnostics: () => snapshot?.diagnostics ?? [],
     explainSources: (resourceName) =>
       source.proxies().flatMap(({ facts, resources }) =>

@@ -3,18 +3,22 @@ import type { ConfigApplyResult, DiagnosticView } from '@weft/contracts/console-
 import { ApiError, openApi, type ApiFlags } from '../api.ts';
 import { EXIT } from '../exit-codes.ts';
 import { describe } from '../output/diagnostics.ts';
+import { parseWait } from '../output/duration.ts';
 import { parseFormat, printData, say } from '../output/print.ts';
 import { printable } from '../output/printable.ts';
 import { readInputs } from './input.ts';
+import { fetchReceipt, reportReceipt } from './receipt.ts';
 
 export interface ApplyFlags extends ApiFlags {
   readonly filename: readonly string[];
   readonly dryRun?: boolean;
+  readonly wait: string;
   readonly output?: string;
 }
 
 export async function apply(flags: ApplyFlags): Promise<number> {
   const format = parseFormat(flags.output, ['table', 'json', 'yaml', 'name']);
+  const waitMs = parseWait(flags.wait, '--wait');
   const inputs = await readInputs(flags.filename);
   const api = openApi(flags);
   const results: ConfigApplyResult[] = [];
@@ -24,6 +28,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
       const result = await api.post<ConfigApplyResult>('/api/v1/config/apply', {
         yaml: text,
         dryRun: flags.dryRun === true,
+        waitMs: 0,
       });
       results.push(result);
       result.diagnostics.forEach((diagnostic) => say(describe(diagnostic, file)));
@@ -36,8 +41,11 @@ export async function apply(flags: ApplyFlags): Promise<number> {
       say(`${file} was refused; nothing of it was applied`);
     }
   }
-  if (format === 'json' || format === 'yaml') printData({ results }, format);
-  return refused ? EXIT.badInput : EXIT.ok;
+  const sinces = results.flatMap(({ since }) => (since === undefined ? [] : [since]));
+  const receipt = await fetchReceipt(api, sinces, waitMs);
+  if (format === 'json' || format === 'yaml') printData({ results, ...(receipt ? { receipt } : {}) }, format);
+  const outcome = reportReceipt(receipt, waitMs);
+  return refused ? EXIT.badInput : outcome;
 }
 
 function printChanges(result: ConfigApplyResult, format: 'table' | 'name'): void {

@@ -3,17 +3,21 @@ import type { ConfigApplyResult, ConfigValidation } from '@weft/contracts/consol
 import { isKindName, kindInfo, type KindName } from '@weft/contracts/config';
 import { WeftError } from '@weft/kit';
 import { openApi, type ApiFlags } from '../api.ts';
+import { EXIT } from '../exit-codes.ts';
 import { describe } from '../output/diagnostics.ts';
+import { parseWait } from '../output/duration.ts';
 import { say } from '../output/print.ts';
 import { printable } from '../output/printable.ts';
 import { objectPath, parseTarget } from './config-ref.ts';
 import { readInputs } from './input.ts';
+import { fetchReceipt, reportReceipt } from './receipt.ts';
 
 export interface DeleteFlags extends ApiFlags {
   readonly namespace: string;
   readonly filename?: readonly string[];
   readonly dryRun?: boolean;
   readonly ignoreNotFound?: boolean;
+  readonly wait: string;
 }
 
 interface Target {
@@ -24,6 +28,8 @@ interface Target {
 
 export async function remove(words: readonly string[], flags: DeleteFlags): Promise<number> {
   const api = openApi(flags);
+  const waitMs = parseWait(flags.wait, '--wait');
+  const sinces: number[] = [];
   const targets: Target[] = [];
   if (flags.filename && flags.filename.length > 0) {
     for (const { file, text } of await readInputs(flags.filename)) {
@@ -42,7 +48,8 @@ export async function remove(words: readonly string[], flags: DeleteFlags): Prom
     const full = printable(`${target.kind.toLowerCase()}.${kindInfo(target.kind).group}/${target.name}`);
     try {
       const path = objectPath(target);
-      await api.delete<ConfigApplyResult>(flags.dryRun ? `${path}?dryRun=true` : path);
+      const { since } = await api.delete<ConfigApplyResult>(`${path}?dryRun=${flags.dryRun === true}&waitMs=0`);
+      if (since !== undefined) sinces.push(since);
       process.stdout.write(`${full} deleted${flags.dryRun ? ' (dry run)' : ''}\n`);
     } catch (error) {
       if (!(error instanceof WeftError) || !/not.?found/i.test(error.code)) throw error;
@@ -50,5 +57,6 @@ export async function remove(words: readonly string[], flags: DeleteFlags): Prom
       if (!flags.ignoreNotFound) say(`${full} was not found in namespace ${printable(target.namespace)}`);
     }
   }
-  return missing > 0 && !flags.ignoreNotFound ? 1 : 0;
+  const outcome = reportReceipt(await fetchReceipt(api, sinces, waitMs), waitMs);
+  return missing > 0 && !flags.ignoreNotFound ? EXIT.failed : outcome;
 }

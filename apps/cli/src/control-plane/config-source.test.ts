@@ -6,6 +6,10 @@ import { tempDir } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
 import { createConfigSource } from './config-source.ts';
 
+const receipts = {
+  version: () => 1,
+  receipt: () => Promise.resolve({ complete: true, version: 2, acknowledged: 0, waiting: [], refused: [] }),
+};
 const ratings = (weight: number): string => `apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: ratings, namespace: default }
@@ -24,7 +28,7 @@ describe('the configuration behind the API', () => {
     const file = join(dir.path, 'ratings.yaml');
     await writeFile(file, ratings(100));
     const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });
-    const source = createConfigSource({ store, diagnostics: () => [], world: () => UNKNOWN_WORLD });
+    const source = createConfigSource({ store, diagnostics: () => [], world: () => UNKNOWN_WORLD, receipts });
     try {
       const broken = `${ratings(100)}  nonsense: 1\n`;
       await writeFile(file, broken);
@@ -33,9 +37,34 @@ describe('the configuration behind the API', () => {
         outcome: 'refused',
         diagnostics: [{ code: 'WEFT_CONFIG_FILE_BAD', file, hint: 'Mend the file or remove it, then try again.' }],
       };
-      expect(await source.apply(ratings(50), { dryRun: false })).toMatchObject(refused);
-      expect(await source.delete(REF, { dryRun: false })).toMatchObject(refused);
+      expect(await source.apply(ratings(50), { dryRun: false, waitMs: 0 })).toMatchObject(refused);
+      expect(await source.delete(REF, { dryRun: false, waitMs: 0 })).toMatchObject(refused);
       expect(await readFile(file, 'utf8')).toBe(broken);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('a write waits for its receipt unless told not to; what changed nothing asks about all proxies', async () => {
+    await using dir = await tempDir();
+    const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });
+    const asked: number[] = [];
+    const source = createConfigSource({
+      store,
+      diagnostics: () => [],
+      world: () => UNKNOWN_WORLD,
+      receipts: { ...receipts, receipt: (since) => (asked.push(since), receipts.receipt()) },
+    });
+    try {
+      expect(await source.apply(ratings(100), { dryRun: true, waitMs: 50 })).not.toHaveProperty('result.receipt');
+      expect(await source.apply(ratings(100), { dryRun: false, waitMs: 0 })).toMatchObject({ result: { since: 1 } });
+      expect(asked).toEqual([]);
+      expect(await source.apply(ratings(50), { dryRun: false, waitMs: 50 })).toMatchObject({
+        result: { since: 1, receipt: { complete: true } },
+      });
+      await source.apply(ratings(50), { dryRun: false, waitMs: 50 });
+      await source.delete(REF, { dryRun: false, waitMs: 50 });
+      expect(asked).toEqual([1, 0, 1]);
     } finally {
       await store.close();
     }

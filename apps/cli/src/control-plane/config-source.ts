@@ -13,7 +13,14 @@ import {
 } from '@weft/config';
 import { WeftError } from '@weft/kit';
 import type { ConfigOutcome, ConfigSource } from '@weft/console-api';
-import type { ConfigApplyResult, ConfigRef, ConfigSummary, DiagnosticView } from '@weft/contracts/console-views';
+import type {
+  ConfigApplyResult,
+  ConfigReceipt,
+  ConfigRef,
+  ConfigSummary,
+  DiagnosticView,
+} from '@weft/contracts/console-views';
+import type { Receipts } from './receipts.ts';
 
 export interface ConfigSourceDeps {
   readonly store: DirectoryStore;
@@ -21,9 +28,10 @@ export interface ConfigSourceDeps {
   readonly diagnostics: () => readonly Problem[];
   /** What runs, for checks against it. */
   readonly world: () => World;
+  readonly receipts: Receipts;
 }
 
-export function createConfigSource({ store, diagnostics, world }: ConfigSourceDeps): ConfigSource {
+export function createConfigSource({ store, diagnostics, world, receipts }: ConfigSourceDeps): ConfigSource {
   const findingsOf = (object: ConfigObject): DiagnosticView[] => {
     const key = `${object.kind}/${object.metadata.namespace}/${object.metadata.name}`;
     return [...store.status().problems, ...diagnostics()].filter((problem) => problem.object === key).map(diagnosticOf);
@@ -54,6 +62,15 @@ export function createConfigSource({ store, diagnostics, world }: ConfigSourceDe
       .list()
       .filter((object) => matches(JSON.stringify(object.spec)))
       .map(apiRef);
+  /** Writes, and says what the proxies made of it. */
+  const written = (waitMs: number, write: () => Promise<ConfigApplyResult>): Promise<ConfigOutcome> =>
+    orRefused(async () => {
+      const before = receipts.version();
+      const result = await write();
+      const since = result.changes.every(({ action }) => action === 'unchanged') ? 0 : before;
+      const receipt = waitMs === 0 ? undefined : await receipts.receipt(since, waitMs);
+      return { ...result, since, ...(receipt ? { receipt } : {}) };
+    });
   return {
     list: () => store.list().map(summaryOf),
     files: () =>
@@ -83,7 +100,7 @@ export function createConfigSource({ store, diagnostics, world }: ConfigSourceDe
         diagnostics: diagnosed,
       });
     },
-    async apply(yaml, { dryRun }) {
+    async apply(yaml, { dryRun, waitMs }) {
       const { objects, problems } = parseConfig(yaml, '-');
       if (problems.some(isError)) return { outcome: 'refused', diagnostics: problems.map(diagnosticOf) };
       const after = [
@@ -98,22 +115,29 @@ export function createConfigSource({ store, diagnostics, world }: ConfigSourceDe
         const planned = objects.map(({ object }) => ({ ...apiRef(object), action: plannedAction(store, object) }));
         return { outcome: 'done', result: { dryRun, changes: planned, diagnostics: diagnosed } };
       }
-      return written(async () => {
+      return written(waitMs, async () => {
         const items = objects.map(({ object, text }) => ({ object, ...(text === undefined ? {} : { text }) }));
         const results = await store.apply(items);
         const changes = results.map(({ ref, outcome }) => ({ ...refView(ref), action: outcome }));
         return { dryRun, changes, diagnostics: diagnosed };
       });
     },
-    async delete(ref, { dryRun }) {
+    async delete(ref, { dryRun, waitMs }) {
       const object = find(ref);
       if (!object) return { outcome: 'not-found' };
       const { kind, metadata } = object;
-      return written(async () => {
-        if (!dryRun) await store.delete({ kind, namespace: metadata.namespace, name: metadata.name });
-        return { dryRun, changes: [{ ...apiRef(object), action: 'deleted' }], diagnostics: [] };
+      const result: ConfigApplyResult = {
+        dryRun,
+        changes: [{ ...apiRef(object), action: 'deleted' }],
+        diagnostics: [],
+      };
+      if (dryRun) return { outcome: 'done', result };
+      return written(waitMs, async () => {
+        await store.delete({ kind, namespace: metadata.namespace, name: metadata.name });
+        return result;
       });
     },
+    receipt: (since, waitMs): Promise<ConfigReceipt> => receipts.receipt(since, waitMs),
     forService: (namespace, name) => {
       const names = new RegExp(`"(${escape(name)}|${escape(`${name}.${namespace}`)}(\\.svc(\\.[a-z.]+)?)?)"`);
       return naming((text) => names.test(text));
@@ -124,7 +148,7 @@ export function createConfigSource({ store, diagnostics, world }: ConfigSourceDe
 }
 
 /** What the store can not write, such as an object in a file with errors, is refused with the file and the mend. */
-async function written(write: () => Promise<ConfigApplyResult>): Promise<ConfigOutcome> {
+async function orRefused(write: () => Promise<ConfigApplyResult>): Promise<ConfigOutcome> {
   try {
     return { outcome: 'done', result: await write() };
   } catch (error) {

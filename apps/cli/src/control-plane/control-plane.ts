@@ -16,6 +16,7 @@ import { serveMonitoring } from './monitoring.ts';
 import type { ControlPlaneOptions } from './options.ts';
 import { openRows, portRows } from './port-rows.ts';
 import { createProxySource } from './proxy-source.ts';
+import { createReceipts } from './receipts.ts';
 import { createRegistrySource, followRegistry, worldOf } from './registry-source.ts';
 
 export type StartMessage = Extract<ParentMessage, { type: 'control-plane-start' }>;
@@ -112,6 +113,7 @@ export async function startControlPlane(
         store,
         diagnostics: () => pilot.diagnostics(),
         world: () => worldOf(registry.state()),
+        receipts: createReceipts(pilot),
       }),
       registry: createRegistrySource(registry),
       proxies,

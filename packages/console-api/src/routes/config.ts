@@ -3,6 +3,7 @@ import {
   ConfigApplyResultSchema,
   ConfigDocumentSchema,
   ConfigListSchema,
+  ConfigReceiptSchema,
   ConfigValidationSchema,
 } from '@weft/contracts/console-schemas';
 import type { DiagnosticView } from '@weft/contracts/console-views';
@@ -23,8 +24,21 @@ const YamlBody = Type.Object(
   { yaml: Type.String({ minLength: 1, description: 'One or more documents.' }) },
   { additionalProperties: false },
 );
+const DEFAULT_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 600_000;
+const WaitMs = Type.Optional(
+  Type.Integer({
+    minimum: 0,
+    maximum: MAX_WAIT_MS,
+    description: `Milliseconds to wait until the proxies concerned have answered; 0 answers at once. Default ${DEFAULT_WAIT_MS}.`,
+  }),
+);
 const ApplyBody = Type.Object(
-  { ...YamlBody.properties, dryRun: Type.Optional(Type.Boolean({ description: 'Judge, but change nothing.' })) },
+  {
+    ...YamlBody.properties,
+    dryRun: Type.Optional(Type.Boolean({ description: 'Judge, but change nothing.' })),
+    waitMs: WaitMs,
+  },
   { additionalProperties: false },
 );
 
@@ -78,13 +92,29 @@ export function configRoutes(config: ConfigSource, logger: Logger): readonly Rou
       response: ConfigValidationSchema,
       handle: ({ body }) => config.validate(body.yaml),
     }),
+    route('GET', '/receipt', {
+      summary:
+        'What became of all that was written since then: which proxies took it, refused it or did not answer yet.',
+      query: Type.Object(
+        {
+          since: Type.Integer({
+            minimum: 0,
+            description: 'As an answer to a write says it; 0 asks about all proxies.',
+          }),
+          waitMs: WaitMs,
+        },
+        { additionalProperties: false },
+      ),
+      response: ConfigReceiptSchema,
+      handle: ({ query }) => config.receipt(query.since, query.waitMs ?? DEFAULT_WAIT_MS),
+    }),
     route('POST', '/config/apply', {
       summary: 'Creates or replaces all objects of the text, or none.',
       body: ApplyBody,
       response: ConfigApplyResultSchema,
       handle: async ({ body, caller }) => {
-        const { yaml, dryRun = false } = body;
-        const { result } = accepted(await config.apply(yaml, { dryRun }), 'The configuration');
+        const { yaml, dryRun = false, waitMs = DEFAULT_WAIT_MS } = body;
+        const { result } = accepted(await config.apply(yaml, { dryRun, waitMs }), 'The configuration');
         if (!dryRun) {
           const changes = result.changes.map(
             ({ action, kind, namespace, name }) => `${action} ${kind} ${namespace}/${name}`,
@@ -97,11 +127,11 @@ export function configRoutes(config: ConfigSource, logger: Logger): readonly Rou
     route('DELETE', '/config/:group/:kind/:ns/:name', {
       summary: 'Deletes one object.',
       params: RefParams,
-      query: Type.Object({ dryRun: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+      query: Type.Object({ dryRun: Type.Optional(Type.Boolean()), waitMs: WaitMs }, { additionalProperties: false }),
       response: ConfigApplyResultSchema,
       handle: async ({ params, query, caller }) => {
-        const dryRun = query.dryRun ?? false;
-        const outcome = await config.delete(refOf(params), { dryRun });
+        const { dryRun = false, waitMs = DEFAULT_WAIT_MS } = query;
+        const outcome = await config.delete(refOf(params), { dryRun, waitMs });
         if (outcome.outcome === 'not-found') throw missing(params);
         const { result } = accepted(outcome, `${params.kind} ${params.name}`);
         if (!dryRun) logger.info({ writer: caller.writer, object: refOf(params) }, 'configuration deleted');

@@ -27,6 +27,8 @@ import { buildProxyResources, diffResources, type ProxyResources } from './proxy
 export interface ConnectedProxy {
   readonly facts: NodeFacts;
   readonly resources: ProxyResources;
+  /** Snapshot that last changed something for it. */
+  readonly changedVersion: number;
 }
 
 export interface AdsSource extends XdsSource {
@@ -35,6 +37,8 @@ export interface AdsSource extends XdsSource {
   /** A new snapshot is there: every proxy that it may concern is put into the queue. */
   snapshotChanged(snapshot: MeshSnapshot, affected: Affected): void;
   proxies(): readonly ConnectedProxy[];
+  /** Its push waits for its turn. */
+  queued(proxy: ConnectedProxy): boolean;
 }
 
 export interface AdsSourceDeps {
@@ -50,6 +54,7 @@ export interface AdsSourceDeps {
 export interface Session extends ProxySession {
   readonly facts: NodeFacts;
   resources: ProxyResources;
+  changedVersion: number;
   listener: ((changes?: ChangeSet) => void) | undefined;
 }
 
@@ -87,6 +92,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
     session.resources = resourcesFor(snapshot, session.facts, { resources: former, affected });
     const changes = diffResources(former, session.resources);
     if (changes.size === 0) return;
+    session.changedVersion = snapshot.version;
     deps.onPushed([...changes.keys()]);
     deps.logger.debug(
       {
@@ -131,6 +137,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
       for (const session of sessions) queue.add(session, affected);
     },
     proxies: () => [...sessions],
+    queued: (proxy) => queue.has(proxy as Session),
   };
 }
 
@@ -147,6 +154,7 @@ function createSession(
   const session: Session = {
     facts,
     resources,
+    changedVersion: resources.version,
     listener: undefined,
     view: () => viewOf(session.resources),
     onPush(listener) {

@@ -4,6 +4,7 @@ import { mergeAffected, type Affected } from './affected.ts';
 export interface PushQueue<Proxy> {
   add(proxy: Proxy, affected: Affected): void;
   remove(proxy: Proxy): void;
+  has(proxy: Proxy): boolean;
   readonly size: number;
   close(): void;
 }
@@ -39,6 +40,7 @@ export function createPushQueue<Proxy>({ push, later, batch = 8 }: PushQueueDeps
       schedule();
     },
     remove: (proxy) => void pending.delete(proxy),
+    has: (proxy) => pending.has(proxy),
     get size() {
       return pending.size;
     },

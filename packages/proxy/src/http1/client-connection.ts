@@ -45,7 +45,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   #requestChunked = false;
   #announcedTrailers = false;
   #requestOver = false;
-  #toHead = false;
+  #asked: 'HEAD' | 'CONNECT' | 'other' = 'other';
   #askedUpgrade = false;
   #upgraded = false;
   #keepAlive = true;
@@ -120,9 +120,10 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   }
 
   sendHead(head: HeadView, last: boolean): void {
-    this.#toHead = head.get(':method') === 'HEAD';
+    const method = head.get(':method');
+    this.#asked = method === 'HEAD' || method === 'CONNECT' ? method : 'other';
     this.#askedUpgrade = head.has('upgrade');
-    this.#requestChunked = !last && !head.has('content-length');
+    this.#requestChunked = !last && method !== 'CONNECT' && !head.has('content-length');
     this.#announcedTrailers = this.#requestChunked && head.has('trailer');
     this.#requestOver = last;
     this.#writer.text(requestHeadText(head, last));
@@ -262,13 +263,21 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
       receiver.onResponseHead(status, head, false);
       return true;
     }
-    const length = responseBodyLength(head, this.#toHead);
+    const length = responseBodyLength(head, this.#asked);
     if (length === undefined) return this.#fail('upstream-protocol-error', 'the length of the response is ambiguous');
     const options = takeConnectionFields(head);
     head.remove('upgrade');
     if (status < 200) {
       receiver.onInformational(head);
       this.#parser.reset();
+      return true;
+    }
+    if (this.#asked === 'CONNECT' && status < 300) {
+      // RFC 9110 §9.3.6: a length here means nothing.
+      head.remove('content-length');
+      this.#state = STATE.tunnel;
+      this.#keepAlive = false;
+      receiver.onResponseHead(status, head, false);
       return true;
     }
     if (options.close || (this.#parser.minor === 0 && !options.keepAlive)) this.#keepAlive = false;

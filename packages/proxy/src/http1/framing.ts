@@ -53,8 +53,8 @@ export function requestBodyLength(head: H1Head): BodyLength | FramingFailure {
   return length < 0 ? 'ambiguous-framing' : length;
 }
 
-/** @param toHead whether the request was HEAD. @returns undefined when the framing can not be trusted. */
-export function responseBodyLength(head: H1Head, toHead: boolean): BodyLength | undefined {
+/** @param asked how the request bears on it: HEAD has no body, and a CONNECT that succeeds ends in a tunnel. @returns undefined when the framing can not be trusted. */
+export function responseBodyLength(head: H1Head, asked: 'HEAD' | 'CONNECT' | 'other'): BodyLength | undefined {
   const { contentLengths, transferEncodings, minor, status } = head.parser;
   if (transferEncodings > 0) {
     const chunked = transferEncodings === 1 && valueOf(head, TRANSFER_ENCODING).toLowerCase() === 'chunked';
@@ -67,21 +67,42 @@ export function responseBodyLength(head: H1Head, toHead: boolean): BodyLength | 
     length = parseContentLength(valueOf(head, CONTENT_LENGTH));
     if (length < 0) return undefined;
   }
-  if (toHead || status < 200 || status === 204 || status === 304) return 0;
+  if (asked === 'CONNECT' && status >= 200 && status < 300) return UNTIL_CLOSE;
+  if (asked === 'HEAD' || status < 200 || status === 204 || status === 304) return 0;
   return length;
 }
 
-/** Checks target and Host, and gives an absolute-form request its origin form: the target's authority wins (RFC 9112 §3.2.2). */
-export function checkRequestTarget(head: H1Head): FramingFailure | undefined {
+export interface TargetRules {
+  /** Whether CONNECT is more than refused. */
+  readonly connect: boolean;
+  /** Host of HTTP/1.0 requests without one; empty = they are refused. */
+  readonly defaultHost10: string;
+}
+
+/**
+ * Checks target and Host, and gives an absolute-form request its origin form: the target's authority wins (RFC 9112
+ * §3.2.2). A CONNECT request has an authority and no path.
+ */
+export function checkRequestTarget(head: H1Head, rules: TargetRules): FramingFailure | undefined {
   const { text, parser } = head;
   const { targetStart, targetEnd, hosts } = parser;
-  if (parser.methodEnd - parser.headStart === 7 && text.startsWith('CONNECT', parser.headStart))
-    return 'connect-refused';
-  if (hosts !== 1 || !isHost(valueOf(head, HOST))) return 'missing-host';
+  const toConnect = parser.methodEnd - parser.headStart === 7 && text.startsWith('CONNECT', parser.headStart);
+  if (toConnect && !rules.connect) return 'connect-refused';
+  if (hosts === 0 && parser.minor === 0 && rules.defaultHost10 !== '') head.set(':authority', rules.defaultHost10);
+  else if (hosts !== 1 || !isHost(valueOf(head, HOST))) return 'missing-host';
+  if (toConnect) return takeAuthorityForm(head, text.slice(targetStart, targetEnd));
   const first = text.charCodeAt(targetStart);
   if (first === 0x2f) return undefined;
   if (first === 0x2a && targetEnd - targetStart === 1) return head.method === 'OPTIONS' ? undefined : 'bad-request';
   return takeAbsoluteForm(head, text.slice(targetStart, targetEnd));
+}
+
+/** RFC 9112 §3.2.3: host and port, both. */
+function takeAuthorityForm(head: H1Head, target: string): FramingFailure | undefined {
+  if (!isHost(target) || !/:\d+$/.test(target)) return 'bad-request';
+  head.set(':authority', target);
+  head.set(':path', '');
+  return undefined;
 }
 
 function takeAbsoluteForm(head: H1Head, target: string): FramingFailure | undefined {

@@ -13,12 +13,30 @@ function writeFields(head: HeadView, out: string): string {
   return text;
 }
 
+/** Of a head that came by another protocol: one Host, first, and one Cookie line (RFC 9113 §8.2.3). */
+function writeForeignRequest(head: HeadView, out: string): string {
+  let text = `${out}host: ${head.get(':authority') ?? ''}\r\n`;
+  let cookies = '';
+  head.forEach((name, value) => {
+    if (name === 'cookie') cookies += cookies === '' ? value : `; ${value}`;
+    else if (name.toLowerCase() !== 'host') text += `${name}: ${value}\r\n`;
+  });
+  return cookies === '' ? text : `${text}cookie: ${cookies}\r\n`;
+}
+
+// RFC 9110 §8.6: for these a server may insist on a length, also of nothing.
+const EXPECT_CONTENT = new Set(['POST', 'PUT', 'PATCH']);
+
 /** @param last whether no body follows. @returns the text and whether the body is to be chunked. */
 export function requestHeadText(head: HeadView, last: boolean): string {
   const method = head.get(':method') ?? 'GET';
-  const path = head.get(':path') ?? '/';
-  let text = writeFields(head, `${method} ${path} HTTP/1.1\r\n`);
-  if (!last && !head.has('content-length')) text += 'transfer-encoding: chunked\r\n';
+  const target = (method === 'CONNECT' ? head.get(':authority') : head.get(':path')) ?? '/';
+  const line = `${method} ${target} HTTP/1.1\r\n`;
+  const received = head instanceof H1Head;
+  let text = received ? writeFields(head, line) : writeForeignRequest(head, line);
+  if (!last && method !== 'CONNECT' && !head.has('content-length')) text += 'transfer-encoding: chunked\r\n';
+  else if (last && !received && EXPECT_CONTENT.has(method) && !head.has('content-length'))
+    text += 'content-length: 0\r\n';
   // RFC 9110 §10.1.4: TE concerns one hop, and Connection says so.
   if (head.has('upgrade')) text += head.has('te') ? 'connection: upgrade, te\r\n' : 'connection: upgrade\r\n';
   else if (head.has('te')) text += 'connection: te\r\n';

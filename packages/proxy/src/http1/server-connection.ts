@@ -6,7 +6,7 @@ import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '..
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { ChunkedDecoder } from './chunked.ts';
-import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields } from './framing.ts';
+import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields, type TargetRules } from './framing.ts';
 import { H1Head } from './h1-head.ts';
 import { HeadParser, type HeadLimits } from './head-parser.ts';
 import { responseHeadText, trailersText } from './head-writer.ts';
@@ -22,6 +22,7 @@ export interface ServerConnectionOptions {
   readonly lingerMs: number;
   /** Trailers of answers go to clients that did not ask for them (`TE: trailers`), too. */
   readonly trailers: boolean;
+  readonly target: TargetRules;
 }
 
 const IDLE = 0;
@@ -59,6 +60,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   #responseOver = false;
   #responseChunked = false;
   #toHead = false;
+  #toConnect = false;
   #acceptsTrailers = false;
   #close = false;
   #keepAlive10 = false;
@@ -195,10 +197,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     this.#responseOver = false;
     this.#responseChunked = false;
     this.#toHead = head.method === 'HEAD';
-    const failure = checkRequestTarget(head);
+    this.#toConnect = head.method === 'CONNECT';
+    const failure = checkRequestTarget(head, this.#options.target);
     if (failure !== undefined) return this.#refuse(failure);
     const length = requestBodyLength(head);
     if (typeof length === 'string') return this.#refuse(length);
+    if (this.#toConnect && length !== 0) return this.#refuse('bad-request');
     const options = takeConnectionFields(head);
     this.#acceptsTrailers = head.has('te') || this.#options.trailers;
     this.#keepAlive10 = minor === 0 && options.keepAlive;
@@ -255,7 +259,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   sendInformational(head: HeadView): void {
     if (this.protocol === 'HTTP/1.0' || this.#responseStarted) return;
     const status = Number(head.get(':status'));
-    this.#writer.text(responseHeadText(status, head, { chunked: false, connection: '', zeroLength: false }));
+    this.#writer.text(responseHeadText(status, head, NO_FRAMING));
     this.#writer.flush();
   }
 
@@ -266,6 +270,13 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
       this.#writer.text(responseHeadText(status, head, { chunked: false, connection: 'upgrade', zeroLength: false }));
       return;
     }
+    const tunnel = this.#toConnect && status >= 200 && status < 300;
+    if (tunnel) {
+      this.#writer.text(responseHeadText(status, head, NO_FRAMING));
+      return;
+    }
+    // What a client sent behind a CONNECT that failed was for somebody else.
+    if (this.#toConnect) this.#close = true;
     const bodyless = this.#toHead || status === 204 || status === 304;
     const hasLength = head.has('content-length');
     if (status === 204 && hasLength) head.remove('content-length');
@@ -446,3 +457,4 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_FRAMING = { chunked: false, connection: '', zeroLength: false } as const;

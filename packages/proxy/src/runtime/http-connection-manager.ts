@@ -59,6 +59,9 @@ export function compileHcm(
   const common = message.commonHttpProtocolOptions;
   const certDetails = message.setCurrentClientCertDetails;
   const { filters, suppressEnvoyHeaders } = compileFilters(message, deps, resource);
+  const upgrades = new Map(
+    message.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
+  );
   const { routeSpecifier } = message;
   if (routeSpecifier.case === undefined) throw new ConfigRejectedError(resource, 'route_specifier is not set');
   return {
@@ -100,10 +103,13 @@ export function compileHcm(
       requestTimeoutMs: millisOr(message.requestTimeout, 0),
       headersTimeoutMs: millisOr(message.requestHeadersTimeout, DEFAULT_HEADERS_TIMEOUT_MS),
       trailers: message.httpProtocolOptions?.enableTrailers ?? false,
+      target: {
+        connect: upgrades.get('connect') ?? false,
+        defaultHost10: message.httpProtocolOptions?.defaultHostForHttp10 ?? '',
+      },
+      forwardContinue: message.proxy100Continue,
       lingerMs: millisOr(message.delayedCloseTimeout, DEFAULT_LINGER_MS),
-      upgrades: new Map(
-        message.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
-      ),
+      upgrades,
       tracing: message.tracing === undefined ? undefined : tracingSettings(message.tracing),
       suppressEnvoyHeaders,
     },

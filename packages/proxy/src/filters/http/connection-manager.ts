@@ -79,6 +79,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       idleTimeoutMs: settings.idleTimeoutMs,
       lingerMs: settings.lingerMs,
       trailers: settings.trailers,
+      target: settings.target,
     });
     this.#connections.add(made);
     return made;

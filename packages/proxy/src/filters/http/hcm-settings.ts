@@ -1,6 +1,7 @@
 import type { RouteMatch, RouteTable } from '@weft/evaluator';
 import type { Direction } from '../../request-record.ts';
 import type { TracingSettings } from '../../ports.ts';
+import type { TargetRules } from '../../http1/framing.ts';
 import type { HeadLimits } from '../../http1/head-parser.ts';
 import type { HttpFilter } from './http-filter.ts';
 
@@ -37,6 +38,9 @@ export interface HcmSettings {
   readonly lingerMs: number;
   /** HTTP/1.1 clients get trailers without having asked for them. */
   readonly trailers: boolean;
+  readonly target: TargetRules;
+  /** `100 Continue` is for the upstream to say; else it is said here as soon as the filters let a request through. */
+  readonly forwardContinue: boolean;
   /** Lower-case upgrade types that are allowed unless the route says no. */
   readonly upgrades: ReadonlyMap<string, boolean>;
   readonly tracing: TracingSettings | undefined;

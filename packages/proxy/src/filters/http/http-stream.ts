@@ -180,9 +180,17 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       this.reply(this.routes.table === undefined ? 'config-not-ready' : 'no-route');
       return;
     }
+    if (!this.requestOver && !this.manager.settings.forwardContinue) this.#sayContinue();
     const router = new RouterRequest(this, outcome);
     this.#router = router;
     router.start();
+  }
+
+  /** Only now: a client whose request a filter refuses need not send the body. */
+  #sayContinue(): void {
+    if (this.head?.get('expect')?.toLowerCase() !== '100-continue') return;
+    this.head.remove('expect');
+    this.downstream.sendInformational(FieldsHead.response(100));
   }
 
   onRequestData(buffer: Buffer, start: number, end: number, last: boolean): void {

@@ -63,7 +63,8 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
   stream.remoteIp = forwardClientAddress(head, connection, settings);
   forwardClientCertificate(head, connection, settings);
   const upgrade = head.get('upgrade');
-  if (upgrade !== undefined) {
+  if (stream.method === 'CONNECT') stream.upgradeType = 'connect';
+  else if (upgrade !== undefined) {
     const type = upgrade.toLowerCase();
     // h2c by upgrade is never taken up (RFC 9113 §3.1); the request is served as it is.
     if (type === 'h2c' || type.startsWith('h2c,')) head.remove('upgrade');
@@ -127,7 +128,7 @@ function settlePath(stream: PreparedStream, head: HeadView, received: string): R
     path = unescapeSlashes(path);
     redirect = settings.escapedSlashes === 'unescape-and-redirect';
   }
-  if (settings.normalizePath) {
+  if (settings.normalizePath && stream.method !== 'CONNECT') {
     const normal = normalizePath(path, settings.mergeSlashes);
     if (normal === undefined) return 'path-normalization-failed';
     path = normal;

@@ -256,7 +256,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     if (this.#outcome.route.attemptCountInResponse) head.set('x-envoy-attempt-count', String(this.#attempts));
     if (last) this.#upstreamDone();
     stream.sendUpstreamHead(status, head, last);
-    if (status === 101) this.#tunnel();
+    if (status === 101 || (stream.method === 'CONNECT' && status < 300)) this.#tunnel();
     else if (!last && stream.downstream.congested) this.#upstream?.pauseResponse();
   }
 

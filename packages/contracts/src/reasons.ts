@@ -96,6 +96,7 @@ export const REASONS = {
   'retries-exhausted': row(503, 'URX', 'upstream_retry_limit_exceeded', 'every try failed', false),
   'fault-abort': row(503, 'FI', 'fault_filter_abort', 'fault filter abort'),
   'rbac-denied': row(403, '-', 'rbac_access_denied', 'RBAC: access denied'),
+  'cors-origin-refused': row(200, '-', 'cors_response', 'this origin is not allowed to call here'),
   'direct-response': row(200, '-', 'direct_response', ''),
   'request-headers-timeout': row(408, '-', 'request_header_timeout', 'the request head took too long'),
   'request-idle-timeout': row(408, 'SI', 'request_idle_timeout', 'the request body stopped arriving', false),

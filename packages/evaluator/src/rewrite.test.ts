@@ -50,6 +50,8 @@ describe('redirectLocation', () => {
     [{ portRedirect: 80 }, { authority: 'a.b:9080' }, 'http://a.b/'],
     [{ pathRedirect: '/new' }, { authority: 'a', path: '/old', query: 'q' }, 'http://a/new?q'],
     [{ pathRedirect: '/new?r=2' }, { authority: 'a', query: 'q' }, 'http://a/new?r=2'],
+    [{ portRedirect: 443, schemeRedirect: 'https' }, { authority: 'a.b:8080' }, 'https://a.b/'],
+    [{ hostRedirect: 'c.d:8443', pathRedirect: '/n?r=1', stripQuery: true }, { query: 'q' }, 'http://c.d:8443/n?r=1'],
     [{ prefixRewrite: '/v2' }, { authority: '[::1]:99', path: '/v1/x' }, 'http://[::1]:99/v2/x'],
     [
       { regexRewrite: { pattern: { regex: 'v1' }, substitution: 'v3' } },

@@ -84,7 +84,7 @@ const NOT_FOUND_STATUS: Readonly<Record<NotFoundCode, 503 | 404 | 500>> = {
   [NotFoundCode.NOT_FOUND]: 404,
   [NotFoundCode.INTERNAL_SERVER_ERROR]: 500,
 };
-const REDIRECT_STATUS: Readonly<Record<RedirectCode, RedirectAction['status']>> = {
+const REDIRECT_STATUS: Readonly<Partial<Record<RedirectCode, RedirectAction['status']>>> = {
   [RedirectCode.MOVED_PERMANENTLY]: 301,
   [RedirectCode.FOUND]: 302,
   [RedirectCode.SEE_OTHER]: 303,
@@ -107,6 +107,7 @@ export function compileForward(
   if (action.prefixRewrite !== '' && action.regexRewrite !== undefined) {
     return reject(place, 'prefix_rewrite and regex_rewrite can not both be set');
   }
+  checkTarget(action.prefixRewrite, at(place, 'prefix_rewrite'));
   const timeoutMs = millis(action.timeout) ?? DEFAULT_TIMEOUT_MS;
   if (timeoutMs < 0) return reject(at(place, 'timeout'), 'must not be below 0');
   return {
@@ -130,6 +131,14 @@ export function compileForward(
     ),
     clusterNotFoundStatus: NOT_FOUND_STATUS[action.clusterNotFoundResponseCode],
   };
+}
+
+// What a request line or a Location can not hold.
+const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
+
+function checkTarget(text: string, place: Place): void {
+  if (NOT_IN_TARGET.test(text))
+    reject(place, 'blanks, control characters and what is not Latin-1 can not stand in a target');
 }
 
 export const compileMirrors = (policies: readonly MirrorMessage[]): MirrorPolicy[] =>
@@ -164,14 +173,21 @@ function compileRewrite(
   place: Place,
 ): RegexRewrite | undefined {
   if (rewrite === undefined) return undefined;
+  checkTarget(rewrite.substitution, at(place, 'substitution'));
   return { pattern: compileRegex(rewrite.pattern, regex, at(place, 'pattern')), substitution: rewrite.substitution };
 }
 
 export function compileRedirect(action: RedirectMessage, regex: RegexEngine, place: Place): RedirectAction {
   const { schemeRewriteSpecifier: scheme, pathRewriteSpecifier: path } = action;
+  const status = REDIRECT_STATUS[action.responseCode];
+  if (status === undefined) return reject(at(place, 'response_code'), `${String(action.responseCode)} is not known`);
+  checkTarget(action.hostRedirect, at(place, 'host_redirect'));
+  if (scheme.case === 'schemeRedirect') checkTarget(scheme.value, at(place, 'scheme_redirect'));
+  if (path.case === 'pathRedirect' || path.case === 'prefixRewrite') checkTarget(path.value, at(place, path.case));
+  if (action.portRedirect > 65_535) return reject(at(place, 'port_redirect'), `${action.portRedirect} is not a port`);
   return {
     kind: 'redirect',
-    status: REDIRECT_STATUS[action.responseCode],
+    status,
     scheme: scheme.case === 'httpsRedirect' ? (scheme.value ? 'https' : '') : (scheme.value ?? ''),
     host: action.hostRedirect,
     port: action.portRedirect,

@@ -1,5 +1,8 @@
 import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
+import { toBinary } from '@bufbuild/protobuf';
 import {
+  type CorsPolicy,
+  CorsPolicySchema,
   VirtualHost_TlsRequirementType as TlsRequirement,
   type Route as RouteMessage,
   type RouteAction as RouteActionMessage,
@@ -165,7 +168,7 @@ function compileHost<Config>(
   place: Place,
 ): CompiledHost<Config> {
   const mutations = compileMutations(host, place);
-  const filters = decodeConfigs(host.typedPerFilterConfig, context, place);
+  const filters = decodeConfigs(withCors(host.typedPerFilterConfig, host.cors), context, place);
   const defaults: HostDefaults = {
     retry:
       host.retryPolicy === undefined
@@ -254,7 +257,10 @@ function compileChoice<Config>(
 ): Choice<Config> {
   const level: Level<Config> = {
     mutations: [compileMutations(message, place), ...around.mutations],
-    filters: overlay(around.filters, decodeConfigs(message.typedPerFilterConfig, context, place)),
+    filters: overlay(
+      around.filters,
+      decodeConfigs(withCors(message.typedPerFilterConfig, corsOf(message)), context, place),
+    ),
   };
   if (message.action.case !== 'route') return only(addOutcome(route, {}, level, context));
   const action = message.action.value;
@@ -362,6 +368,21 @@ function httpsOnly<Config>(
     attemptCountInResponse: false,
   };
   return addOutcome(route, {}, { mutations: [mutations, context.root], filters }, context);
+}
+
+const corsOf = ({ action }: RouteMessage): CorsPolicy | undefined =>
+  action.case === 'route' ? action.value.cors : undefined;
+
+const CORS_FILTER = 'envoy.filters.http.cors';
+
+/** The older place of a CORS policy; the filter's own configuration counts before it. */
+function withCors(
+  packed: Readonly<Record<string, PackedConfig>>,
+  cors: CorsPolicy | undefined,
+): Readonly<Record<string, PackedConfig>> {
+  if (cors === undefined || packed[CORS_FILTER] !== undefined) return packed;
+  const typeUrl = `type.googleapis.com/${CorsPolicySchema.typeName}`;
+  return { ...packed, [CORS_FILTER]: { typeUrl, value: toBinary(CorsPolicySchema, cors) } };
 }
 
 function decodeConfigs<Config>(

@@ -60,7 +60,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     for (const listener of listeners.values()) listener.refreshSecrets();
   });
   const clusters = new ClusterSet({ timers, random, readBuffer, logger });
-  const filterDeps: FilterDeps = { clock, timers, random, regex };
+  const filterDeps: FilterDeps = { clock, timers, random, regex, stats };
   const listenerDeps: ListenerDeps = {
     ...filterDeps,
     accessLogs: options.accessLogs,
@@ -76,12 +76,13 @@ export function createProxy(options: ProxyOptions): DataPath {
   let draining = false;
 
   const routesOf = (hcm: CompiledHcm): HcmRoutes => {
+    const deps = { ...filterDeps, statPrefix: hcm.settings.statPrefix };
     if (hcm.inlineRoutes !== undefined)
-      return buildChains(compileTable(hcm.inlineRoutes, filterDeps), hcm.filters, filterDeps);
+      return buildChains(compileTable(hcm.inlineRoutes, filterDeps), hcm.filters, deps);
     const table = hcm.rdsName === undefined ? undefined : tables.get(hcm.rdsName);
     return table === undefined
-      ? { ...NO_ROUTES, unroutedChain: buildChains(undefined, hcm.filters, filterDeps).unroutedChain }
-      : buildChains(table, hcm.filters, filterDeps);
+      ? { ...NO_ROUTES, unroutedChain: buildChains(undefined, hcm.filters, deps).unroutedChain }
+      : buildChains(table, hcm.filters, deps);
   };
   const liveDeps: LiveListenerDeps = {
     timers,

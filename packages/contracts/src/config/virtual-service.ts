@@ -76,7 +76,7 @@ const fault = message(
 const redirect = message(
   {
     uri: opt(text()),
-    prefixRewrite: opt(text({ since: '1.31', effect: 'not-yet', reason: 'is not generated yet' })),
+    prefixRewrite: opt(text({ since: '1.31' })),
     authority: opt(text()),
     scheme: opt(text({ since: '1.12' })),
     port: opt(uint32({ since: '1.12', format: 'port-number', max: 65_535, oneof: 'redirect_port' })),
@@ -97,7 +97,7 @@ const corsPolicy = message(
     allowCredentials: opt(bool()),
     unmatchedPreflights: opt(choice(['UNSPECIFIED', 'FORWARD', 'IGNORE'], { since: '1.23', default: 'FORWARD' })),
   },
-  ENVOY_ONLY,
+  { test: 'TR-08' },
 );
 
 const httpRoute = message({

@@ -26,6 +26,7 @@ import { resolveDestination, type ResolvedDestination } from './destinations.ts'
 import { duration, percentage, type Init } from './envoy.ts';
 import { authorityOf, headerFields } from './header-operations.ts';
 import { retryPolicy } from './retry.ts';
+import type { RouteSite } from './static-match.ts';
 
 export interface ForwardAction {
   readonly action: RouteAction;
@@ -192,24 +193,46 @@ const REDIRECT_CODE: Readonly<Record<number, RedirectAction_RedirectResponseCode
 };
 
 /** @returns undefined for a code that Envoy can not send; such a route is left out (Istio). */
-export function redirectAction(redirect: HttpRedirect): Init<typeof RedirectActionSchema> | undefined {
+export function redirectAction(
+  redirect: HttpRedirect,
+  { port: accessedPort, proxy }: Pick<RouteSite, 'port' | 'proxy'>,
+): Init<typeof RedirectActionSchema> | undefined {
   const responseCode = REDIRECT_CODE[redirect.redirectCode ?? 301];
   if (responseCode === undefined) return undefined;
-  const { uri, prefixRewrite, scheme, port } = redirect;
-  const standard = (scheme === 'http' && port === 80) || (scheme === 'https' && port === 443);
+  const { uri, prefixRewrite, scheme } = redirect;
+  const port = redirectPort(redirect, accessedPort, proxy.type === 'sidecar');
   return {
     responseCode,
     hostRedirect: redirect.authority ?? '',
     ...(scheme === undefined || scheme === ''
       ? {}
       : { schemeRewriteSpecifier: { case: 'schemeRedirect', value: scheme } }),
-    ...(port !== undefined && port !== 0 && !standard ? { portRedirect: port } : {}),
+    // Also where it is the scheme's own: the port of the request would stay otherwise.
+    ...(port === undefined || port === 0 ? {} : { portRedirect: port }),
     ...(uri !== undefined && uri !== ''
       ? { pathRewriteSpecifier: { case: 'pathRedirect', value: uri } }
       : prefixRewrite === undefined
         ? {}
         : { pathRewriteSpecifier: { case: 'prefixRewrite', value: prefixRewrite } }),
   };
+}
+
+/** A port per scheme, or the one that was called: both are known here, so that proxies need not know of it. */
+function redirectPort(
+  { port, derivePort, scheme }: HttpRedirect,
+  accessedPort: number,
+  plain: boolean,
+): number | undefined {
+  switch (derivePort) {
+    case 'FROM_REQUEST_PORT':
+      return accessedPort;
+    case 'FROM_PROTOCOL_DEFAULT':
+      if (scheme === 'https') return 443;
+      // A gateway's own scheme is known to it alone; then the port stays that of the request.
+      return scheme === 'http' || plain ? 80 : undefined;
+    default:
+      return port;
+  }
 }
 
 export function directResponse({ status, body }: HttpDirectResponse): Init<typeof DirectResponseActionSchema> {

@@ -60,7 +60,7 @@ function buildRoute(
   site: RouteSite,
 ): MadeRoute | undefined {
   const routed = routeMatch(match);
-  const made = actionOf(context, virtualService, http, match, routed, site.port);
+  const made = actionOf(context, virtualService, http, match, routed, site);
   if (!made) return undefined;
   const metadata = configMetadata(virtualService.ref);
   const route = create(RouteSchema, {
@@ -87,12 +87,13 @@ function actionOf(
   http: HttpRoute,
   match: HttpMatch | undefined,
   routed: RouteMatch,
-  port: number,
+  site: RouteSite,
 ): MadeAction | undefined {
+  const { port } = site;
   const path = pathPattern(routed);
   const own = `${virtualService.name}:${port}${path}`;
   if (http.redirect) {
-    const redirect = redirectAction(http.redirect);
+    const redirect = redirectAction(http.redirect, site);
     if (!redirect) return undefined;
     return { action: { case: 'redirect', value: redirect }, operation: own, refs: [] };
   }

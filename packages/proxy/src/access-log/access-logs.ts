@@ -1,11 +1,14 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import type { AccessLog } from '@weft/contracts/lean/envoy/config/accesslog/v3/accesslog';
-import { FileAccessLogSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
+import {
+  type FileAccessLog,
+  FileAccessLogSchema,
+} from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
 import { ConfigRejectedError } from '@weft/evaluator';
 import { errorMessage } from '@weft/kit';
 import type { AccessLogger, AccessLogs } from '../ports.ts';
 import type { RequestRecord } from '../request-record.ts';
-import { compileFormat, type LineFormat } from './format.ts';
+import { compileFormat, jsonFormat, type LineFormat, textFormat } from './format.ts';
 import { createLineWriter, type LineWriter, type LineWriterDeps } from './line-writer.ts';
 import { compileFilter, type LogFilter } from './log-filter.ts';
 
@@ -48,7 +51,7 @@ export function createAccessLogs({ onRecord, ...deps }: AccessLogsDeps): AccessL
         const file = fileOf(config, resource);
         return {
           filter: compileFilter(config.filter, resource),
-          format: compileFormat(file.accessLogFormat.value, resource),
+          format: formatOf(file, resource),
           writer: writerOf(file.path, resource),
         };
       });
@@ -68,6 +71,20 @@ export function createAccessLogs({ onRecord, ...deps }: AccessLogsDeps): AccessL
   };
 }
 
+function formatOf({ accessLogFormat }: FileAccessLog, resource: string): LineFormat {
+  switch (accessLogFormat.case) {
+    case 'format':
+      return textFormat(accessLogFormat.value, resource);
+    case 'jsonFormat':
+    case 'typedJsonFormat':
+      return jsonFormat(accessLogFormat.value, resource);
+    case 'logFormat':
+      return compileFormat(accessLogFormat.value, resource);
+    case undefined:
+      return compileFormat(undefined, resource);
+  }
+}
+
 function fileOf({ name, configType }: AccessLog, resource: string) {
   if (configType.case !== 'typedConfig')
     throw new ConfigRejectedError(resource, `access log "${name}" has no typed_config`);
@@ -78,9 +95,6 @@ function fileOf({ name, configType }: AccessLog, resource: string) {
   try {
     const file = fromBinary(FileAccessLogSchema, value);
     if (file.path === '') throw new Error('path is empty');
-    if (file.$unknown !== undefined && file.accessLogFormat.case === undefined) {
-      throw new Error('the format is given in a field older than log_format');
-    }
     return file;
   } catch (error) {
     throw new ConfigRejectedError(resource, `access log "${name}" can not be read: ${errorMessage(error)}`);

@@ -1,8 +1,9 @@
 import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
 import { compileRoutes, ConfigRejectedError, type PackedConfig, type RouteTable } from '@weft/evaluator';
+import { corsFilter } from '../filters/http/cors/cors.ts';
 import { faultFilter } from '../filters/http/fault/fault.ts';
 import type { HcmRoutes } from '../filters/http/hcm-settings.ts';
-import type { FilterDeps, HttpFilter, HttpFilterFactory } from '../filters/http/http-filter.ts';
+import type { CompileDeps, FilterDeps, HttpFilter, HttpFilterFactory } from '../filters/http/http-filter.ts';
 import { rbacFilter } from '../filters/http/rbac/rbac.ts';
 import { typeNameOf } from './any.ts';
 
@@ -22,14 +23,10 @@ export interface ListedFilter {
   readonly disabled: boolean;
 }
 
-const FACTORIES: readonly HttpFilterFactory<unknown>[] = [faultFilter, rbacFilter];
+const FACTORIES: readonly HttpFilterFactory<unknown>[] = [faultFilter, corsFilter, rbacFilter];
 
 // Known, and without effect in this proxy: what they do is done elsewhere, or is not done yet and restricts nothing.
-const INERT_TYPES = new Set([
-  'envoy.extensions.filters.http.cors.v3.Cors',
-  'envoy.extensions.filters.http.cors.v3.CorsPolicy',
-  'envoy.extensions.filters.http.grpc_stats.v3.FilterConfig',
-]);
+const INERT_TYPES = new Set(['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig']);
 const INERT_NAMES = new Set(['istio.metadata_exchange', 'istio.stats', 'istio.alpn']);
 
 export const isInert = (name: string, typeName: string): boolean => INERT_NAMES.has(name) || INERT_TYPES.has(typeName);
@@ -55,7 +52,7 @@ function decodeRouteConfig(
   const typeName = typeNameOf(packed.typeUrl);
   if (isInert(filter, typeName)) return undefined;
   for (const factory of FACTORIES) {
-    if (factory.routeTypeName === typeName && factory.parseRoute !== undefined) {
+    if (factory.parseRoute !== undefined && factory.routeTypeNames?.includes(typeName) === true) {
       return { factory, config: factory.parseRoute(packed, deps, resource) };
     }
     if (factory.typeName === typeName) return { factory, config: factory.parse(packed, deps, resource) };
@@ -64,7 +61,7 @@ function decodeRouteConfig(
 }
 
 /** The filter chain of each outcome of a table, for one connection manager. */
-export function buildChains(table: Table | undefined, filters: readonly ListedFilter[], deps: FilterDeps): HcmRoutes {
+export function buildChains(table: Table | undefined, filters: readonly ListedFilter[], deps: CompileDeps): HcmRoutes {
   const chainFor = (configs: ReadonlyMap<string, RouteFilterConfig | undefined>): HttpFilter[] =>
     filters.flatMap((listed, slot) => {
       const own = configs.get(listed.name);

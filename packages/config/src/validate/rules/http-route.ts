@@ -101,9 +101,27 @@ function weights(route: HttpRoute, path: Path, context: RuleContext): void {
 
 const REDIRECT_CODES = [301, 302, 303, 307, 308];
 
-function redirect({ redirect: to }: HttpRoute, path: Path, { fail }: RuleContext): void {
+// A request line and a Location hold neither blanks nor control characters.
+const NOT_IN_TARGET = /[^\x21-\x7e\x80-\xff]/;
+
+function target(text: string | undefined, where: Path, { fail }: RuleContext): void {
+  if (text !== undefined && NOT_IN_TARGET.test(text))
+    fail(
+      'W0013',
+      where,
+      `"${shown(text)}" can not stand in a request`,
+      'Percent-encode blanks and special characters.',
+    );
+}
+
+function redirect({ redirect: to, match }: HttpRoute, path: Path, context: RuleContext): void {
   if (to === undefined) return;
+  const { fail } = context;
   const where = [...path, 'redirect'];
+  for (const field of ['uri', 'prefixRewrite', 'authority'] as const) target(to[field], [...where, field], context);
+  const prefixes = (match ?? []).filter((block) => block.uri?.prefix !== undefined);
+  if (to.prefixRewrite !== undefined && (prefixes.length === 0 || prefixes.length !== match?.length))
+    fail('W0024', [...where, 'prefixRewrite'], 'needs a uri prefix in each match', 'Match by uri.prefix, or give uri.');
   if (Object.keys(to).every((field) => field === 'redirectCode'))
     fail('W0012', where, 'the redirect changes nothing', 'Give uri, authority, scheme or port.');
   if (to.uri !== undefined && to.prefixRewrite !== undefined)
@@ -115,12 +133,14 @@ function redirect({ redirect: to }: HttpRoute, path: Path, { fail }: RuleContext
   }
 }
 
-function rewrite({ rewrite: to, headers }: HttpRoute, path: Path, { fail }: RuleContext): void {
+function rewrite({ rewrite: to, headers }: HttpRoute, path: Path, context: RuleContext): void {
+  const { fail } = context;
   const setsHost = Object.keys(headers?.request?.set ?? {}).some((name) =>
     ['host', ':authority'].includes(name.toLowerCase()),
   );
   if (to === undefined) return;
   const where = [...path, 'rewrite'];
+  for (const field of ['uri', 'authority'] as const) target(to[field], [...where, field], context);
   if (Object.keys(to).length === 0)
     fail('W0012', where, 'the rewrite changes nothing', 'Give uri, authority or uriRegexRewrite.');
   if (to.uri !== undefined && to.uriRegexRewrite !== undefined)

@@ -2,6 +2,7 @@ import type { Clock, Random } from '@weft/kit';
 import type { ReasonCode } from '@weft/contracts';
 import type { AuthorizationFacts, PackedConfig, RegexEngine } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
+import type { StatsSink } from '../../ports.ts';
 import type { RequestRecord } from '../../request-record.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 
@@ -15,7 +16,7 @@ export interface ReplyOptions {
   readonly status?: number;
   readonly grpcStatus?: number;
   readonly details?: string;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly headers?: readonly (readonly [name: string, value: string])[];
   /** The proxy only carries out configuration here (redirect, direct response): no reason header. */
   readonly silent?: boolean;
@@ -55,12 +56,18 @@ export interface FilterDeps {
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly regex: RegexEngine;
+  readonly stats: StatsSink;
+}
+
+/** What is known when the filters of one connection manager's routes are made. */
+export interface CompileDeps extends FilterDeps {
+  readonly statPrefix: string;
 }
 
 export interface HttpFilterFactory<Config> {
   readonly typeName: string;
-  /** Type of per-route configuration, where it differs. */
-  readonly routeTypeName?: string;
+  /** Types of per-route configuration, where they differ. */
+  readonly routeTypeNames?: readonly string[];
   /** @throws {ConfigRejectedError} its message becomes the NACK detail. */
   parse(config: PackedConfig, deps: FilterDeps, resource: string): Config;
   /** @throws {ConfigRejectedError} */
@@ -69,5 +76,5 @@ export interface HttpFilterFactory<Config> {
    * Called when config changes, once per route. `slot` is the filter's place in `stream.slots`.
    * @param routeConfig of the most specific level that has one. @returns undefined when there is nothing to do there.
    */
-  compile(config: Config, routeConfig: Config | undefined, slot: number, deps: FilterDeps): HttpFilter | undefined;
+  compile(config: Config, routeConfig: Config | undefined, slot: number, deps: CompileDeps): HttpFilter | undefined;
 }

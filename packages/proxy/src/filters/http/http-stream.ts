@@ -19,6 +19,7 @@ import type { RoutedStream } from './router/routed-stream.ts';
 const STREAM_IDLE = 0;
 const REQUEST_TIMEOUT = 1;
 const NO_PRINCIPALS: readonly string[] = [];
+const NO_BYTES = Buffer.alloc(0);
 
 // Envoy's mapping of HTTP status to grpc-status for its own answers.
 const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
@@ -292,28 +293,28 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     this.#router?.destroy();
     if (!options.silent) record.reason = reason;
     let status = options.status ?? row.status;
-    let text = options.body ?? (options.silent ? '' : row.body);
+    const body = options.body ?? (options.silent ? '' : row.body);
+    let bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
     const grpc = this.head?.get('content-type')?.startsWith('application/grpc') === true;
     const head = FieldsHead.response(status);
     if (grpc || options.grpcStatus !== undefined) {
       head.add('content-type', 'application/grpc');
       head.add('grpc-status', String(options.grpcStatus ?? GRPC_STATUS.get(status) ?? 2));
-      if (text !== '') head.add('grpc-message', encodeURIComponent(text));
+      if (bytes.length > 0) head.add('grpc-message', encodeURIComponent(bytes.toString()));
       status = 200;
-      text = '';
+      bytes = NO_BYTES;
+    } else if (status === 204 || status === 304) {
+      bytes = NO_BYTES;
     } else {
-      head.add('content-length', String(Buffer.byteLength(text)));
-      if (text !== '') head.add('content-type', 'text/plain');
+      head.add('content-length', String(bytes.length));
+      if (bytes.length > 0) head.add('content-type', 'text/plain');
     }
     for (const [name, value] of options.headers ?? []) head.add(name, value);
     if (!options.silent) head.add('x-weft-reason', reason);
     if (reason === 'upstream-overflow') head.add('x-envoy-overloaded', 'true');
-    const empty = text === '' || this.method === 'HEAD';
+    const empty = bytes.length === 0 || this.method === 'HEAD';
     this.#sendHead(status, head, empty);
-    if (!empty) {
-      const bytes = Buffer.from(text);
-      this.sendData(bytes, 0, bytes.length, true);
-    }
+    if (!empty) this.sendData(bytes, 0, bytes.length, true);
   }
 
   /** The response can not be finished: the client must see that it was cut. */

@@ -35,6 +35,8 @@ export function stripInternalHeaders(head: HeadView, connection: DownstreamConne
   if (head instanceof H1Head && !head.parser.hasInternalNames) return;
   const isInternal = (name: string): boolean =>
     name.startsWith('x-weft-') ||
+    // What an application says of paths before a rewrite is no more than that.
+    (settings.direction === 'outbound' && name === 'x-envoy-original-path') ||
     (stranger && (STRANGERS_MUST_NOT_SEND.has(name) || name.startsWith('x-envoy-retriable-')));
   removeWhere(head, isInternal);
 }

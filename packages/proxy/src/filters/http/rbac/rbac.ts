@@ -34,7 +34,7 @@ class RbacFilter implements HttpFilter {
 
 export const rbacFilter: HttpFilterFactory<RbacConfig> = {
   typeName: RBACSchema.typeName,
-  routeTypeName: RBACPerRouteSchema.typeName,
+  routeTypeNames: [RBACPerRouteSchema.typeName],
   parse(packed, deps, resource) {
     const message = unpack(packed, RBACSchema, resource);
     if (message === undefined)

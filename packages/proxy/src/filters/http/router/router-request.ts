@@ -66,7 +66,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
       stream.reply('direct-response', {
         status: decision.status,
         silent: true,
-        body: Buffer.from(decision.body).toString(),
+        body: decision.body,
       });
       return;
     }

@@ -1,0 +1,242 @@
+/** What routes do beside forwarding, seen by a caller: real sidecars and a gateway, configuration by `weft apply`. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { http, type Answer } from '../harness/http.ts';
+import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { startEcho } from '../harness/programs.ts';
+
+interface Echo {
+  readonly name: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+const echoOf = (answer: Answer): Echo => JSON.parse(answer.body) as Echo;
+const run = promisify(execFile);
+
+let mesh: TestMesh;
+/** Where the client workload calls service echo. */
+let echo: string;
+
+beforeAll(async () => {
+  mesh = await startMesh();
+  await startEcho(mesh, { service: 'echo', version: 'v1' });
+  await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
+  echo = await mesh.outbound('client', 'echo', 8000);
+});
+afterAll(() => mesh?.[Symbol.asyncDispose]());
+afterEach(async () => {
+  await mesh.delete('vs/echo');
+});
+
+/** A VirtualService for echo with these http routes. */
+const routes = (http_: string, more = 'hosts: [echo]'): string => `
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: echo }
+spec:
+  ${more}
+  http:
+${http_.trim().replaceAll(/^/gm, '    ')}
+`;
+const TO_ECHO = 'route: [{ destination: { host: echo } }]';
+
+const GATEWAY = `
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  selector: { istio: ingressgateway }
+  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
+`;
+
+const refusal = async (yaml: string): Promise<string> => {
+  const { code, stderr } = await mesh.weft(['apply', '-f', '-'], { input: yaml });
+  expect(code).toBe(65);
+  return stderr;
+};
+
+describe('TR-06 redirect, rewrite, direct response', () => {
+  it('TR-06 a redirect changes what it names and keeps the rest', async () => {
+    await mesh.apply(
+      routes(`
+- { match: [{ uri: { exact: /authority } }], redirect: { authority: other.example } }
+- { match: [{ uri: { exact: /uri } }], redirect: { uri: /new, redirectCode: 302 } }
+- { match: [{ uri: { exact: /scheme } }], redirect: { scheme: https, redirectCode: 308 } }
+- { match: [{ uri: { exact: /port } }], redirect: { port: 8443, scheme: https, redirectCode: 307 } }
+- { match: [{ uri: { exact: /default } }], redirect: { derivePort: FROM_PROTOCOL_DEFAULT } }
+- { match: [{ uri: { exact: /default-https } }], redirect: { scheme: https, derivePort: FROM_PROTOCOL_DEFAULT } }
+- { match: [{ uri: { exact: /same-port } }], redirect: { authority: other.example, derivePort: FROM_REQUEST_PORT } }
+- { match: [{ uri: { prefix: /v1/ } }], redirect: { prefixRewrite: /v2/, redirectCode: 303 } }
+- { ${TO_ECHO} }
+`),
+    );
+    const table: readonly (readonly [path: string, status: number, location: string])[] = [
+      ['/authority?q=1', 301, 'http://other.example/authority?q=1'],
+      ['/uri?q=1', 302, 'http://echo:8000/new?q=1'],
+      ['/scheme', 308, 'https://echo:8000/scheme'],
+      ['/port', 307, 'https://echo:8443/port'],
+      ['/default', 301, 'http://echo/default'],
+      ['/default-https', 301, 'https://echo/default-https'],
+      ['/same-port', 301, 'http://other.example:8000/same-port'],
+      ['/v1/items/7?x=y', 303, 'http://echo:8000/v2/items/7?x=y'],
+    ];
+    for (const [path, status, location] of table) {
+      const answer = await http(`${echo}${path}`, { headers: { host: 'echo:8000' } });
+      expect([path, answer.status, answer.headers['location'], answer.body]).toEqual([path, status, location, '']);
+      expect(answer.headers).not.toHaveProperty('x-weft-reason');
+    }
+    expect((await http(`${echo}/other`)).status).toBe(200);
+  });
+
+  it('TR-06 a rewrite reaches the application, with the former path beside it', async () => {
+    await mesh.apply(
+      routes(`
+- { match: [{ uri: { prefix: /api } }], rewrite: { uri: /internal }, ${TO_ECHO} }
+- { match: [{ uri: { exact: /one } }], rewrite: { uri: /all/of/it, authority: renamed.example }, ${TO_ECHO} }
+- match: [{ uri: { prefix: /users } }]
+  rewrite: { uriRegexRewrite: { match: "/users/([0-9]+)/(.*)", rewrite: '/\\2/of/\\1' } }
+  ${TO_ECHO}
+- { match: [{ headers: { x-whole: {} } }], rewrite: { uri: /whole }, ${TO_ECHO} }
+- { ${TO_ECHO} }
+`),
+    );
+    const seen = async (path: string, headers: Record<string, string> = {}) => {
+      const { url, headers: got } = echoOf(
+        await http(`${echo}${path}`, { headers: { host: 'echo:8000', ...headers } }),
+      );
+      return [url, got['host'], got['x-envoy-original-path']];
+    };
+    expect(await seen('/api/x?q=1')).toEqual(['/internal/x?q=1', 'echo:8000', '/api/x?q=1']);
+    expect(await seen('/one?q=1')).toEqual(['/all/of/it?q=1', 'renamed.example', '/one?q=1']);
+    expect(await seen('/users/42/orders?sort=up')).toEqual([
+      '/orders/of/42?sort=up',
+      'echo:8000',
+      '/users/42/orders?sort=up',
+    ]);
+    expect(await seen('/anything/else', { 'x-whole': '1' })).toEqual(['/whole', 'echo:8000', '/anything/else']);
+    expect(await seen('/untouched')).toEqual(['/untouched', 'echo:8000', undefined]);
+    // What a caller invents of the former path is not believed.
+    expect(await seen('/untouched', { 'x-envoy-original-path': '/forged' })).toEqual([
+      '/untouched',
+      'echo:8000',
+      undefined,
+    ]);
+  });
+
+  it('TR-06 a direct response has its status, body byte for byte, and headers; the application hears nothing', async () => {
+    const bytes = Buffer.from([0, 0xff, 0xc3, 0x28, 0x0d, 0x0a]);
+    await mesh.apply(
+      `${routes(
+        `
+- match: [{ uri: { exact: /text } }]
+  directResponse: { status: 418, body: { string: "a teapot äöü" } }
+  headers: { response: { set: { content-type: "text/html", x-from: mesh } } }
+- { match: [{ uri: { exact: /bytes } }], directResponse: { status: 200, body: { bytes: "${bytes.toString('base64')}" } } }
+- { match: [{ uri: { exact: /nothing } }], directResponse: { status: 204 } }
+- { ${TO_ECHO} }
+`,
+        'hosts: [echo, shop.example]\n  gateways: [mesh, edge]',
+      )}---${GATEWAY}`,
+    );
+    const text = await http(`${echo}/text`);
+    expect([text.status, text.body, text.headers['content-type'], text.headers['x-from']]).toEqual([
+      418,
+      'a teapot äöü',
+      'text/html',
+      'mesh',
+    ]);
+    expect(text.headers).not.toHaveProperty('x-weft-reason');
+    const empty = await http(`${echo}/nothing`);
+    expect([empty.status, empty.body, empty.headers['content-length']]).toEqual([204, '', undefined]);
+    // By a client of other make, through the gateway.
+    const { stdout } = await run(
+      'curl',
+      ['-sS', '-i', '--max-time', '10', '-H', 'host: shop.example', `${mesh.gateway}/bytes`],
+      { encoding: 'buffer' },
+    );
+    const end = stdout.indexOf('\r\n\r\n');
+    expect(stdout.subarray(0, end).toString()).toMatch(/^HTTP\/1\.1 200 OK\r\n(?:.*\r\n)*content-length: 6/i);
+    expect(stdout.subarray(end + 4)).toEqual(bytes);
+    const head = await http(`${echo}/text`, { method: 'HEAD' });
+    expect([head.status, head.body, head.headers['content-length']]).toEqual([418, '', '15']);
+    await mesh.delete('gateway/edge');
+  });
+
+  it('TR-06 what can not be said in a request, or is said twice, is refused at apply', async () => {
+    expect(await refusal(routes(`- { redirect: { uri: "/a b" } }`))).toContain('redirect.uri');
+    expect(await refusal(routes(`- { redirect: { port: 80, derivePort: FROM_REQUEST_PORT } }`))).toContain('redirect');
+    expect(await refusal(routes(`- { match: [{ uri: { exact: /a } }], redirect: { prefixRewrite: /b } }`))).toContain(
+      'prefixRewrite',
+    );
+    expect(await refusal(routes(`- { directResponse: { status: 99 } }`))).toContain('directResponse.status');
+    expect(await refusal(routes(`- { directResponse: { status: 200, body: { bytes: "???" } } }`))).toContain(
+      'directResponse.body.bytes',
+    );
+  });
+});
+
+describe('TR-08 CORS', () => {
+  const cors = (more = ''): string =>
+    routes(`
+- corsPolicy:
+    allowOrigins: [{ exact: "https://a.example" }, { prefix: "https://dev." }, { regex: "https://[a-z]+[.]b[.]example" }]
+    allowMethods: [GET, PUT]
+    allowHeaders: [x-token, content-type]
+    exposeHeaders: [x-app]
+    maxAge: 24h
+    allowCredentials: true${more}
+  ${TO_ECHO}
+`);
+  const preflight = (origin: string): Promise<Answer> =>
+    http(`${echo}/`, {
+      method: 'OPTIONS',
+      headers: { origin, 'access-control-request-method': 'PUT', 'access-control-request-headers': 'x-token' },
+    });
+
+  it('TR-08 preflights of allowed origins are answered by the sidecar, and the requests after them are marked', async () => {
+    await mesh.apply(cors());
+    for (const origin of ['https://a.example', 'https://dev.anything', 'https://www.b.example']) {
+      const { status, headers, body } = await preflight(origin);
+      expect([status, body]).toEqual([200, '']);
+      expect(headers).toMatchObject({
+        'access-control-allow-origin': origin,
+        'access-control-allow-methods': 'GET,PUT',
+        'access-control-allow-headers': 'x-token,content-type',
+        'access-control-max-age': '86400',
+        'access-control-allow-credentials': 'true',
+      });
+      const actual = await http(`${echo}/`, { headers: { origin } });
+      expect(echoOf(actual).name).toBe('echo');
+      expect(actual.headers).toMatchObject({
+        'access-control-allow-origin': origin,
+        'access-control-expose-headers': 'x-app',
+        'access-control-allow-credentials': 'true',
+      });
+      expect(actual.headers).not.toHaveProperty('access-control-allow-methods');
+    }
+  });
+
+  it('TR-08 other origins get no permission: their preflight goes to the application, or is answered when that is wanted', async () => {
+    await mesh.apply(cors());
+    for (const origin of ['https://a.example.evil', 'http://a.example', 'https://a.b.example.evil']) {
+      const forwarded = await preflight(origin);
+      expect(echoOf(forwarded).name).toBe('echo');
+      expect(forwarded.headers).not.toHaveProperty('access-control-allow-origin');
+    }
+    await mesh.apply(cors('\n    unmatchedPreflights: IGNORE'));
+    const ignored = await preflight('https://a.example.evil');
+    expect([ignored.status, ignored.headers['x-weft-reason']]).toEqual([200, 'cors-origin-refused']);
+    expect(ignored.headers).not.toHaveProperty('access-control-allow-origin');
+    const actual = await http(`${echo}/`, { headers: { origin: 'https://a.example.evil' } });
+    expect(echoOf(actual).name).toBe('echo');
+    expect(actual.headers).not.toHaveProperty('access-control-allow-origin');
+  });
+
+  it('TR-08 a method that is none and an age of parts of a second are refused at apply', async () => {
+    const bad = (policy: string): string => routes(`- { corsPolicy: { ${policy} }, ${TO_ECHO} }`);
+    expect(await refusal(bad('allowMethods: [FETCH]'))).toContain('allowMethods');
+    expect(await refusal(bad('maxAge: 1500ms'))).toContain('maxAge');
+  });
+});

@@ -10,12 +10,13 @@ const ALLOWED = {
   evaluator: ['contracts', 'kit'],
   config: ['contracts', 'kit'],
   xds: ['contracts', 'kit'],
+  capture: ['contracts', 'kit'],
   pilot: ['contracts', 'kit', 'expr', 'evaluator', 'config', 'xds'],
-  proxy: ['contracts', 'kit', 'expr', 'evaluator', 'xds'],
+  proxy: ['contracts', 'kit', 'expr', 'evaluator', 'xds', 'capture'],
   citadel: ['contracts', 'kit', 'config', 'xds'],
   agent: ['contracts', 'kit', 'xds'],
   telemetry: ['contracts', 'kit', 'expr', 'config', 'xds'],
-  local: ['contracts', 'kit', 'xds'],
+  local: ['contracts', 'kit', 'xds', 'capture'],
   'console-api': ['contracts', 'kit', 'config', 'evaluator'],
 };
 // The admin page's dump of everything in force.
@@ -69,7 +70,7 @@ const forbidden = [
     name: 'lean-proxy',
     comment: 'The proxy stays small: full Envoy descriptors only on demand in the admin page, no fastify, no undici.',
     severity: 'error',
-    from: { path: '^packages/(proxy|evaluator|xds)/src/', pathNot: `${CONFIG_DUMP}|${TESTS}` },
+    from: { path: '^packages/(proxy|evaluator|xds|capture)/src/', pathNot: `${CONFIG_DUMP}|${TESTS}` },
     to: {
       path: 'contracts/(src/config|gen/full/envoy)|node_modules/(fastify|undici|ajv)/',
       dependencyTypesNot: ['type-only', 'dynamic-import'],

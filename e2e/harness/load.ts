@@ -11,7 +11,13 @@ export interface Load {
 /** @param options.everyMs pause of each client between its calls. */
 export function startLoad(
   url: string,
-  options: { readonly connections: number; readonly everyMs: number; readonly headers?: Record<string, string> },
+  options: {
+    readonly connections: number;
+    readonly everyMs: number;
+    readonly headers?: Record<string, string>;
+    /** No answer within this is a failure; default 10 s. */
+    readonly timeoutMs?: number;
+  },
 ): Load {
   const agent = keepAlive(options.connections);
   const failed: string[] = [];
@@ -22,7 +28,7 @@ export function startLoad(
       try {
         const answer = await http(url, {
           agent,
-          timeoutMs: 10_000,
+          timeoutMs: options.timeoutMs ?? 10_000,
           ...(options.headers ? { headers: options.headers } : {}),
         });
         if (answer.status !== 200)

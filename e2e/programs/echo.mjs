@@ -24,6 +24,7 @@ const server = createServer((request, response) => {
         ? JSON.stringify({
             name: NAME,
             version: VERSION,
+            pid: process.pid,
             method: request.method,
             url: request.url,
             headers: request.headers,

@@ -1,5 +1,7 @@
 /** What happens when parts of the mesh end, hang or get bad configuration. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
@@ -128,6 +130,54 @@ describe('SD-02 local workloads', () => {
     await waitFor(async () => (await health()) === 'healthy', { what: 'echo-a to come back' });
   });
 });
+
+describe('OP-01 a sidecar is gone', () => {
+  it('OP-01 one that can not start again takes its workload out of the mesh, without one failed GET, and brings it back', async () => {
+    const victim = await mesh.workload('echo-b');
+    const health = async (): Promise<string> => {
+      const { items } = await mesh.api<{ items: { name: string; health: { status: string } }[] }>('/api/v1/workloads');
+      return items.find((item) => item.name === 'echo-b')?.health.status ?? 'gone';
+    };
+    const endpoints = async (): Promise<number> => {
+      const answers = await Promise.all(Array.from({ length: 60 }, () => http(echo)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+      return new Set(answers.map(({ body }) => (JSON.parse(body) as { pid: number }).pid)).size;
+    };
+    expect([await health(), await endpoints()]).toEqual(['healthy', 3]);
+    // Who was about to connect waits as long as a connect may take, 10 s, and then goes to another.
+    const load = startLoad(echo, { connections: 4, everyMs: 20, timeoutMs: 30_000 });
+    await load.atLeast(50);
+    // Its admin address is taken before it comes back: no sidecar can start there.
+    const squatter = await takeOver(victim.adminAddress, () => process.kill(victim.processes!.proxy!, 'SIGKILL'));
+    try {
+      await waitFor(async () => (await health()) !== 'healthy', { timeoutMs: 40_000, what: 'echo-b to leave' });
+      await mesh.api('/api/v1/receipt?since=0&waitMs=10000');
+      expect(await endpoints()).toBe(2);
+    } finally {
+      await new Promise((resolve) => squatter.close(resolve));
+    }
+    await waitFor(async () => (await health()) === 'healthy', { timeoutMs: 40_000, what: 'echo-b to come back' });
+    await mesh.synced();
+    expect(await endpoints()).toBe(3);
+    const { failed } = await load.stop();
+    expect(failed).toEqual([]);
+  });
+});
+
+/** Listens on an address as soon as it is free. */
+async function takeOver(place: string, free: () => void): Promise<Server> {
+  const [host = '', port = ''] = place.split(':');
+  const server = createServer((socket) => socket.destroy());
+  free();
+  for (;;) {
+    server.listen(Number(port), host);
+    const taken = await Promise.race([
+      once(server, 'listening').then(() => true),
+      once(server, 'error').then(() => false),
+    ]).catch(() => false);
+    if (taken) return server;
+  }
+}
 
 describe('OP-01 the control plane is gone', () => {
   it('OP-01 traffic flows, a restarted sidecar serves from its saved configuration, and all is in sync afterwards', async () => {

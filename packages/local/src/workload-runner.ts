@@ -134,6 +134,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
           proxyWaits = [];
           proxyServed = true;
           proxyAbsence?.cancel();
+          proxyAbsence = undefined;
         } else if (message.type === 'waiting') proxyWaits = message.for;
         else if (message.type === 'failed') proxyWaits = [`the sidecar: ${message.message}`];
         report();
@@ -143,8 +144,8 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
         if (!unexpected) return;
         logger.warn({ workload: name }, 'the sidecar ended');
         // The socket keeps queueing connections and clients retry, so a quick restart is not announced; one that fails is.
-        proxyAbsence?.cancel();
-        proxyAbsence = clock.after(PROXY_ABSENCE_MS, () => {
+        // Counted from the first end: one that ends again and again is absent, too.
+        proxyAbsence ??= clock.after(PROXY_ABSENCE_MS, () => {
           proxyServed = false;
           report();
         });

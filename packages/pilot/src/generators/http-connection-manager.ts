@@ -54,6 +54,8 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
         streamIdleTimeout: duration(0),
         normalizePath: true,
         upgradeConfigs: [{ upgradeType: 'websocket' }],
+        // Whether the body is wanted is for the application to say.
+        proxy100Continue: true,
         accessLog: accessLogs(mesh),
         ...(mesh.enableTracing ? { tracing: tracing(context) } : {}),
         ...sideOf(stack.side, mesh.serverName),

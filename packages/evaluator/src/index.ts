@@ -9,7 +9,7 @@ export type {
   RegexRewrite,
   RouteDecision,
 } from './route-action.ts';
-export type { RetryPolicy } from './retry-policy.ts';
+export type { RateLimitedBackoff, RetryPolicy } from './retry-policy.ts';
 export type { HeaderMutation } from './header-mutations.ts';
 export { compileHeaderMatcher, queryParameter, type RequestTest } from './header-matcher.ts';
 export { fractionOf, type PathRule } from './route-match.ts';

@@ -1,4 +1,9 @@
-import type { RetryPolicy as RetryPolicyMessage } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { fromBinary } from '@bufbuild/protobuf';
+import {
+  type RetryPolicy as RetryPolicyMessage,
+  RetryPolicy_ResetHeaderFormat as ResetFormat,
+} from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { PreviousPrioritiesConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { millis } from './durations.ts';
 import { compileHeaderMatcher, type RequestTest } from './header-matcher.ts';
 import type { RegexEngine } from './regex.ts';
@@ -21,6 +26,17 @@ export interface RetryPolicy {
   readonly avoidPreviousHosts: boolean;
   /** How often to ask the balancer again for another host. */
   readonly hostSelectionAttempts: number;
+  /** After so many attempts hosts of another priority are preferred to those tried; 0 = never. */
+  readonly otherPriorityEvery: number;
+  /** Response headers that say when to come back; undefined: none are looked at. */
+  readonly rateLimited: RateLimitedBackoff | undefined;
+}
+
+export interface RateLimitedBackoff {
+  /** The first that is there counts. Names are in lower case. */
+  readonly headers: readonly { readonly name: string; readonly format: 'seconds' | 'unix-time' }[];
+  /** Longer waits than this are not taken from a header. */
+  readonly maxIntervalMs: number;
 }
 
 const DEFAULT_BASE_INTERVAL_MS = 25;
@@ -55,5 +71,33 @@ export function compileRetryPolicy(policy: RetryPolicyMessage, regex: RegexEngin
         (configType.case === 'typedConfig' && configType.value.typeUrl.endsWith(`/${PREVIOUS_HOSTS}`)),
     ),
     hostSelectionAttempts: Math.max(1, Number(policy.hostSelectionRetryMaxAttempts)),
+    otherPriorityEvery: otherPriorityEvery(policy, place),
+    rateLimited: rateLimitedBackoff(policy, place),
   };
+}
+
+const DEFAULT_MAX_RATE_LIMITED_MS = 300_000;
+
+function rateLimitedBackoff(
+  { rateLimitedRetryBackOff: config }: RetryPolicyMessage,
+  place: Place,
+): RateLimitedBackoff | undefined {
+  if (config === undefined) return undefined;
+  if (config.resetHeaders.length === 0) return reject(at(place, 'rate_limited_retry_back_off'), 'names no header');
+  return {
+    headers: config.resetHeaders.map(({ name, format }) => ({
+      name: name.toLowerCase(),
+      format: format === ResetFormat.UNIX_TIMESTAMP ? 'unix-time' : 'seconds',
+    })),
+    maxIntervalMs: millis(config.maxInterval) ?? DEFAULT_MAX_RATE_LIMITED_MS,
+  };
+}
+
+function otherPriorityEvery({ retryPriority }: RetryPolicyMessage, place: Place): number {
+  if (retryPriority === undefined) return 0;
+  const { configType } = retryPriority;
+  const typed = configType.case === 'typedConfig' ? configType.value : undefined;
+  if (typed === undefined || !typed.typeUrl.endsWith(`/${PreviousPrioritiesConfigSchema.typeName}`))
+    return reject(at(place, 'retry_priority'), `"${retryPriority.name}" is not supported`);
+  return Math.max(1, fromBinary(PreviousPrioritiesConfigSchema, typed.value).updateFrequency);
 }

@@ -16,7 +16,14 @@ import { compileRegex } from './string-matcher.ts';
 
 export type HashPolicy = { readonly terminal: boolean } & (
   | { readonly kind: 'header'; readonly name: string }
-  | { readonly kind: 'cookie'; readonly name: string; readonly ttlMs: number | undefined; readonly path: string }
+  | {
+      readonly kind: 'cookie';
+      readonly name: string;
+      /** Given: a client without the cookie is given one; 0 = for its session. */
+      readonly ttlMs: number | undefined;
+      readonly path: string;
+      readonly attributes: readonly { readonly name: string; readonly value: string }[];
+    }
   | { readonly kind: 'source-ip' }
   | { readonly kind: 'query-parameter'; readonly name: string }
 );
@@ -148,13 +155,22 @@ export const compileMirrors = (policies: readonly MirrorMessage[]): MirrorPolicy
     traceSampled,
   }));
 
+// RFC 6265 §4.1.1: what would end the cookie or the header line is not part of it.
+const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+const COOKIE_TEXT = /^[\x20-\x3a\x3c-\x7e]*$/;
+
 function compileHashPolicy({ policySpecifier, terminal }: HashPolicyMessage, place: Place): HashPolicy {
   switch (policySpecifier.case) {
     case 'header':
       return { kind: 'header', name: policySpecifier.value.headerName.toLowerCase(), terminal };
     case 'cookie': {
       const { name, ttl, path } = policySpecifier.value;
-      return { kind: 'cookie', name, ttlMs: millis(ttl), path, terminal };
+      if (!COOKIE_NAME.test(name) || !COOKIE_TEXT.test(path))
+        return reject(at(place, 'cookie'), 'name or path hold characters that a cookie can not have');
+      const attributes = policySpecifier.value.attributes.map(({ name: key, value }) => ({ name: key, value }));
+      if (attributes.some(({ name: key, value }) => !COOKIE_NAME.test(key) || !COOKIE_TEXT.test(value)))
+        return reject(at(place, 'cookie.attributes'), 'an attribute holds characters that a cookie can not have');
+      return { kind: 'cookie', name, ttlMs: millis(ttl), path, attributes, terminal };
     }
     case 'connectionProperties':
       if (!policySpecifier.value.sourceIp)

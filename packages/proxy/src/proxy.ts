@@ -24,7 +24,6 @@ import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
 import { watchSecrets } from './tls/tls-material.ts';
-import { watchStandIns } from './upstream/lb/stand-ins.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
 
 export interface ProxyOptions {
@@ -131,13 +130,10 @@ export function createProxy(options: ProxyOptions): DataPath {
     for (const listener of leaving) if (listener.connections === 0) leaving.delete(listener);
   };
 
-  const standIns = watchStandIns(stats, logger);
-
   const update = (resources: ResourceSet): readonly RejectedResource[] => {
     const compiled = runtime.compile(resources);
     tables = compiled.tables;
-    clusters.apply(compiled.clusters, compiled.hosts);
-    standIns(compiled.clusters.values());
+    clusters.apply(compiled.clusters, compiled.endpoints);
     if (!draining) applyListeners(compiled.listeners);
     clusters.removeUnused();
     for (const { type, name, reason } of compiled.rejected) logger.warn({ type, name, reason }, 'resource refused');

@@ -1,7 +1,6 @@
 import {
   type Cluster as ClusterMessage,
   Cluster_DiscoveryType as DiscoveryType,
-  Cluster_LbPolicy as LbPolicyName,
 } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
 import type { TransportSocket } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { RoutingPriority } from '@weft/contracts/lean/envoy/config/core/v3/base';
@@ -14,13 +13,10 @@ import type { LiveSecrets } from '../tls/tls-material.ts';
 import { UpstreamTls } from '../tls/upstream-tls.ts';
 import { type CircuitLimits, DEFAULT_CIRCUIT_LIMITS } from '../upstream/circuit.ts';
 import type { ClusterSettings, Discovery, TransportChoice } from '../upstream/cluster-settings.ts';
-import { leastRequest } from '../upstream/lb/least-request.ts';
-import type { LbPolicyFactory } from '../upstream/lb/lb-policy.ts';
-import { randomChoice } from '../upstream/lb/random.ts';
-import { roundRobin } from '../upstream/lb/round-robin.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readHosts } from './endpoints.ts';
+import { lbSettings } from './load-balancing.ts';
 
 export interface ClusterCompileDeps {
   readonly secrets: LiveSecrets;
@@ -30,7 +26,6 @@ export interface ClusterCompileDeps {
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const DEFAULT_DNS_REFRESH_MS = 5_000;
-const DEFAULT_PANIC_THRESHOLD = 50;
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 // Envoy counts "no limit" as the largest number of 32 bits.
 const NO_LIMIT = 0xffff_ffff;
@@ -40,21 +35,17 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
   const resource = `Cluster "${message.name}"`;
   const http = unpack(message.typedExtensionProtocolOptions[HTTP_OPTIONS], HttpProtocolOptionsSchema, resource);
   const common = http?.commonHttpProtocolOptions;
-  const [lbName, lb, lbInsteadOf = ''] = balancer(message, resource);
   const discovery = discoveryOf(message, resource);
   const service = serviceOf(message);
   return {
     name: message.name,
     discovery,
     edsName: message.edsClusterConfig?.serviceName || message.name,
-    lb,
-    lbName,
-    lbInsteadOf,
+    lb: lbSettings(message, resource),
     connectTimeoutMs: millisOr(message.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS),
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
     circuit: circuitLimits(message),
-    panicThreshold: message.commonLbConfig?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
     transports: transports(message, deps, resource),
     staticHosts: readHosts(message.loadAssignment, resource),
     dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),
@@ -86,31 +77,6 @@ function discoveryOf(message: ClusterMessage, resource: string): Discovery {
       return 'dns';
     case DiscoveryType.ORIGINAL_DST:
       return 'original-dst';
-  }
-}
-
-function balancer(
-  message: ClusterMessage,
-  resource: string,
-): readonly [name: string, LbPolicyFactory, insteadOf?: string] {
-  switch (message.lbPolicy) {
-    case LbPolicyName.ROUND_ROBIN:
-      return ['round-robin', roundRobin];
-    case LbPolicyName.LEAST_REQUEST:
-      return ['least-request', leastRequest];
-    case LbPolicyName.RING_HASH:
-    case LbPolicyName.MAGLEV:
-      // Which host a caller gets is a preference: without affinity traffic flows, without the cluster it does not.
-      return ['least-request', leastRequest, LbPolicyName[message.lbPolicy]];
-    case LbPolicyName.RANDOM:
-      return ['random', randomChoice];
-    case LbPolicyName.CLUSTER_PROVIDED:
-      return ['cluster-provided', roundRobin];
-    default:
-      throw new ConfigRejectedError(
-        resource,
-        `lb_policy: ${LbPolicyName[message.lbPolicy] ?? message.lbPolicy} is not supported yet`,
-      );
   }
 }
 

@@ -3,7 +3,13 @@ import { HealthStatus } from '@weft/contracts/lean/envoy/config/core/v3/health_c
 import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import { ISTIO_METADATA, TRANSPORT_SOCKET_MATCH_METADATA } from '@weft/contracts';
 import { ConfigRejectedError } from '@weft/evaluator';
-import type { HostFacts } from '../upstream/host-facts.ts';
+import { DEFAULT_OVERPROVISIONING_PERCENT, type Endpoints, type HostFacts } from '../upstream/host-facts.ts';
+
+/** @throws {ConfigRejectedError} for an address that can not be used. */
+export const readEndpoints = (assignment: ClusterLoadAssignment, resource: string): Endpoints => ({
+  hosts: readHosts(assignment, resource),
+  overprovisioningPercent: assignment.policy?.overprovisioningFactor ?? DEFAULT_OVERPROVISIONING_PERCENT,
+});
 
 /** The hosts of one load assignment. @throws {ConfigRejectedError} for an address that can not be used. */
 export function readHosts(assignment: ClusterLoadAssignment | undefined, resource: string): HostFacts[] {
@@ -23,18 +29,34 @@ export function readHosts(assignment: ClusterLoadAssignment | undefined, resourc
         hostname: entry.hostIdentifier.value.hostname,
         weight: Math.max(1, entry.loadBalancingWeight ?? 1),
         priority: group.priority,
-        healthy: isHealthy(entry.healthStatus),
+        health: healthOf(entry.healthStatus),
         locality: [region, zone, subZone].join('/'),
+        localityWeight: group.loadBalancingWeight ?? 0,
+        hashKey: textOf(metadata[LB_METADATA]?.['hash_key']),
         transportMatch: metadata[TRANSPORT_SOCKET_MATCH_METADATA] ?? {},
-        workload: typeof workload === 'string' ? workload : '',
+        workload: textOf(workload),
       });
     });
   });
   return hosts;
 }
 
-function isHealthy(status: HealthStatus): boolean {
-  return status === HealthStatus.UNKNOWN || status === HealthStatus.HEALTHY || status === HealthStatus.DEGRADED;
+const LB_METADATA = 'envoy.lb';
+const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');
+
+function healthOf(status: HealthStatus): HostFacts['health'] {
+  switch (status) {
+    case HealthStatus.UNKNOWN:
+    case HealthStatus.HEALTHY:
+      return 'healthy';
+    case HealthStatus.DEGRADED:
+      return 'degraded';
+    case HealthStatus.DRAINING:
+      return 'draining';
+    case HealthStatus.UNHEALTHY:
+    case HealthStatus.TIMEOUT:
+      return 'unhealthy';
+  }
 }
 
 export function readAddress(

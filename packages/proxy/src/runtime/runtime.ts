@@ -6,9 +6,9 @@ import { errorMessage } from '@weft/kit';
 import type { FilterDeps } from '../filters/http/http-filter.ts';
 import type { RejectedResource, ResourceSet, ResourceType } from '../ports.ts';
 import type { ClusterSettings } from '../upstream/cluster-settings.ts';
-import type { HostFacts } from '../upstream/host-facts.ts';
+import type { Endpoints } from '../upstream/host-facts.ts';
 import { type ClusterCompileDeps, compileCluster } from './clusters.ts';
-import { readHosts } from './endpoints.ts';
+import { readEndpoints } from './endpoints.ts';
 import type { ListenerDeps } from './http-connection-manager.ts';
 import { type CompiledListener, compileListener } from './listeners.ts';
 import { compileTable, type Table } from './routes.ts';
@@ -19,7 +19,7 @@ export interface RuntimeConfig {
   readonly tables: ReadonlyMap<string, Table>;
   readonly clusters: ReadonlyMap<string, ClusterSettings>;
   /** By EDS service name. */
-  readonly hosts: ReadonlyMap<string, readonly HostFacts[]>;
+  readonly endpoints: ReadonlyMap<string, Endpoints>;
   readonly rejected: readonly RejectedResource[];
 }
 
@@ -84,8 +84,8 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
   const clusters = new Compiled<ClusterMessage, ClusterSettings>('cluster', (message) =>
     compileCluster(message, deps.clusters),
   );
-  const hosts = new Compiled<ClusterLoadAssignment, readonly HostFacts[]>('endpoint', (message) =>
-    readHosts(message, `ClusterLoadAssignment "${message.clusterName}"`),
+  const endpoints = new Compiled<ClusterLoadAssignment, Endpoints>('endpoint', (message) =>
+    readEndpoints(message, `ClusterLoadAssignment "${message.clusterName}"`),
   );
   const tables = new Compiled<RouteConfiguration, Table>('route', (message) => compileTable(message, deps.filters));
   const listeners = new Compiled<ListenerMessage, CompiledListener>('listener', (message) => {
@@ -102,7 +102,7 @@ export function createRuntime(deps: RuntimeDeps): Runtime {
       const rejected: RejectedResource[] = [];
       return {
         clusters: clusters.take(resources.clusters, rejected),
-        hosts: hosts.take(resources.endpoints, rejected),
+        endpoints: endpoints.take(resources.endpoints, rejected),
         tables: tables.take(resources.routes, rejected),
         listeners: listeners.take(resources.listeners, rejected),
         rejected,

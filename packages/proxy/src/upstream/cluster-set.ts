@@ -3,7 +3,7 @@ import type { ClusterStatus } from '../ports.ts';
 import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { createResolver, type Resolver } from './dns.ts';
-import type { HostFacts } from './host-facts.ts';
+import { DEFAULT_OVERPROVISIONING_PERCENT, type Endpoints, type HostFacts } from './host-facts.ts';
 
 export interface ClusterSetDeps extends ClusterDeps {
   readonly logger: Logger;
@@ -16,7 +16,7 @@ export class ClusterSet {
   readonly #deps: ClusterSetDeps;
   readonly #resolver: Resolver;
   #settings: ReadonlyMap<string, ClusterSettings> = new Map();
-  #hosts: ReadonlyMap<string, readonly HostFacts[]> = new Map();
+  #endpoints: ReadonlyMap<string, Endpoints> = new Map();
   /** What each cluster was last given, so that an unchanged one is left alone. */
   readonly #applied = new Map<string, { readonly settings: ClusterSettings; readonly facts: readonly HostFacts[] }>();
 
@@ -27,9 +27,9 @@ export class ClusterSet {
   }
 
   /** Adds and changes; what is no longer named stays until `removeUnused`, so that routes never point into a gap. */
-  apply(settings: ReadonlyMap<string, ClusterSettings>, hosts: ReadonlyMap<string, readonly HostFacts[]>): void {
+  apply(settings: ReadonlyMap<string, ClusterSettings>, endpoints: ReadonlyMap<string, Endpoints>): void {
     this.#settings = settings;
-    this.#hosts = hosts;
+    this.#endpoints = endpoints;
     for (const name of settings.keys()) this.#refresh(name);
   }
 
@@ -55,7 +55,7 @@ export class ClusterSet {
         hosts: cluster.hosts.map((host) => ({
           name: host.name,
           hostname: host.facts.hostname,
-          healthy: host.facts.healthy,
+          healthy: host.availability === 'healthy',
           weight: host.facts.weight,
           priority: host.facts.priority,
           locality: host.facts.locality,
@@ -85,14 +85,19 @@ export class ClusterSet {
       cluster = new Cluster(settings, this.#deps);
       this.#clusters.set(name, cluster);
     }
-    cluster.update(settings, facts);
+    cluster.update(settings, facts, this.#overprovisioningOf(settings));
     this.#applied.set(name, { settings, facts });
+  }
+
+  #overprovisioningOf(settings: ClusterSettings): number {
+    const known = settings.discovery === 'eds' ? this.#endpoints.get(settings.edsName) : undefined;
+    return known?.overprovisioningPercent ?? DEFAULT_OVERPROVISIONING_PERCENT;
   }
 
   #factsOf(settings: ClusterSettings): readonly HostFacts[] {
     switch (settings.discovery) {
       case 'eds':
-        return this.#hosts.get(settings.edsName) ?? NO_HOSTS;
+        return this.#endpoints.get(settings.edsName)?.hosts ?? NO_HOSTS;
       case 'static':
         return settings.staticHosts;
       case 'dns':

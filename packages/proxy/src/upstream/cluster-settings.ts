@@ -1,4 +1,4 @@
-import type { LbPolicyFactory } from './lb/lb-policy.ts';
+import type { LbSettings } from './lb/balancer.ts';
 import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
@@ -19,17 +19,12 @@ export interface ClusterSettings {
   readonly discovery: Discovery;
   /** Name under which endpoints are looked up. */
   readonly edsName: string;
-  readonly lb: LbPolicyFactory;
-  readonly lbName: string;
-  /** The policy that was asked for and that `lb` stands in for; empty when it is the one. */
-  readonly lbInsteadOf: string;
+  readonly lb: LbSettings;
   readonly connectTimeoutMs: number;
   readonly idleTimeoutMs: number;
   /** 0 = no limit. */
   readonly maxRequestsPerConnection: number;
   readonly circuit: CircuitLimits;
-  /** 0–100: below this share of healthy hosts all are used. */
-  readonly panicThreshold: number;
   readonly transports: readonly TransportChoice[];
   /** Hosts of the cluster resource itself; names to resolve with `dns`. */
   readonly staticHosts: readonly HostFacts[];

@@ -8,8 +8,9 @@ import { Circuit } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
 import { Host } from './host.ts';
-import { type HostFacts, hostName } from './host-facts.ts';
-import type { LbAttempt, LbPolicy } from './lb/lb-policy.ts';
+import { DEFAULT_OVERPROVISIONING_PERCENT, type HostFacts, hostName } from './host-facts.ts';
+import { Balancer } from './lb/balancer.ts';
+import type { LbAttempt } from './lb/lb-policy.ts';
 import { HostPool } from './pool/host-pool.ts';
 
 export interface ClusterDeps {
@@ -24,15 +25,15 @@ export class Cluster {
   readonly circuit: Circuit;
   readonly #deps: ClusterDeps;
   #hosts = new Map<string, Host>();
-  #lb: LbPolicy;
-  #eligible: readonly Host[] = [];
+  #balancer: Balancer;
+  #overprovisioningPercent = DEFAULT_OVERPROVISIONING_PERCENT;
   #closed = false;
 
   constructor(settings: ClusterSettings, deps: ClusterDeps) {
     this.settings = settings;
     this.#deps = deps;
     this.circuit = new Circuit(settings.circuit);
-    this.#lb = settings.lb([], deps.random);
+    this.#balancer = this.#balance();
   }
 
   get name(): string {
@@ -43,22 +44,20 @@ export class Cluster {
     return [...this.#hosts.values()];
   }
 
-  /** Those that the balancer chooses from now. */
-  get eligible(): readonly Host[] {
-    return this.#eligible;
-  }
-
   /** Hosts of the same address keep their connections; pools end where the way to speak changed. */
-  update(settings: ClusterSettings, facts: readonly HostFacts[]): void {
+  update(
+    settings: ClusterSettings,
+    facts: readonly HostFacts[],
+    overprovisioningPercent: number = DEFAULT_OVERPROVISIONING_PERCENT,
+  ): void {
     const transportChanged = settings.transportFingerprint !== this.settings.transportFingerprint;
-    const policyChanged = settings.lbName !== this.settings.lbName;
     this.settings = settings;
     this.circuit.limits = settings.circuit;
     const former = this.#hosts;
     const hosts = new Map<string, Host>();
     for (const one of facts) {
       const name = hostName(one);
-      const host = former.get(name) ?? new Host(one);
+      const host = former.get(name) ?? new Host(one, this.#deps.timers.now());
       const speaksOtherwise =
         transportChanged || JSON.stringify(host.facts.transportMatch) !== JSON.stringify(one.transportMatch);
       host.facts = one;
@@ -67,12 +66,32 @@ export class Cluster {
     }
     for (const [name, host] of former) if (!hosts.has(name)) dropPool(host);
     this.#hosts = hosts;
-    this.#eligible = eligibleHosts([...hosts.values()], settings.panicThreshold);
-    this.#lb = settings.lb(this.#eligible, this.#deps.random, policyChanged ? undefined : this.#lb);
+    this.#overprovisioningPercent = overprovisioningPercent;
+    this.rebalance();
+  }
+
+  /** After hosts changed, or their health. */
+  rebalance(): void {
+    this.#balancer = this.#balance(this.#balancer);
+  }
+
+  #balance(former?: Balancer): Balancer {
+    const { timers, random } = this.#deps;
+    return new Balancer(
+      {
+        hosts: this.#hosts,
+        settings: this.settings.lb,
+        overprovisioningPercent: this.#overprovisioningPercent,
+        own: undefined,
+        random,
+        now: () => timers.now(),
+      },
+      former,
+    );
   }
 
   pick(attempt: LbAttempt): Host | undefined {
-    return this.#lb.pick(attempt);
+    return this.#balancer.pick(attempt);
   }
 
   poolOf(host: Host): HostPool {
@@ -140,16 +159,4 @@ export class Cluster {
 function dropPool(host: Host): void {
   host.pool?.retire();
   host.pool = undefined;
-}
-
-/** The healthy hosts of the first priority that has any; all of the first priority when too few are healthy (panic). */
-export function eligibleHosts(hosts: readonly Host[], panicThreshold: number): readonly Host[] {
-  const healthy = hosts.filter((host) => host.facts.healthy);
-  if (hosts.length > 0 && (healthy.length * 100) / hosts.length < panicThreshold) return firstPriority(hosts);
-  return firstPriority(healthy);
-}
-
-function firstPriority(hosts: readonly Host[]): readonly Host[] {
-  const first = hosts.reduce((least, host) => Math.min(least, host.facts.priority), Infinity);
-  return hosts.filter((host) => host.facts.priority === first);
 }

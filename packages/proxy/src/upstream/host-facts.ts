@@ -1,3 +1,12 @@
+/** The hosts of a cluster, from EDS, DNS or the cluster itself. */
+export interface Endpoints {
+  readonly hosts: readonly HostFacts[];
+  /** 140 = a priority is taken to manage with 72 % of its hosts. */
+  readonly overprovisioningPercent: number;
+}
+
+export const DEFAULT_OVERPROVISIONING_PERCENT = 140;
+
 /** What EDS, DNS or the cluster itself says about one address. */
 export interface HostFacts {
   readonly address: string;
@@ -8,8 +17,13 @@ export interface HostFacts {
   readonly weight: number;
   /** 0 is tried first. */
   readonly priority: number;
-  readonly healthy: boolean;
+  /** What discovery says of it; checks and detection of our own come on top. */
+  readonly health: 'healthy' | 'degraded' | 'unhealthy' | 'draining';
   readonly locality: string;
+  /** Of all of its locality; 0 = none given. */
+  readonly localityWeight: number;
+  /** Endpoint metadata `envoy.lb.hash_key`: what stands for it on a ring; empty = its address. */
+  readonly hashKey: string;
   /** Endpoint metadata `envoy.transport_socket_match`. */
   readonly transportMatch: Readonly<Record<string, unknown>>;
   /** Endpoint metadata `istio.workload`. */

@@ -1,6 +1,9 @@
 import { type HostFacts, hostName } from './host-facts.ts';
 import type { HostPool } from './pool/host-pool.ts';
 
+/** Whether a host gets traffic: degraded ones only what the healthy ones of all priorities can not take. */
+export type Availability = 'healthy' | 'degraded' | 'unhealthy';
+
 /** One live upstream address. It survives updates of its cluster as long as its address stays. */
 export class Host {
   /** "address:port", as logs and the admin page show it. */
@@ -15,9 +18,25 @@ export class Host {
   pool: HostPool | undefined;
   /** Statistics slots by peer identity, see request-slots.ts. */
   readonly slots = new Map<string, number>();
+  /** When it came or became healthy: slow start begins there. */
+  inServiceSinceMs: number;
+  /** Taken out by outlier detection. */
+  ejected = false;
+  /** Taken out by active health checks. */
+  checkFailed = false;
+  /** No health check has had an answer yet, while others of its cluster have. */
+  checkPending = false;
 
-  constructor(facts: HostFacts) {
+  constructor(facts: HostFacts, nowMs = 0) {
     this.facts = facts;
     this.name = hostName(facts);
+    this.inServiceSinceMs = nowMs;
+  }
+
+  get availability(): Availability {
+    const { health } = this.facts;
+    if (this.ejected || this.checkFailed || this.checkPending || health === 'unhealthy' || health === 'draining')
+      return 'unhealthy';
+    return health;
   }
 }

@@ -14,6 +14,7 @@ import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
 import { HttpStream } from './http-stream.ts';
 import type { ManagerContext } from './manager-context.ts';
+import { RequestHash } from './router/request-hash.ts';
 
 export interface ManagerDeps {
   readonly timers: TimerQueue;
@@ -33,6 +34,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly tracer: Tracer | undefined;
   readonly peers: PeerExchange | undefined;
+  readonly requestHash = new RequestHash();
   /** Swapped whole by updates; each request keeps the one it began with. */
   routes: HcmRoutes;
   draining = false;

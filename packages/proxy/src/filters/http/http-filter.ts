@@ -29,6 +29,8 @@ export interface FilterStream extends AuthorizationFacts {
   readonly clusterName: string;
   /** State of filters, by their slot. */
   readonly slots: unknown[];
+  /** "address:port" of the host that the client's session is bound to; empty when it is not. A filter may set it. */
+  boundTo: string;
   requestHeader(name: string): string | undefined;
   /** After `pending`. */
   resume(): void;

@@ -41,6 +41,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   readonly routes: HcmRoutes;
   /** State of filters, by their slot. */
   readonly slots: unknown[] = [];
+  boundTo = '';
   outcome: Outcome | undefined;
   /** Cluster of the outcome, once routed. */
   clusterName = '';

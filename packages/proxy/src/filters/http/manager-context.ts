@@ -6,6 +6,7 @@ import type { RequestRecord } from '../../request-record.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
+import type { RequestHash } from './router/request-hash.ts';
 
 /** What one request uses of its connection manager. */
 export interface ManagerContext {
@@ -17,6 +18,7 @@ export interface ManagerContext {
   readonly tracer: Tracer | undefined;
   readonly peers: PeerExchange | undefined;
   readonly stats: StatsSink;
+  readonly requestHash: RequestHash;
   /** Headers that every answer gets. */
   finishResponseHead(head: HeadView, record: RequestRecord): void;
   /** @param statsSlot -1 when no host was reached. */

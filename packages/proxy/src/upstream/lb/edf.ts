@@ -1,45 +1,42 @@
 import type { Random } from '@weft/kit';
-import type { Host } from '../host.ts';
 
-interface Entry {
-  readonly host: Host;
+interface Entry<Item> {
+  readonly item: Item;
   deadline: number;
   order: number;
 }
 
-/** How much of the traffic a host is worth now. */
-export type WeightOf = (host: Host) => number;
-
 /**
- * Earliest deadline first: each pick puts its host back at now + 1/weight, so over one cycle each host comes exactly as
+ * Earliest deadline first: each pick puts its item back at now + 1/weight, so over one cycle each item comes exactly as
  * often as its weight says, evenly spread.
  */
-export class EdfScheduler {
-  readonly #heap: Entry[] = [];
-  readonly #weightOf: WeightOf;
+export class EdfScheduler<Item> {
+  readonly #heap: Entry<Item>[] = [];
+  readonly #weightOf: (item: Item) => number;
   #now = 0;
   #order = 0;
 
-  constructor(hosts: readonly Host[], weightOf: WeightOf, random: Random) {
+  /** @param weightOf above 0; asked again whenever the item's turn is over. */
+  constructor(items: readonly Item[], weightOf: (item: Item) => number, random: Random) {
     this.#weightOf = weightOf;
-    for (const host of hosts) this.#push({ host, deadline: 1 / weightOf(host), order: this.#order++ });
+    for (const item of items) this.#push({ item, deadline: 1 / weightOf(item), order: this.#order++ });
     // Proxies that got the same hosts at the same time must not move in step.
-    const spins = hosts.length > 1 ? random.int(hosts.length) : 0;
+    const spins = items.length > 1 ? random.int(items.length) : 0;
     for (let i = 0; i < spins; i += 1) this.next();
   }
 
-  next(): Host | undefined {
+  next(): Item | undefined {
     const heap = this.#heap;
     const top = heap[0];
     if (top === undefined) return undefined;
     this.#now = top.deadline;
-    top.deadline = this.#now + 1 / this.#weightOf(top.host);
+    top.deadline = this.#now + 1 / this.#weightOf(top.item);
     top.order = this.#order++;
     this.#sink(0);
-    return top.host;
+    return top.item;
   }
 
-  #push(entry: Entry): void {
+  #push(entry: Entry<Item>): void {
     const heap = this.#heap;
     heap.push(entry);
     let at = heap.length - 1;

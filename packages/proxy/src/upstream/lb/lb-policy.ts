@@ -12,11 +12,50 @@ export interface LbAttempt {
   readonly tried: ReadonlySet<Host>;
   /** How often another host is looked for when a tried one comes up; 0 = tried hosts are as good as others. */
   readonly repicks: number;
+  /** Whether the route's hash policies found something to hash. */
+  readonly hashed: boolean;
+  /** What they found, as halves of 64 bits. */
+  readonly hashHigh: number;
+  readonly hashLow: number;
+  /** Attempts of this request that failed. */
+  readonly failedAttempts: number;
+  /** After so many of them another priority is looked for than those tried; 0 = never. */
+  readonly otherPriorityEvery: number;
+  /** "address:port" of the host that the caller's session is bound to; empty when it is not. */
+  readonly boundTo: string;
 }
 
-export const FIRST_ATTEMPT: LbAttempt = { tried: new Set(), repicks: 0 };
+export const FIRST_ATTEMPT: LbAttempt = {
+  tried: new Set(),
+  repicks: 0,
+  hashed: false,
+  hashHigh: 0,
+  hashLow: 0,
+  failedAttempts: 0,
+  otherPriorityEvery: 0,
+  boundTo: '',
+};
 
-export type LbPolicyFactory = (hosts: readonly Host[], random: Random, former?: LbPolicy) => LbPolicy;
+/** How much of the traffic a host is worth now; above 0. */
+export type WeightOf = (host: Host) => number;
+
+export interface LbDeps {
+  readonly random: Random;
+  readonly weightOf: WeightOf;
+  /** Weights change by themselves (slow start), so that equal ones must not be taken for granted. */
+  readonly weightsMove: boolean;
+}
+
+/** @param former of the same kind and for the same part of the cluster; only its state is taken. */
+export type LbPolicyFactory = (hosts: readonly Host[], deps: LbDeps, former?: LbPolicy) => LbPolicy;
+
+/** One algorithm as a cluster asks for it. */
+export interface LbAlgorithm {
+  readonly name: string;
+  /** One table over all localities, in which locality weights are weights of hosts. */
+  readonly byHash: boolean;
+  readonly create: LbPolicyFactory;
+}
 
 /**
  * Asks again while the answer was tried before. Chance may say the same each time (a host that fails fast looks idle, so
@@ -34,5 +73,8 @@ export function pickAvoiding(
   return random.pick(hosts.filter((one) => !tried.has(one))) ?? host;
 }
 
-export const sameWeights = (hosts: readonly Host[]): boolean =>
-  hosts.every((host) => host.facts.weight === hosts[0]?.facts.weight);
+export const sameWeights = (hosts: readonly Host[], { weightOf, weightsMove }: LbDeps): boolean => {
+  if (weightsMove) return false;
+  const [first] = hosts;
+  return first === undefined || hosts.every((host) => weightOf(host) === weightOf(first));
+};

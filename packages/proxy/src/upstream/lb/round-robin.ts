@@ -9,9 +9,10 @@ const isRoundRobin = (policy: LbPolicy | undefined): policy is RoundRobin =>
   policy !== undefined && 'position' in policy;
 
 /** Hosts in turn; by weight when weights differ. */
-export const roundRobin: LbPolicyFactory = (hosts, random, former) => {
-  if (!sameWeights(hosts)) {
-    const scheduler = new EdfScheduler(hosts, (host) => host.facts.weight, random);
+export const roundRobin: LbPolicyFactory = (hosts, deps, former) => {
+  const { random, weightOf } = deps;
+  if (!sameWeights(hosts, deps)) {
+    const scheduler = new EdfScheduler(hosts, weightOf, random);
     const next = () => scheduler.next();
     return { pick: (attempt) => pickAvoiding(attempt, hosts, random, next) };
   }

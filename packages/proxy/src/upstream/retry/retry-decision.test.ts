@@ -14,6 +14,8 @@ const policy = (retryOn: string, more: Partial<RetryPolicy> = {}): RetryPolicy =
   retriableHeaders: [],
   avoidPreviousHosts: false,
   hostSelectionAttempts: 1,
+  otherPriorityEvery: 0,
+  rateLimited: undefined,
   ...more,
 });
 type Failure = Extract<AttemptOutcome, { kind: 'failure' }>['failure'];

@@ -1,5 +1,5 @@
 import type { ReasonCode } from '@weft/contracts';
-import type { RequestFacts, RetryPolicy } from '@weft/evaluator';
+import type { RateLimitedBackoff, RequestFacts, RetryPolicy } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
 
 /** How one attempt went wrong, if it did. */
@@ -92,6 +92,24 @@ function matchesHeaders({ retriableHeaders }: RetryPolicy, status: number, head:
     header: (name) => (name === ':status' ? String(status) : head.get(name)),
   };
   return retriableHeaders.some((test) => test(facts));
+}
+
+const MAX_RESET_FACTOR = 1.5;
+
+/** The wait that the upstream asked for, up to half as long again so that not all come back at once; undefined when it asked for none. */
+export function resetWaitMs(
+  { headers, maxIntervalMs }: RateLimitedBackoff,
+  head: HeadView,
+  { timers, random }: { readonly timers: { now(): number }; readonly random: { next(): number } },
+): number | undefined {
+  for (const { name, format } of headers) {
+    const value = Number(head.get(name));
+    if (!Number.isFinite(value) || value <= 0) continue;
+    const waitMs = format === 'seconds' ? value * 1000 : value * 1000 - timers.now();
+    if (waitMs <= 0 || waitMs > maxIntervalMs) continue;
+    return Math.round(waitMs * (1 + random.next() * (MAX_RESET_FACTOR - 1)));
+  }
+  return undefined;
 }
 
 /** Full jitter: retry `n` (from 1) waits a uniform time up to (2^n - 1) × base, capped. */

@@ -11,6 +11,9 @@ export interface RoutedStream extends FilterStream {
   readonly downstream: DownstreamStream;
   readonly head: HeadView | undefined;
   readonly upgradeType: string;
+  /** Facts for the hash of the request. */
+  readonly remoteIp: string;
+  readonly query: string;
   /** The whole request is here. */
   requestOver: boolean;
   /** Statistics slot of the chosen host. */

@@ -7,9 +7,15 @@ import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../..
 import { Deadline } from '../../../timers/timer-queue.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
-import { FIRST_ATTEMPT, type LbAttempt } from '../../../upstream/lb/lb-policy.ts';
+import type { LbAttempt } from '../../../upstream/lb/lb-policy.ts';
 import type { HostPool, PoolWaiter } from '../../../upstream/pool/host-pool.ts';
-import { type AttemptOutcome, backoffMs, isSafeMethod, wantsRetry } from '../../../upstream/retry/retry-decision.ts';
+import {
+  type AttemptOutcome,
+  backoffMs,
+  isSafeMethod,
+  resetWaitMs,
+  wantsRetry,
+} from '../../../upstream/retry/retry-decision.ts';
 import { applyEdits } from '../header-edits.ts';
 import type { Outcome } from '../hcm-settings.ts';
 import type { RoutedStream } from './routed-stream.ts';
@@ -21,9 +27,15 @@ const ROUTE_TIMEOUT = 0;
 const PER_TRY_TIMEOUT = 1;
 const BACKOFF = 2;
 const PER_TRY_IDLE = 3;
+const NO_HOSTS: ReadonlySet<Host> = new Set();
 
 /** The end of the filter chain: sends the request to a host of the route's cluster, again where that is allowed. */
-export class RouterRequest implements PoolWaiter, ResponseReceiver {
+export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
+  hashed = false;
+  hashHigh = 0;
+  hashLow = 0;
+  /** A cookie to give to the client, for the hash of its next requests. */
+  #hashCookie = '';
   readonly #stream: RoutedStream;
   readonly #outcome: Outcome;
   #action: ForwardAction | undefined;
@@ -88,6 +100,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     this.#countsAsRequest = true;
     this.#hasBody = !stream.requestOver;
     if (this.#hasBody && decision.retry !== undefined) this.#kept = new KeptBody();
+    if (decision.hashPolicies.length > 0) this.#hash(decision.hashPolicies);
     const { head } = stream;
     if (head !== undefined) this.#rewrite(head, decision);
     if (stream.requestOver) this.#armRouteTimeout();
@@ -126,7 +139,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     if (cluster === undefined) return;
     this.#attempts += 1;
     stream.record.attempts = this.#attempts;
-    const host = cluster.pick(this.#lbAttempt());
+    const host = cluster.pick(this);
     if (host === undefined) {
       this.#finishFailed('no-healthy-upstream');
       return;
@@ -147,12 +160,32 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     this.#pool.acquire(this);
   }
 
-  #lbAttempt(): LbAttempt {
+  // What the balancer asks.
+
+  #hash(policies: ForwardAction['hashPolicies']): void {
+    const { requestHash } = this.#stream.manager;
+    requestHash.evaluate(policies, this.#stream);
+    this.hashed = requestHash.found;
+    this.hashHigh = requestHash.high;
+    this.hashLow = requestHash.low;
+    this.#hashCookie = requestHash.setCookie;
+  }
+
+  get tried(): ReadonlySet<Host> {
+    return this.#tried ?? NO_HOSTS;
+  }
+  get repicks(): number {
     const policy = this.#action?.retry;
-    if (this.#tried === undefined || policy === undefined) return FIRST_ATTEMPT;
-    // Routes by hash allow former hosts, since a hash leads to no other; what stands in for the hash can choose.
-    if (!policy.avoidPreviousHosts && this.#cluster?.settings.lbInsteadOf === '') return FIRST_ATTEMPT;
-    return { tried: this.#tried, repicks: policy.hostSelectionAttempts };
+    return policy?.avoidPreviousHosts === true && this.#tried !== undefined ? policy.hostSelectionAttempts : 0;
+  }
+  get failedAttempts(): number {
+    return this.#attempts - 1;
+  }
+  get otherPriorityEvery(): number {
+    return this.#action?.retry?.otherPriorityEvery ?? 0;
+  }
+  get boundTo(): string {
+    return this.#attempts > 1 ? '' : this.#stream.boundTo;
   }
 
   // The pool.
@@ -243,12 +276,14 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     if (policy !== undefined && status >= 400 && this.#mayRetry({ kind: 'response', status, head, meshReason })) {
       const upstream = this.#upstream;
       if (last) this.#upstream = undefined;
+      const resetMs = policy.rateLimited === undefined ? undefined : resetWaitMs(policy.rateLimited, head, manager);
       this.#leaveHost();
       if (!last) upstream?.cancel();
-      this.#scheduleRetry();
+      this.#scheduleRetry(resetMs);
       return;
     }
     if (meshReason !== undefined) record.reason = meshReason;
+    if (this.#hashCookie !== '') head.add('set-cookie', this.#hashCookie);
     this.#responseStarted = true;
     this.#cancelTryTimeouts();
     if (!manager.settings.suppressEnvoyHeaders)
@@ -337,14 +372,15 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver {
     return true;
   }
 
-  #scheduleRetry(): void {
+  /** @param resetMs a wait that the upstream asked for. */
+  #scheduleRetry(resetMs?: number): void {
     const policy = this.#action?.retry;
     if (policy === undefined) return;
     const { manager } = this.#stream;
     this.#retries += 1;
     if (this.#hasBody && !this.#stream.requestOver) this.#stream.downstream.pauseRequest();
     this.#backoff ??= new Deadline(this, BACKOFF);
-    manager.timers.arm(this.#backoff, backoffMs(policy, this.#retries, manager.random));
+    manager.timers.arm(this.#backoff, resetMs ?? backoffMs(policy, this.#retries, manager.random));
   }
 
   // Ends.

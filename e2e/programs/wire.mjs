@@ -1,6 +1,6 @@
 // A program that speaks HTTP/1.1 by hand, so that tests see and choose every byte.
 // /seen answers with the bytes that came · /bytes/BASE64URL answers with these bytes · /trailers has fields behind its body
-// /early answers before the body · an Upgrade becomes a tunnel that returns <what it got>
+// /early answers before the body · /huge has a head of 70 KB · an Upgrade becomes a tunnel that returns <what it got>
 import { createServer } from 'node:net';
 
 const { HOST = '127.0.0.1', PORT = '0' } = process.env;
@@ -41,6 +41,7 @@ const server = createServer((socket) => {
       const [method = '', target = ''] = message.split(' ');
       const [, bytes] = /^\/bytes\/([\w-]+)/.exec(target) ?? [];
       if (bytes !== undefined) write(Buffer.from(bytes, 'base64url').toString('latin1'));
+      else if (target === '/huge') write(`HTTP/1.1 200 OK\r\n${`A: ${'b'.repeat(1_000)}\r\n`.repeat(70)}\r\n`);
       else if (target.startsWith('/trailers'))
         write(
           'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\nHost: evil\r\nx-SUM: 2\r\n\r\n',

@@ -76,8 +76,8 @@ describe('TR-12 header lines', () => {
       'accept: */*',
       'x-zebra: 2',
       'X-ZEBRA: \xe9\xff',
-      '__proto__: a',
-      'Constructor: b',
+      'constructor: a',
+      'ToString: b',
       'X-Empty:',
     ];
     for (const one of doors()) {
@@ -85,7 +85,7 @@ describe('TR-12 header lines', () => {
         one,
         `GET /seen HTTP/1.1\r\nHost: wire\r\n${lines.join('\r\n')}\r\nConnection: close\r\n\r\n`,
       );
-      const [head = '', body = ''] = [got.slice(0, got.indexOf('\r\n\r\n')), got.slice(got.indexOf('\r\n\r\n') + 4)];
+      const [head, body] = [got.slice(0, got.indexOf('\r\n\r\n')), got.slice(got.indexOf('\r\n\r\n') + 4)];
       expect(head).toMatch(/^HTTP\/1\.1 200 Fine By Me\r\nX-First: \d+\r\nx-SECOND: 2\r\nX-first: again\r\n/);
       const seen = body.split('\r\n');
       expect(seen.slice(0, 2 + lines.length)).toEqual(['GET /seen HTTP/1.1', 'Host: wire', ...lines]);
@@ -290,12 +290,10 @@ describe('SE-11 bytes', () => {
     ['a bad status', 'HTTP/1.1 2x0 OK\r\nContent-Length: 0\r\n\r\n'],
     ['no HTTP', 'once upon a time\r\n\r\n'],
     ['an upgrade that was not asked for', 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'],
-    ['a huge head', `HTTP/1.1 200 OK\r\n${`A: ${'b'.repeat(1_000)}\r\n`.repeat(70)}\r\n`],
+    ['a huge head', ''],
   ])('SE-11 a34 an application that answers with %s: 502', async (_, bytes) => {
     for (const one of doors()) {
-      const target = bytes.length > 5_000 ? undefined : answering(bytes);
-      if (target === undefined) continue;
-      const got = await raw(one, `GET ${target} HTTP/1.1\r\n${H}Connection: close\r\n\r\n`);
+      const got = await raw(one, `GET ${bytes === '' ? '/huge' : answering(bytes)} HTTP/1.1\r\n${H}Connection: close\r\n\r\n`);
       expect(statuses(got)).toEqual(['502']);
       expect(got).toContain('x-weft-reason: upstream-protocol-error\r\n');
     }

@@ -1,0 +1,19 @@
+/** DNS for a workload of the mesh: pure; sockets are the caller's. */
+export { answer, answerAlone, type AnswerOptions, type DnsAnswer } from './answer.ts';
+export { createFrameReader, frame, type FrameReader } from './framing.ts';
+export {
+  answersQuestion,
+  parseQuery,
+  RCODE,
+  truncatedReply,
+  TYPE,
+  udpLimit,
+  withId,
+  writeReply,
+  type AddressRecord,
+  type DnsQuery,
+  type ParsedQuery,
+  type Rcode,
+  type Reply,
+} from './message.ts';
+export { buildNameTable, EMPTY_NAMES, type NameEntry, type NameTable } from './name-table.ts';

@@ -14,7 +14,7 @@ const STATES = {
   ERROR: 'rejected',
 } as const satisfies Record<TypeStatus['state'], string>;
 /** By the names that mesh people use. */
-export const TYPE_NAMES = { cluster: 'CDS', endpoint: 'EDS', listener: 'LDS', route: 'RDS' } as const;
+export const TYPE_NAMES = { cluster: 'CDS', endpoint: 'EDS', listener: 'LDS', route: 'RDS', nameTable: 'NDS' } as const;
 const POLL_MS = 500;
 
 export function createProxySource(pilot: Pilot, registry: FollowedRegistry, clock: Clock): ProxySource {

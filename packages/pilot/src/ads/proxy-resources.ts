@@ -6,6 +6,7 @@ import type { Encoder } from '../generators/encoder.ts';
 import { buildEndpoints, endpointNames } from '../generators/endpoints.ts';
 import { buildListeners } from '../generators/listeners.ts';
 import type { Memo } from '../generators/memo.ts';
+import { buildNames } from '../generators/names.ts';
 import { PUSH_ORDER, type EncodedResource, type ResourceKind } from '../generators/resource.ts';
 import { buildRoutes, routeNames } from '../generators/routes.ts';
 import type { Affected } from '../push/affected.ts';
@@ -45,6 +46,7 @@ export function buildProxyResources({ snapshot, proxy, memo, encoder, former }: 
     endpoint: build('endpoint'),
     listener: build('listener'),
     route: build('route'),
+    nameTable: build('nameTable'),
   };
   return { version: snapshot.version, proxy, of: (kind) => maps[kind] };
 }
@@ -59,6 +61,8 @@ function buildKind(kind: ResourceKind, context: GeneratorContext, encoder: Encod
       return byName(buildListeners(context).map(encoder.listener));
     case 'route':
       return byName(buildRoutes(context, routeNames(context)).map(encoder.route));
+    case 'nameTable':
+      return byName(buildNames(context).map(encoder.nameTable));
   }
 }
 

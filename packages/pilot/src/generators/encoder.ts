@@ -2,11 +2,13 @@ import {
   encodeCluster,
   encodeEndpoints,
   encodeListener,
+  encodeNames,
   encodeRoutes,
   type EncodedResource,
   type GeneratedCluster,
   type GeneratedEndpoints,
   type GeneratedListener,
+  type GeneratedNames,
   type GeneratedRoutes,
 } from './resource.ts';
 
@@ -16,6 +18,7 @@ export interface Encoder {
   endpoint(resource: GeneratedEndpoints): EncodedResource;
   listener(resource: GeneratedListener): EncodedResource;
   route(resource: GeneratedRoutes): EncodedResource;
+  nameTable(resource: GeneratedNames): EncodedResource;
 }
 
 export function createEncoder(): Encoder {
@@ -48,6 +51,7 @@ export function createEncoder(): Encoder {
     endpoint: (resource) => once(resource, encodeEndpoints),
     listener: (resource) => once(resource, encodeListener),
     route: (resource) => once(resource, encodeRoutes),
+    nameTable: (resource) => once(resource, encodeNames),
   };
 }
 

@@ -9,10 +9,17 @@ import {
 } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { ListenerSchema, type Listener } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { NameTableSchema, type NameTable } from '@weft/contracts/full/istio/networking/nds/v1/nds';
 import { uniqueRefs, type SourceRef } from '../config-store/config-object.ts';
 
 /** What is generated for a proxy, in the order of a push: what is named comes before what names it. */
-export const PUSH_ORDER = ['cluster', 'endpoint', 'listener', 'route'] as const satisfies readonly XdsKind[];
+export const PUSH_ORDER = [
+  'cluster',
+  'endpoint',
+  'listener',
+  'route',
+  'nameTable',
+] as const satisfies readonly XdsKind[];
 
 export type ResourceKind = (typeof PUSH_ORDER)[number];
 
@@ -27,6 +34,7 @@ export type GeneratedCluster = Generated<Cluster>;
 export type GeneratedEndpoints = Generated<ClusterLoadAssignment>;
 export type GeneratedListener = Generated<Listener>;
 export type GeneratedRoutes = Generated<RouteConfiguration>;
+export type GeneratedNames = Generated<NameTable>;
 
 export function generated<Message extends { name: string }>(
   message: Message,
@@ -54,6 +62,8 @@ export const encodeListener = (resource: GeneratedListener): EncodedResource =>
   encode('listener', ListenerSchema, resource);
 export const encodeRoutes = (resource: GeneratedRoutes): EncodedResource =>
   encode('route', RouteConfigurationSchema, resource);
+export const encodeNames = (resource: GeneratedNames): EncodedResource =>
+  encode('nameTable', NameTableSchema, resource);
 
 function encode<Desc extends DescMessage>(
   kind: ResourceKind,

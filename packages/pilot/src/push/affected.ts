@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { RegisteredWorkload } from '@weft/contracts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
-import type { ResourceKind } from '../generators/resource.ts';
+import { PUSH_ORDER, type ResourceKind } from '../generators/resource.ts';
 import type { Endpoint } from '../model/service.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
 
@@ -16,7 +16,7 @@ export interface Affected {
 }
 
 export const EVERYTHING: Affected = {
-  kinds: new Set(['cluster', 'endpoint', 'listener', 'route']),
+  kinds: new Set(PUSH_ORDER),
   endpointHosts: 'all',
   workloads: new Set(),
 };
@@ -28,7 +28,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   gateways: ['listener', 'route'],
   serviceEntries: ['cluster', 'endpoint', 'listener', 'route'],
   workloadEntries: ['cluster', 'endpoint', 'listener', 'route'],
-  sidecars: ['cluster', 'endpoint', 'listener', 'route'],
+  sidecars: ['cluster', 'endpoint', 'listener', 'route', 'nameTable'],
   peerAuthentications: ['endpoint', 'listener'],
   authorizationPolicies: ['listener'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
@@ -57,6 +57,8 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
     if (a === b || isDeepStrictEqual(a, b)) continue;
     hosts.add(key.slice(key.indexOf('/') + 1));
     kinds.add('endpoint');
+    // A name without a virtual address stands for the instances that are well.
+    if (instancesMatter) kinds.add('nameTable');
     // Clients verify the accounts of a service's endpoints: who may answer is part of its clusters. So are addresses that DNS resolves.
     if (!isDeepStrictEqual(identities(a), identities(b)) || b.some((endpoint) => !isAddress(endpoint.address)))
       kinds.add('cluster');

@@ -4,6 +4,7 @@ import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/clus
 import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { NameTableSchema } from '@weft/contracts/full/istio/networking/nds/v1/nds';
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { CorsPolicySchema, CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
@@ -49,6 +50,7 @@ export const SCHEMAS = {
   endpoint: ClusterLoadAssignmentSchema,
   listener: ListenerSchema,
   route: RouteConfigurationSchema,
+  nameTable: NameTableSchema,
 } as const satisfies Record<ResourceKind, DescMessage>;
 
 export const messageJson = <Desc extends DescMessage>(schema: Desc, message: MessageShape<Desc>): JsonValue =>

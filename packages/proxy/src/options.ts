@@ -16,6 +16,8 @@ export interface ProxyOptions {
   readonly inherited: ReadonlyMap<string, number>;
   /** undefined: nobody is the parent, so there are no secrets and no lifeline. */
   readonly parentFd: number | undefined;
+  /** Of every connection to an upstream (SO_MARK); undefined: none. */
+  readonly socketMark: number | undefined;
   readonly logLevel: LogLevel;
   /** Resources with fields that the proxy does not read are refused. */
   readonly refuseUnknownFields: boolean;
@@ -30,6 +32,7 @@ export interface ProxyFlags {
   readonly admin?: string;
   readonly listenFd?: readonly string[];
   readonly parentFd?: string;
+  readonly socketMark?: string;
   readonly concurrency?: string;
   readonly logLevel?: string;
   readonly rejectUnknownDynamicFields?: boolean;
@@ -55,6 +58,7 @@ export function readOptions(flags: ProxyFlags): ProxyOptions {
     admin: flags.admin === undefined ? undefined : readAdmin(flags.admin),
     inherited: new Map((flags.listenFd ?? []).map(readListenFd)),
     parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),
+    socketMark: flags.socketMark === undefined ? undefined : readMark(flags.socketMark),
     logLevel: readLevel(flags.logLevel ?? 'info'),
     refuseUnknownFields: flags.rejectUnknownDynamicFields ?? false,
   };
@@ -112,6 +116,16 @@ function readFd(flag: string, text: string): number {
   return Number.isInteger(fd) && fd >= 3 && text.trim() !== ''
     ? fd
     : refuse(flag, `"${text}" is not a descriptor above 2`);
+}
+
+const MAX_MARK = 0xffff_ffff;
+
+/** Decimal or `0x…`, as redirect rules write it. */
+function readMark(text: string): number {
+  const mark = Number(text);
+  return /^(?:\d+|0x[\da-f]+)$/i.test(text) && mark > 0 && mark <= MAX_MARK
+    ? mark
+    : refuse('--socket-mark', `"${text}" is not a number from 1 to ${MAX_MARK}`);
 }
 
 export function readLevel(text: string): LogLevel {

@@ -15,6 +15,7 @@ import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
 import { machineHasAddress } from './sockets/machine-addresses.ts';
+import { loadSocketCalls, markedSockets, originalDestinations } from './sockets/native-sockets.ts';
 import { grpcReportStream } from './reporting/grpc-report-stream.ts';
 import { createReporter } from './reporting/reporter.ts';
 import { createSavedConfig } from './saved-config/saved-config.ts';
@@ -96,6 +97,9 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     random,
     inheritedFds: options.inherited,
     hasAddress: machineHasAddress,
+    // What it loads is heavy, and few listeners want it.
+    loadOriginalDestinations: () => originalDestinations(loadSocketCalls()),
+    ...(options.socketMark === undefined ? {} : { openMarked: markedSockets(loadSocketCalls(), options.socketMark) }),
     logger,
   });
   lifecycle.defer('data path', () => dataPath.close());

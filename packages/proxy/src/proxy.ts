@@ -1,5 +1,5 @@
-import { createRegexEngine } from '@weft/evaluator';
-import type { Clock, Logger, Random } from '@weft/kit';
+import { ConfigRejectedError, createRegexEngine } from '@weft/evaluator';
+import { type Clock, errorMessage, type Logger, type Random } from '@weft/kit';
 import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
 import type { FilterDeps } from './filters/http/http-filter.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
@@ -22,6 +22,7 @@ import type { CompiledListener } from './runtime/listeners.ts';
 import { createRuntime } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
+import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
 import { watchSecrets } from './tls/tls-material.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
@@ -41,10 +42,15 @@ export interface ProxyOptions {
   readonly maxConnections?: number;
   /** Default: everywhere. */
   readonly hasAddress?: (address: string) => boolean;
+  /** Called once, when a listener wants original destinations; without it such a listener is refused. @throws {WeftError} where they can not be told. */
+  readonly loadOriginalDestinations?: () => TellOriginalDestination;
+  /** Makes the sockets of connections to upstreams. Default: Node does. */
+  readonly openMarked?: OpenMarked;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
 const DRAIN_POLL_MS = 50;
+const ANY_ADDRESS = '0.0.0.0';
 // Of a listener that was removed or moved; Istio's drain time.
 const DRAIN_MS = 45_000;
 const KEEP_IDLE_MS = 5_000;
@@ -58,16 +64,42 @@ export function createProxy(options: ProxyOptions): DataPath {
   const secrets = watchSecrets(options.secrets, () => {
     for (const listener of listeners.values()) listener.refreshSecrets();
   });
-  const clusters = new ClusterSet({ timers, random, readBuffer, logger });
+  const hasAddress = options.hasAddress ?? (() => true);
+  const isOwnListener = (address: string, port: number): boolean =>
+    [...listeners.values()].some(
+      ({ compiled }) =>
+        compiled.bind &&
+        compiled.port === port &&
+        (compiled.address === address || (compiled.address === ANY_ADDRESS && hasAddress(address))),
+    );
+  const clusters = new ClusterSet({
+    timers,
+    random,
+    readBuffer,
+    logger,
+    openMarked: options.openMarked,
+    isOwnListener,
+  });
+  let tellOriginal: TellOriginalDestination | undefined;
   const filterDeps: FilterDeps = { clock, timers, random, regex, stats };
   const listenerDeps: ListenerDeps = {
     ...filterDeps,
     accessLogs: options.accessLogs,
-    hasAddress: options.hasAddress ?? (() => true),
+    hasAddress,
+    needOriginalDestinations(resource) {
+      try {
+        tellOriginal ??= options.loadOriginalDestinations?.();
+      } catch (error) {
+        throw new ConfigRejectedError(resource, `original destinations: ${errorMessage(error)}`);
+      }
+      if (tellOriginal === undefined)
+        throw new ConfigRejectedError(resource, 'original destinations can not be told here');
+    },
   };
   const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
   const inherited = new InheritedSockets(options.inheritedFds ?? new Map());
   const listeners = new Map<string, LiveListener>();
+  let byAddress: ReadonlyMap<string, LiveListener> = new Map();
   /** Removed or replaced, with connections left. */
   const leaving = new Set<LiveListener>();
   const total = { connections: 0 };
@@ -97,6 +129,8 @@ export function createProxy(options: ProxyOptions): DataPath {
     logger,
     total,
     maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+    originalOf: (socket) => tellOriginal?.(socket),
+    listenerAt: (address, port) => byAddress.get(`${address}:${port}`) ?? byAddress.get(`${ANY_ADDRESS}:${port}`),
   };
 
   /** Idle connections stay for a while, since their client may be about to write; then requests may still finish. */
@@ -127,6 +161,9 @@ export function createProxy(options: ProxyOptions): DataPath {
       } else if (listener.compiled === next) listener.refreshRoutes();
       else listener.update(next);
     }
+    byAddress = new Map(
+      [...listeners.values()].map((listener) => [`${listener.compiled.address}:${listener.compiled.port}`, listener]),
+    );
     for (const listener of leaving) if (listener.connections === 0) leaving.delete(listener);
   };
 

@@ -7,8 +7,10 @@ import type { ReasonCode } from '@weft/contracts';
 export interface DownstreamConnection {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Where the client was going, also when it was redirected here. */
   readonly localAddress: string;
   readonly localPort: number;
+  readonly redirected?: boolean;
   readonly secure: boolean;
   /** SPIFFE URI of the verified peer; empty when there is none. */
   readonly peerPrincipal: string;

@@ -1,15 +1,18 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { DownstreamConnection } from '../http/streams.ts';
+import type { OriginalDestination } from '../sockets/native-sockets.ts';
 import type { PeerIdentity } from '../tls/downstream-tls.ts';
 import type { FirstBytes } from './first-bytes.ts';
 
-export function describe(socket: Socket, facts: FirstBytes): DownstreamConnection {
+/** @param original where the client was going, when something redirected it here. */
+export function describe(socket: Socket, facts: FirstBytes, original?: OriginalDestination): DownstreamConnection {
   return {
     remoteAddress: plainAddress(socket.remoteAddress),
     remotePort: socket.remotePort ?? 0,
-    localAddress: plainAddress(socket.localAddress),
-    localPort: socket.localPort ?? 0,
+    localAddress: original?.address ?? plainAddress(socket.localAddress),
+    localPort: original?.port ?? socket.localPort ?? 0,
+    redirected: original !== undefined,
     secure: false,
     peerPrincipal: '',
     ownPrincipal: '',

@@ -7,6 +7,7 @@ import { matchChain } from './chain-match.ts';
 import { describe } from './described-connection.ts';
 import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
 import { type ChainDeps, LiveChain } from './live-chain.ts';
+import type { OriginalDestination, TellOriginalDestination } from '../sockets/native-sockets.ts';
 import type { InheritedSocket } from './inherited-sockets.ts';
 import { peek } from './peek.ts';
 
@@ -16,6 +17,9 @@ export interface LiveListenerDeps extends ChainDeps {
   readonly maxConnections: number;
   /** Connections of the whole proxy. */
   readonly total: { connections: number };
+  readonly originalOf: TellOriginalDestination;
+  /** Who serves this address: the listener of exactly it, else that of the port on all addresses. */
+  listenerAt(address: string, port: number): LiveListener | undefined;
 }
 
 /** One bound address, its filter chains, and the connections they took. */
@@ -69,6 +73,11 @@ export class LiveListener {
   /** Binds, or serves a socket that the parent bound. */
   listen(inherited: InheritedSocket | undefined): void {
     const { address, port, bind, backlog } = this.#compiled;
+    if (!bind) {
+      // Connections come from the listener that they were redirected to.
+      this.#state = 'active';
+      return;
+    }
     const onListening = (server: Server): void => {
       this.#state = 'active';
       const actual = server.address();
@@ -83,14 +92,14 @@ export class LiveListener {
         onError: (error: Error) => this.#onServerError(error),
       };
       this.#letGo = inherited.take(owner, backlog);
-    } else if (bind) {
+    } else {
       const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
         this.#accept(socket),
       );
       server.on('error', (error) => this.#onServerError(error));
       server.listen({ host: address, port, backlog, exclusive: false }, () => onListening(server));
       this.#letGo = () => server.close();
-    } else this.#state = 'active';
+    }
   }
 
   /** New chains for connections to come; those of unchanged chains go on, those of removed ones drain. */
@@ -149,6 +158,19 @@ export class LiveListener {
   #accept(socket: Socket): void {
     // Before anything else: an error without a handler ends the process.
     socket.on('error', ignore);
+    const { original: wanted } = this.#compiled;
+    if (wanted === 'ignored') {
+      this.#take(socket, undefined);
+      return;
+    }
+    const original = this.#deps.originalOf(socket);
+    const next =
+      original === undefined || wanted === 'known' ? undefined : this.#deps.listenerAt(original.address, original.port);
+    (next ?? this).#take(socket, original);
+  }
+
+  /** @param original where the client was going, when that is not here. */
+  #take(socket: Socket, original: OriginalDestination | undefined): void {
     const { total, maxConnections, stats } = this.#deps;
     stats.add(this.#accepted, 1);
     if (total.connections >= maxConnections) {
@@ -156,9 +178,10 @@ export class LiveListener {
       socket.destroy();
       return;
     }
-    const { inspect, inspectTimeoutMs, continueOnTimeout } = this.#compiled;
+    const { inspectTimeoutMs, continueOnTimeout, inspectByPort } = this.#compiled;
+    const inspect = inspectByPort.get(original?.port ?? socket.localPort ?? 0) ?? this.#compiled.inspect;
     if (!inspect.tls) {
-      this.#hand(socket, NOTHING_KNOWN, EMPTY);
+      this.#hand(socket, NOTHING_KNOWN, EMPTY, original);
       return;
     }
     this.#inspecting.add(socket);
@@ -168,13 +191,13 @@ export class LiveListener {
       (facts, bytes) => {
         this.#inspecting.delete(socket);
         if (facts === undefined) socket.destroy();
-        else this.#hand(socket, facts, bytes);
+        else this.#hand(socket, facts, bytes, original);
       },
     );
   }
 
-  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer): void {
-    const connection = describe(socket, facts);
+  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, original: OriginalDestination | undefined): void {
+    const connection = describe(socket, facts, original);
     const chain =
       matchChain(this.#chains, {
         ...facts,

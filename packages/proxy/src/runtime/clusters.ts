@@ -13,6 +13,7 @@ import type { LiveSecrets } from '../tls/tls-material.ts';
 import { UpstreamTls } from '../tls/upstream-tls.ts';
 import { type CircuitLimits, DEFAULT_CIRCUIT_LIMITS } from '../upstream/circuit.ts';
 import type { ClusterSettings, Discovery, TransportChoice } from '../upstream/cluster-settings.ts';
+import type { OriginalHostsOptions } from '../upstream/original-hosts.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readHosts } from './endpoints.ts';
@@ -26,6 +27,8 @@ export interface ClusterCompileDeps {
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const DEFAULT_DNS_REFRESH_MS = 5_000;
+const DEFAULT_CLEANUP_MS = 5_000;
+const DEFAULT_ORIGINAL_DST_HEADER = 'x-envoy-original-dst-host';
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 // Envoy counts "no limit" as the largest number of 32 bits.
 const NO_LIMIT = 0xffff_ffff;
@@ -50,6 +53,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     staticHosts: readHosts(message.loadAssignment, resource),
     dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),
     sourceAddress: message.upstreamBindConfig?.sourceAddress?.address,
+    original: discovery === 'original-dst' ? originalHosts(message) : undefined,
     ...service,
     transportFingerprint: JSON.stringify([message.transportSocket, message.transportSocketMatches], bytesAsText),
   };
@@ -61,6 +65,12 @@ const bytesAsText = (_: string, value: unknown): unknown =>
     : typeof value === 'bigint'
       ? String(value)
       : value;
+
+function originalHosts(message: ClusterMessage): OriginalHostsOptions {
+  const config = message.lbConfig.case === 'originalDstLbConfig' ? message.lbConfig.value : undefined;
+  const header = config?.useHttpHeader === true ? config.httpHeaderName || DEFAULT_ORIGINAL_DST_HEADER : '';
+  return { header: header.toLowerCase(), cleanupMs: millisOr(message.cleanupInterval, DEFAULT_CLEANUP_MS) };
+}
 
 function discoveryOf(message: ClusterMessage, resource: string): Discovery {
   const { clusterDiscoveryType: kind } = message;

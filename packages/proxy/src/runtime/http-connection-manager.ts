@@ -31,6 +31,8 @@ export interface ListenerDeps extends FilterDeps {
   readonly accessLogs: AccessLogs | undefined;
   /** Whether this machine has the address at all; whether the port is free shows only when it is bound. */
   readonly hasAddress: (address: string) => boolean;
+  /** Called for listeners that want them. @throws {ConfigRejectedError} where they can not be told. */
+  readonly needOriginalDestinations: (resource: string) => void;
 }
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;

@@ -1,6 +1,7 @@
 import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import type { Listener as ListenerMessage } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import type { Filter, FilterChain } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
+import { OriginalDstSchema } from '@weft/contracts/lean/envoy/extensions/filters/listener/original_dst/v3/original_dst';
 import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/rbac/v3/rbac';
 import { HttpConnectionManagerSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { TcpProxySchema } from '@weft/contracts/lean/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
@@ -41,11 +42,20 @@ export interface CompiledListener {
   readonly direction: Direction;
   readonly chains: readonly CompiledChain[];
   readonly defaultChain: CompiledChain | undefined;
-  readonly inspect: { readonly tls: boolean; readonly http: boolean };
+  readonly inspect: Inspection;
+  /** Of ports that have chains of their own. */
+  readonly inspectByPort: ReadonlyMap<number, Inspection>;
+  /** Where redirected connections were going: of no interest, known to the chains, or who is to serve them. */
+  readonly original: 'ignored' | 'known' | 'handed-over';
   /** 0 = no limit. */
   readonly inspectTimeoutMs: number;
   readonly continueOnTimeout: boolean;
   readonly backlog: number;
+}
+
+interface Inspection {
+  readonly tls: boolean;
+  readonly http: boolean;
 }
 
 const DEFAULT_INSPECT_TIMEOUT_MS = 15_000;
@@ -73,6 +83,8 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
   if (chains.length === 0 && defaultChain === undefined)
     throw new ConfigRejectedError(resource, 'there is no filter chain');
   refuseTwins(chains, resource);
+  const original = originalOf(message);
+  if (original !== 'ignored') deps.needOriginalDestinations(resource);
   return {
     name: message.name,
     address,
@@ -81,11 +93,46 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
     direction,
     chains,
     defaultChain,
-    inspect: inspectionNeeds(chains.map(({ criteria }) => criteria)),
+    ...inspections(chains.map(({ criteria }) => criteria)),
+    original,
     inspectTimeoutMs: millisOr(message.listenerFiltersTimeout, DEFAULT_INSPECT_TIMEOUT_MS),
     continueOnTimeout: message.continueOnListenerFiltersTimeout,
     backlog: message.tcpBacklogSize ?? DEFAULT_BACKLOG,
   };
+}
+
+const ORIGINAL_DST_FILTER = 'envoy.filters.listener.original_dst';
+
+/** Envoy's two ways to want it: the whole field, which also hands over, and the filter, which does not. */
+function originalOf(message: ListenerMessage): CompiledListener['original'] {
+  if (message.useOriginalDst === true) return 'handed-over';
+  const filter = message.listenerFilters.some(
+    ({ name, configType }) =>
+      name === ORIGINAL_DST_FILTER ||
+      (configType.case === 'typedConfig' && typeNameOf(configType.value.typeUrl) === OriginalDstSchema.typeName),
+  );
+  return filter ? 'known' : 'ignored';
+}
+
+/** Chains of a port shut out those without one, so each port waits only for the first bytes that its own depend on. */
+function inspections(all: readonly ChainCriteria[]): Pick<CompiledListener, 'inspect' | 'inspectByPort'> {
+  const byPort = groupByPort(all);
+  const rest = byPort.get(0) ?? [];
+  byPort.delete(0);
+  return {
+    inspect: inspectionNeeds(rest),
+    inspectByPort: new Map([...byPort].map(([port, criteria]) => [port, inspectionNeeds(criteria)])),
+  };
+}
+
+function groupByPort(all: readonly ChainCriteria[]): Map<number, ChainCriteria[]> {
+  const byPort = new Map<number, ChainCriteria[]>();
+  for (const criteria of all) {
+    const group = byPort.get(criteria.destinationPort);
+    if (group) group.push(criteria);
+    else byPort.set(criteria.destinationPort, [criteria]);
+  }
+  return byPort;
 }
 
 function directionOf(message: ListenerMessage): Direction {

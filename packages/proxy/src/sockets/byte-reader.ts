@@ -1,4 +1,4 @@
-import { connect as connectTcp, Socket, type NetConnectOpts } from 'node:net';
+import { connect as connectTcp, Socket, type NetConnectOpts, type SocketConstructorOpts } from 'node:net';
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls';
 
 /** Takes received bytes. They are valid during the call only: the buffer is shared by all sockets of the process. */
@@ -42,13 +42,34 @@ export function readByEvents<S extends Socket>(socket: S, take: TakeBytes): S {
   return socket;
 }
 
-export function connectPlain(options: NetConnectOpts, shared: Buffer, take: TakeBytes): Socket {
+/** @param fd a socket made beforehand, not connected; undefined lets Node make one. */
+export function connectPlain(options: NetConnectOpts, shared: Buffer, take: TakeBytes, fd?: number): Socket {
+  if (fd !== undefined) return adopt(fd, { onread: onRead(shared, take), allowHalfOpen: true }).connect(options);
   return connectTcp({ ...options, noDelay: true, allowHalfOpen: true, onread: onRead(shared, take) } as NetConnectOpts);
 }
 
-export function connectSecure(options: ConnectionOptions, shared: Buffer, take: TakeBytes): TLSSocket {
+/** @param fd as with `connectPlain`. Over a socket that it did not make, TLS offers no buffer of ours. */
+export function connectSecure(options: ConnectionOptions, shared: Buffer, take: TakeBytes, fd?: number): TLSSocket {
+  if (fd !== undefined) {
+    const socket = adopt(fd, {}).connect(options as NetConnectOpts);
+    const secured = readByEvents(connectTls({ ...options, socket }), take);
+    // A handshake that is given up must not leave what it ran on.
+    secured.once('close', () => socket.destroy());
+    return secured;
+  }
   return connectTls({ ...options, noDelay: true, onread: onRead(shared, take) } as ConnectionOptions);
 }
+
+/** `manualStart`: reading from what is not connected yet would fail. */
+const adopt = (fd: number, more: object): Socket =>
+  new Socket({
+    fd,
+    readable: true,
+    writable: true,
+    manualStart: true,
+    noDelay: true,
+    ...more,
+  } as SocketConstructorOpts);
 
 function onRead(shared: Buffer, take: TakeBytes) {
   return {

@@ -1,6 +1,7 @@
 import type { LbSettings } from './lb/balancer.ts';
 import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { OriginalHostsOptions } from './original-hosts.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 
 export type Discovery = 'eds' | 'static' | 'dns' | 'original-dst';
@@ -30,6 +31,8 @@ export interface ClusterSettings {
   readonly staticHosts: readonly HostFacts[];
   readonly dnsRefreshMs: number;
   readonly sourceAddress: string | undefined;
+  /** With `original-dst`: how hosts come about. */
+  readonly original: OriginalHostsOptions | undefined;
   /** `istio.services[0]` of the metadata. */
   readonly serviceHost: string;
   readonly serviceName: string;

@@ -3,6 +3,7 @@ import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import { H1ClientConnection } from '../http1/client-connection.ts';
 import { DEFAULT_HEAD_LIMITS } from '../http1/head-parser.ts';
+import type { OpenMarked } from '../sockets/native-sockets.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import { Circuit } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
@@ -11,9 +12,14 @@ import { Host } from './host.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type HostFacts, hostName } from './host-facts.ts';
 import { Balancer } from './lb/balancer.ts';
 import type { LbAttempt } from './lb/lb-policy.ts';
+import { OriginalHosts } from './original-hosts.ts';
 import { HostPool } from './pool/host-pool.ts';
 
 export interface ClusterDeps {
+  /** Makes the sockets of connections; undefined leaves that to Node. */
+  readonly openMarked: OpenMarked | undefined;
+  /** True for addresses that this proxy listens on. */
+  isOwnListener(address: string, port: number): boolean;
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly readBuffer: Buffer;
@@ -27,6 +33,7 @@ export class Cluster {
   #hosts = new Map<string, Host>();
   #balancer: Balancer;
   #overprovisioningPercent = DEFAULT_OVERPROVISIONING_PERCENT;
+  #original: OriginalHosts | undefined;
   #closed = false;
 
   constructor(settings: ClusterSettings, deps: ClusterDeps) {
@@ -34,6 +41,7 @@ export class Cluster {
     this.#deps = deps;
     this.circuit = new Circuit(settings.circuit);
     this.#balancer = this.#balance();
+    this.#updateOriginal();
   }
 
   get name(): string {
@@ -41,7 +49,12 @@ export class Cluster {
   }
 
   get hosts(): readonly Host[] {
-    return [...this.#hosts.values()];
+    return this.#original === undefined ? [...this.#hosts.values()] : this.#original.hosts;
+  }
+
+  /** Present when callers say where to go, so that there is nothing to balance. */
+  get original(): OriginalHosts | undefined {
+    return this.#original;
   }
 
   /** Hosts of the same address keep their connections; pools end where the way to speak changed. */
@@ -68,6 +81,20 @@ export class Cluster {
     this.#hosts = hosts;
     this.#overprovisioningPercent = overprovisioningPercent;
     this.rebalance();
+    if (transportChanged) for (const host of this.#original?.hosts ?? []) dropPool(host);
+    this.#updateOriginal();
+  }
+
+  #updateOriginal(): void {
+    const { original } = this.settings;
+    if (original === undefined) {
+      for (const host of this.#original?.hosts ?? []) dropPool(host);
+      this.#original?.close();
+      this.#original = undefined;
+    } else if (this.#original === undefined) {
+      const { timers, isOwnListener } = this.#deps;
+      this.#original = new OriginalHosts(original, { timers, isOwnListener, onForgotten: dropPool });
+    } else this.#original.options = original;
   }
 
   /** After hosts changed, or their health. */
@@ -125,13 +152,15 @@ export class Cluster {
 
   /** No new requests; those in flight finish. */
   retire(): void {
-    for (const host of this.#hosts.values()) dropPool(host);
+    for (const host of this.hosts) dropPool(host);
+    this.#original?.close();
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const host of this.#hosts.values()) host.pool?.close();
+    for (const host of this.hosts) host.pool?.close();
+    this.#original?.close();
   }
 
   #transport(facts: HostFacts): TransportChoice | undefined {
@@ -147,6 +176,7 @@ export class Cluster {
         tls,
         timeoutMs: this.settings.connectTimeoutMs,
         sourceAddress: this.settings.sourceAddress,
+        openMarked: this.#deps.openMarked,
         readBuffer: this.#deps.readBuffer,
         timers: this.#deps.timers,
       },

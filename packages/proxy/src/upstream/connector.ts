@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls';
 import { errorCode, errorMessage } from '@weft/kit';
 import type { UpstreamFailure } from '../http/streams.ts';
 import { connectPlain, connectSecure, type TakeBytes } from '../sockets/byte-reader.ts';
+import type { OpenMarked } from '../sockets/native-sockets.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { IdentityMismatchError, type UpstreamTls } from '../tls/upstream-tls.ts';
 import type { HostFacts } from './host-facts.ts';
@@ -15,6 +16,8 @@ export interface ConnectOptions {
   readonly timeoutMs: number;
   /** Local address to connect from; undefined = the system's choice. */
   readonly sourceAddress: string | undefined;
+  /** Makes the socket; undefined leaves that to Node. */
+  readonly openMarked: OpenMarked | undefined;
   readonly readBuffer: Buffer;
   readonly timers: TimerQueue;
 }
@@ -66,9 +69,10 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
           port: facts.port,
           ...(options.sourceAddress === undefined ? {} : { localAddress: options.sourceAddress }),
         };
+  const open = (): number | undefined => ('path' in where ? undefined : options.openMarked?.(facts.address));
   try {
     if (tls === undefined) {
-      socket = connectPlain(where, options.readBuffer, take);
+      socket = connectPlain(where, options.readBuffer, take, open());
       socket.once('connect', succeed);
     } else {
       const secure = tls.connectOptions(facts);
@@ -76,7 +80,7 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
         queueMicrotask(() => fail('upstream-tls-failure', secure));
         return { cancel: () => void settle() };
       }
-      const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take);
+      const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take, open());
       tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session, peerOf(tlsSocket)));
       tlsSocket.once('secureConnect', succeed);
       socket = tlsSocket;

@@ -130,7 +130,8 @@ export class TcpSession {
   #connect(): void {
     const cluster = this.#cluster;
     if (cluster === undefined) return;
-    const host = cluster.pick(FIRST_ATTEMPT);
+    const host =
+      cluster.original === undefined ? cluster.pick(FIRST_ATTEMPT) : cluster.original.hostFor(this.#connection, '');
     if (host === undefined) return this.#end('no-healthy-upstream');
     this.#attempts += 1;
     this.#record.attempts = this.#attempts;

@@ -7,6 +7,7 @@ import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../..
 import { Deadline } from '../../../timers/timer-queue.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
+import type { OriginalHosts } from '../../../upstream/original-hosts.ts';
 import type { LbAttempt } from '../../../upstream/lb/lb-policy.ts';
 import type { HostPool, PoolWaiter } from '../../../upstream/pool/host-pool.ts';
 import {
@@ -139,7 +140,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (cluster === undefined) return;
     this.#attempts += 1;
     stream.record.attempts = this.#attempts;
-    const host = cluster.pick(this);
+    const { original } = cluster;
+    const host = original === undefined ? cluster.pick(this) : this.#originalHost(original);
     if (host === undefined) {
       this.#finishFailed('no-healthy-upstream');
       return;
@@ -158,6 +160,12 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     this.#armTryTimeouts();
     this.#pool = cluster.poolOf(host);
     this.#pool.acquire(this);
+  }
+
+  #originalHost(original: OriginalHosts): Host | undefined {
+    const { downstream, head } = this.#stream;
+    const { header } = original.options;
+    return original.hostFor(downstream.connection, header === '' ? '' : (head?.get(header) ?? ''));
   }
 
   // What the balancer asks.

@@ -1,0 +1,136 @@
+/**
+ * Two things that only the C library can do with a socket: tell where a redirected connection was going, and mark a
+ * connection before it is made. Loaded when a listener or a flag asks for it, and by nobody else.
+ */
+import { createRequire } from 'node:module';
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import type { Socket } from 'node:net';
+import type * as Koffi from 'koffi';
+import { errorMessage, WeftError } from '@weft/kit';
+
+export interface OriginalDestination {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** @returns undefined for a connection that nothing redirected, or that is gone already. */
+export type TellOriginalDestination = (socket: Socket) => OriginalDestination | undefined;
+
+/** @param address where it is going to connect: tells IPv4 from IPv6. @returns the descriptor of a socket that is not connected yet. @throws {WeftError} WEFT_SOCKET_MARK. */
+export type OpenMarked = (address: string) => number;
+
+/** The system's calls, with errors as negative results. */
+export interface SocketCalls {
+  socket(domain: number, type: number, protocol: number): number;
+  setsockopt(fd: number, level: number, name: number, value: Buffer, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Buffer, length: Buffer): number;
+  errno(): number;
+}
+
+// Linux values: socket(2), netfilter's socket options.
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_IP = 0;
+const SOL_SOCKET = 1;
+const SOL_IPV6 = 41;
+const SO_MARK = 36;
+const SO_ORIGINAL_DST = 80;
+const ADDRESS_BYTES = 28;
+
+/** @throws {WeftError} WEFT_NATIVE_CALLS where the C library can not be called. */
+export function loadSocketCalls(): SocketCalls {
+  const fix = 'Use Linux with the GNU C library, and a proxy whose installation has the package koffi beside it.';
+  if (process.platform !== 'linux')
+    throw new WeftError('WEFT_NATIVE_CALLS', `redirected connections need Linux, not ${process.platform}`, { fix });
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
+    const libc = koffi.load('libc.so.6');
+    const call = (declaration: string): ((...args: unknown[]) => number) =>
+      libc.func(declaration) as (...args: unknown[]) => number;
+    return {
+      socket: call('int socket(int domain, int type, int protocol)'),
+      setsockopt: call('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)'),
+      getsockopt: call('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+      errno: () => koffi.errno(),
+    };
+  } catch (error) {
+    throw new WeftError('WEFT_NATIVE_CALLS', `the C library can not be called: ${errorMessage(error)}`, { fix });
+  }
+}
+
+export function originalDestinations(calls: SocketCalls): TellOriginalDestination {
+  // Filled and read within one call each time.
+  const value = Buffer.alloc(ADDRESS_BYTES);
+  const length = Buffer.alloc(4);
+  const ask = (fd: number, level: number): boolean => {
+    length.writeUInt32LE(ADDRESS_BYTES);
+    return calls.getsockopt(fd, level, SO_ORIGINAL_DST, value, length) >= 0;
+  };
+  return (socket) => {
+    const fd = descriptorOf(socket);
+    if (fd < 0) return undefined;
+    const remote = socket.remoteAddress ?? '';
+    if (!remote.includes(':') || remote.startsWith('::ffff:')) return ask(fd, SOL_IP) ? readIpv4(value) : undefined;
+    return ask(fd, SOL_IPV6) ? readIpv6(value) : undefined;
+  };
+}
+
+/** Closed sockets have no handle, and handles without a descriptor say -1. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { readonly _handle: { readonly fd?: number } | null };
+  return handle?.fd ?? -1;
+}
+
+/** struct sockaddr_in: port and address in network order. */
+const readIpv4 = (bytes: Buffer): OriginalDestination => ({
+  address: `${bytes[4]}.${bytes[5]}.${bytes[6]}.${bytes[7]}`,
+  port: bytes.readUInt16BE(2),
+});
+
+/** struct sockaddr_in6; the address without leading zeros, its longest run of zeros as `::`. */
+function readIpv6(bytes: Buffer): OriginalDestination {
+  const text = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(8 + 2 * i).toString(16)).join(':');
+  const runs = [...text.matchAll(/\b0(?::0)+\b/g)].map((run) => ({ at: run.index, length: run[0].length }));
+  const { at, length } = runs.reduce((best, run) => (run.length > best.length ? run : best), { at: 0, length: 0 });
+  const address =
+    length === 0 ? text : `${text.slice(0, at).replace(/:$/, '')}::${text.slice(at + length).replace(/^:/, '')}`;
+  return { address, port: bytes.readUInt16BE(2) };
+}
+
+/** @throws {WeftError} WEFT_SOCKET_MARK at once where this process may not mark sockets. */
+export function markedSockets(calls: SocketCalls, mark: number): OpenMarked {
+  const value = Buffer.from(Uint32Array.of(mark).buffer);
+  const open: OpenMarked = (address) => {
+    const family = address.includes(':') ? AF_INET6 : AF_INET;
+    const fd = calls.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) throw markError(mark, calls.errno());
+    if (calls.setsockopt(fd, SOL_SOCKET, SO_MARK, value, value.length) < 0) {
+      const errno = calls.errno();
+      closeSync(fd);
+      throw markError(mark, errno);
+    }
+    return fd;
+  };
+  closeSync(open('0.0.0.0'));
+  return open;
+}
+
+function markError(mark: number, errno: number): WeftError {
+  const forbidden = errno === constants.errno.EPERM;
+  return new WeftError(
+    'WEFT_SOCKET_MARK',
+    forbidden
+      ? `this process may not give its connections mark ${mark}`
+      : `connections can not be given mark ${mark} (errno ${errno})`,
+    {
+      where: '--socket-mark',
+      ...(forbidden
+        ? { fix: 'Give it CAP_NET_ADMIN in its network namespace, or leave --socket-mark out and redirect by user id.' }
+        : {}),
+    },
+  );
+}

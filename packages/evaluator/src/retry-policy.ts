@@ -30,6 +30,8 @@ export interface RetryPolicy {
   readonly otherPriorityEvery: number;
   /** Response headers that say when to come back; undefined: none are looked at. */
   readonly rateLimited: RateLimitedBackoff | undefined;
+  /** Which answers below 400 may be tried again: those that carry a grpc-status, or any by a header or listed status. */
+  readonly looksAtSuccess: 'no' | 'grpc' | 'all';
 }
 
 export interface RateLimitedBackoff {
@@ -49,13 +51,15 @@ export function compileRetryPolicy(policy: RetryPolicyMessage, regex: RegexEngin
   if (maxIntervalMs < baseIntervalMs) {
     return reject(at(place, 'retry_back_off.max_interval'), 'must not be below base_interval');
   }
+  const retryOn = new Set(
+    policy.retryOn
+      .split(',')
+      .map((condition) => condition.trim())
+      .filter((condition) => condition !== ''),
+  );
   return {
-    retryOn: new Set(
-      policy.retryOn
-        .split(',')
-        .map((condition) => condition.trim())
-        .filter((condition) => condition !== ''),
-    ),
+    retryOn,
+    looksAtSuccess: looksAtSuccess(policy, retryOn),
     numRetries: policy.numRetries ?? 1,
     perTryTimeoutMs: millis(policy.perTryTimeout),
     perTryIdleTimeoutMs: millis(policy.perTryIdleTimeout),
@@ -74,6 +78,15 @@ export function compileRetryPolicy(policy: RetryPolicyMessage, regex: RegexEngin
     otherPriorityEvery: otherPriorityEvery(policy, place),
     rateLimited: rateLimitedBackoff(policy, place),
   };
+}
+
+const GRPC_WORDS = ['cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'];
+
+function looksAtSuccess(policy: RetryPolicyMessage, retryOn: ReadonlySet<string>): RetryPolicy['looksAtSuccess'] {
+  const headers = retryOn.has('retriable-headers') && policy.retriableHeaders.length > 0;
+  const codes = retryOn.has('retriable-status-codes') && policy.retriableStatusCodes.some((code) => code < 400);
+  if (headers || codes) return 'all';
+  return GRPC_WORDS.some((word) => retryOn.has(word)) ? 'grpc' : 'no';
 }
 
 const DEFAULT_MAX_RATE_LIMITED_MS = 300_000;

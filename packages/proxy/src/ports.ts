@@ -146,7 +146,15 @@ export interface HostStatus {
   readonly name: string;
   readonly hostname: string;
   readonly healthy: boolean;
+  /** Takes its part of the traffic. */
   readonly weight: number;
+  /** Envoy's names for what keeps it from that, such as `failed_outlier_check`; empty when nothing does. */
+  readonly healthFlags: readonly string[];
+  /** What discovery says, in Envoy's word. */
+  readonly edsHealth: 'HEALTHY' | 'DEGRADED' | 'UNHEALTHY' | 'DRAINING';
+  /** Percent in the last interval of outlier detection; -1 = too few calls, or not looked at. */
+  readonly successRate: number;
+  readonly localOriginSuccessRate: number;
   readonly priority: number;
   /** "region/zone/subzone". */
   readonly locality: string;

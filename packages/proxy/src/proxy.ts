@@ -76,6 +76,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     timers,
     random,
     readBuffer,
+    stats,
     logger,
     openMarked: options.openMarked,
     isOwnListener,

@@ -1,11 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { Cluster_LbPolicy } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
 import type { RetryPolicySchema } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
 import { RBAC_Action } from '@weft/contracts/lean/envoy/config/rbac/v3/rbac';
 import { HTTPFaultSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/fault/v3/fault';
 import { RBACSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/rbac/v3/rbac';
-import { type Logger, silentLogger } from '@weft/kit';
 import { waitFor } from '@weft/testkit';
 import { ask, exchange, startProxy, type TestProxy } from './test-support/harness.ts';
 import {
@@ -385,32 +383,6 @@ describe('routing', () => {
       'x-envoy-overloaded': 'true',
     });
     expect((await ask({ port: proxy.portOf('in') })).status).toBe(200);
-  });
-});
-
-describe('a balancer by hash', () => {
-  it.each([
-    ['RING_HASH', Cluster_LbPolicy.RING_HASH],
-    ['MAGLEV', Cluster_LbPolicy.MAGLEV],
-  ])('%s is replaced by least request, which is told and counted once', async (asked, lbPolicy) => {
-    const lines: object[] = [];
-    const logger: Logger = { ...silentLogger, warn: (fields) => void lines.push(fields) };
-    await using upstream = await echoUpstream('good');
-    const resources = (timeoutMs: number) =>
-      resourceSet({
-        listeners: [
-          listener('in', [httpChain(routes(toCluster('a', retry({ retryOn: 'connect-failure', numRetries: 1 }))))]),
-        ],
-        clusters: [
-          staticCluster('a', [1, upstream.port], { lbPolicy, connectTimeout: { nanos: timeoutMs * 1_000_000 } }),
-        ],
-      });
-    await using proxy = await startProxy(resources(500), { logger });
-    expect(proxy.path.update(resources(600))).toEqual([]);
-    // A retry goes to another host, although a route by hash does not ask for that.
-    for (let i = 0; i < 20; i += 1) expect((await ask({ port: proxy.portOf('in') })).status).toBe(200);
-    expect(lines).toEqual([{ cluster: 'a', asked, used: 'least-request' }]);
-    expect(proxy.stats.valueOf('cluster.a.lb_policy_fallback')).toBe(1);
   });
 });
 

@@ -27,6 +27,10 @@ const CLUSTER: ClusterStatus = {
       name: '[::1]:80',
       hostname: 'h',
       healthy: false,
+      healthFlags: ['failed_outlier_check', 'failed_eds_health'],
+      edsHealth: 'UNHEALTHY',
+      successRate: 52.5,
+      localOriginSuccessRate: -1,
       weight: 7,
       priority: 1,
       locality: 'r/z/s',
@@ -158,7 +162,7 @@ describe('/clusters', () => {
   it('has one fact a line', () => {
     const text = clustersText([CLUSTER]);
     expect(text).toContain('outbound|9080||r::default_priority::max_retries::4\n');
-    expect(text).toContain('outbound|9080||r::[::1]:80::health_flags::/failed_eds_health\n');
+    expect(text).toContain('outbound|9080||r::[::1]:80::health_flags::/failed_outlier_check/failed_eds_health\n');
     expect(text).toContain('outbound|9080||r::[::1]:80::rq_success::7\n');
     expect(text).toContain('::zone::z\n');
   });
@@ -172,7 +176,8 @@ describe('/clusters', () => {
               address: { socket_address: { address: '::1', port_value: 80 } },
               weight: 7,
               locality: { sub_zone: 's' },
-              health_status: { eds_health_status: 'UNHEALTHY' },
+              health_status: { failed_outlier_check: true, eds_health_status: 'UNHEALTHY' },
+              success_rate: { value: 52.5 },
             },
           ],
         },

@@ -36,7 +36,7 @@ function hostLines(cluster: string, host: HostStatus): string[] {
     ['rq_success', Math.max(0, host.totalRequests - host.failedRequests)],
     ['rq_total', host.totalRequests],
     ['hostname', host.hostname],
-    ['health_flags', host.healthy ? 'healthy' : '/failed_eds_health'],
+    ['health_flags', host.healthFlags.length === 0 ? 'healthy' : host.healthFlags.map((flag) => `/${flag}`).join('')],
     ['weight', host.weight],
     ['region', region],
     ['zone', zone],
@@ -44,6 +44,8 @@ function hostLines(cluster: string, host: HostStatus): string[] {
     ['canary', 'false'],
     ['priority', host.priority],
   ];
+    ['success_rate', host.successRate],
+    ['local_origin_success_rate', host.localOriginSuccessRate],
   return facts.map(([fact, value]) => `${cluster}::${host.name}::${fact}::${value}\n`);
 }
 
@@ -71,6 +73,21 @@ function clusterJson(cluster: ClusterStatus): object {
 }
 
 function hostJson(host: HostStatus): object {
+// Flags of the text form that the JSON form has fields for.
+const JSON_FLAGS: ReadonlyMap<string, string> = new Map([
+  ['failed_active_hc', 'failed_active_health_check'],
+  ['failed_outlier_check', 'failed_outlier_check'],
+  ['pending_active_hc', 'pending_active_hc'],
+]);
+
+function healthJson({ healthFlags, edsHealth }: HostStatus): object {
+  const fields = healthFlags.flatMap((flag) => {
+    const field = JSON_FLAGS.get(flag);
+    return field === undefined ? [] : [[field, true] as const];
+  });
+  return { ...Object.fromEntries(fields), eds_health_status: edsHealth };
+}
+
   const [region, zone, subZone] = localityParts(host.locality);
   const counter = (name: string, value: number): object => ({ name, value: String(value) });
   const gauge = (name: string, value: number): object => ({ type: 'GAUGE', ...counter(name, value) });
@@ -84,7 +101,9 @@ function hostJson(host: HostStatus): object {
       gauge('cx_active', host.activeConnections),
       gauge('rq_active', host.activeRequests),
     ],
-    health_status: host.healthy ? { eds_health_status: 'HEALTHY' } : { eds_health_status: 'UNHEALTHY' },
+    health_status: healthJson(host),
+    ...(host.successRate < 0 ? {} : { success_rate: { value: host.successRate } }),
+    ...(host.localOriginSuccessRate < 0 ? {} : { local_origin_success_rate: { value: host.localOriginSuccessRate } }),
     weight: host.weight,
     hostname: host.hostname,
     priority: host.priority,

@@ -18,6 +18,7 @@ import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readHosts } from './endpoints.ts';
 import { lbSettings } from './load-balancing.ts';
+import { outlierSettings } from './outlier.ts';
 
 export interface ClusterCompileDeps {
   readonly secrets: LiveSecrets;
@@ -49,6 +50,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
     circuit: circuitLimits(message),
+    outlier: outlierSettings(message.outlierDetection, resource),
     transports: transports(message, deps, resource),
     staticHosts: readHosts(message.loadAssignment, resource),
     dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),

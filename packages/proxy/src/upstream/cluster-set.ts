@@ -3,6 +3,7 @@ import type { ClusterStatus } from '../ports.ts';
 import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { createResolver, type Resolver } from './dns.ts';
+import type { Host } from './host.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type Endpoints, type HostFacts } from './host-facts.ts';
 
 export interface ClusterSetDeps extends ClusterDeps {
@@ -56,6 +57,7 @@ export class ClusterSet {
           name: host.name,
           hostname: host.facts.hostname,
           healthy: host.availability === 'healthy',
+          ...healthStatus(host),
           weight: host.facts.weight,
           priority: host.facts.priority,
           locality: host.facts.locality,
@@ -109,3 +111,29 @@ export class ClusterSet {
 }
 
 const NO_HOSTS: readonly HostFacts[] = [];
+type Health = Pick<HostStatus, 'healthFlags' | 'edsHealth' | 'successRate' | 'localOriginSuccessRate'>;
+
+const EDS_HEALTH: Readonly<Record<HostFacts['health'], HostStatus['edsHealth']>> = {
+  healthy: 'HEALTHY',
+  degraded: 'DEGRADED',
+  unhealthy: 'UNHEALTHY',
+  draining: 'DRAINING',
+};
+
+function healthStatus({ facts, checkFailed, checkPending, ejected, outlier }: Host): Health {
+  const { health } = facts;
+  const flags: readonly (readonly [string, boolean])[] = [
+    ['failed_active_hc', checkFailed],
+    ['failed_outlier_check', ejected],
+    ['failed_eds_health', health === 'unhealthy' || health === 'draining'],
+    ['degraded_eds_health', health === 'degraded'],
+    ['pending_active_hc', checkPending],
+  ];
+  return {
+    healthFlags: flags.filter(([, set]) => set).map(([flag]) => flag),
+    edsHealth: EDS_HEALTH[health],
+    successRate: outlier?.answers.shownRate ?? -1,
+    localOriginSuccessRate: outlier?.local.shownRate ?? -1,
+  };
+}
+

@@ -1,6 +1,7 @@
 import type { LbSettings } from './lb/balancer.ts';
 import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { OutlierSettings } from './outlier/outlier-settings.ts';
 import type { OriginalHostsOptions } from './original-hosts.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 
@@ -26,6 +27,8 @@ export interface ClusterSettings {
   /** 0 = no limit. */
   readonly maxRequestsPerConnection: number;
   readonly circuit: CircuitLimits;
+  /** undefined = nobody is taken out. */
+  readonly outlier: OutlierSettings | undefined;
   readonly transports: readonly TransportChoice[];
   /** Hosts of the cluster resource itself; names to resolve with `dns`. */
   readonly staticHosts: readonly HostFacts[];

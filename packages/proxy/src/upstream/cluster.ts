@@ -1,4 +1,5 @@
 import type { Random } from '@weft/kit';
+import type { StatsSink } from '../ports.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import { H1ClientConnection } from '../http1/client-connection.ts';
@@ -12,6 +13,7 @@ import { Host } from './host.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type HostFacts, hostName } from './host-facts.ts';
 import { Balancer } from './lb/balancer.ts';
 import type { LbAttempt } from './lb/lb-policy.ts';
+import { OutlierDetection } from './outlier/outlier-detection.ts';
 import { OriginalHosts } from './original-hosts.ts';
 import { HostPool } from './pool/host-pool.ts';
 
@@ -23,6 +25,7 @@ export interface ClusterDeps {
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly readBuffer: Buffer;
+  readonly stats: StatsSink;
 }
 
 /** One live upstream service: its hosts, their connections, the balancer's state and what is in flight. */
@@ -33,6 +36,7 @@ export class Cluster {
   #hosts = new Map<string, Host>();
   #balancer: Balancer;
   #overprovisioningPercent = DEFAULT_OVERPROVISIONING_PERCENT;
+  #outlier: OutlierDetection | undefined;
   #original: OriginalHosts | undefined;
   #closed = false;
 
@@ -80,6 +84,7 @@ export class Cluster {
     for (const [name, host] of former) if (!hosts.has(name)) dropPool(host);
     this.#hosts = hosts;
     this.#overprovisioningPercent = overprovisioningPercent;
+    this.#updateOutlier();
     this.rebalance();
     if (transportChanged) for (const host of this.#original?.hosts ?? []) dropPool(host);
     this.#updateOriginal();
@@ -95,6 +100,29 @@ export class Cluster {
       const { timers, isOwnListener } = this.#deps;
       this.#original = new OriginalHosts(original, { timers, isOwnListener, onForgotten: dropPool });
     } else this.#original.options = original;
+  }
+
+  /** Where to tell how hosts behave; undefined where nobody asks. */
+  get outlier(): OutlierDetection | undefined {
+    return this.#outlier;
+  }
+
+  #updateOutlier(): void {
+    const { outlier, name } = this.settings;
+    if (outlier === undefined) {
+      this.#outlier?.close();
+      this.#outlier = undefined;
+    } else if (this.#outlier === undefined) {
+      const { timers, random, stats } = this.#deps;
+      this.#outlier = new OutlierDetection(outlier, {
+        cluster: name,
+        timers,
+        random,
+        stats,
+        hosts: () => this.hosts,
+        onChange: () => this.rebalance(),
+      });
+    } else this.#outlier.update(outlier);
   }
 
   /** After hosts changed, or their health. */
@@ -152,6 +180,8 @@ export class Cluster {
 
   /** No new requests; those in flight finish. */
   retire(): void {
+    this.#outlier?.close();
+    this.#outlier = undefined;
     for (const host of this.hosts) dropPool(host);
     this.#original?.close();
   }
@@ -159,6 +189,7 @@ export class Cluster {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#outlier?.close();
     for (const host of this.hosts) host.pool?.close();
     this.#original?.close();
   }

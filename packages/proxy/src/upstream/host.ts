@@ -1,4 +1,5 @@
 import { type HostFacts, hostName } from './host-facts.ts';
+import type { OutlierCounts } from './outlier/outlier-counts.ts';
 import type { HostPool } from './pool/host-pool.ts';
 
 /** Whether a host gets traffic: degraded ones only what the healthy ones of all priorities can not take. */
@@ -20,6 +21,8 @@ export class Host {
   readonly slots = new Map<string, number>();
   /** When it came or became healthy: slow start begins there. */
   inServiceSinceMs: number;
+  /** What its cluster's outlier detection knows of it; undefined until it counted something. */
+  outlier: OutlierCounts | undefined;
   /** Taken out by outlier detection. */
   ejected = false;
   /** Taken out by active health checks. */

@@ -146,6 +146,7 @@ export class TcpSession {
   }
 
   #onConnectFailed(failure: UpstreamFailure, detail: string): void {
+    if (this.#host !== undefined) this.#cluster?.outlier?.onLocalFailure(this.#host, 503);
     this.#connecting = undefined;
     this.#record.upstreamTransportFailure = detail;
     this.#leaveHost();
@@ -157,6 +158,7 @@ export class TcpSession {
   #onConnected(socket: Socket, peer: string): void {
     this.#connecting = undefined;
     this.#upstream = socket;
+    if (this.#host !== undefined) this.#cluster?.outlier?.onConnected(this.#host, true);
     const record = this.#record;
     record.destinationPrincipal = peer;
     record.upstreamLocalAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;

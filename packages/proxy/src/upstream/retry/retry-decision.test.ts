@@ -16,6 +16,7 @@ const policy = (retryOn: string, more: Partial<RetryPolicy> = {}): RetryPolicy =
   hostSelectionAttempts: 1,
   otherPriorityEvery: 0,
   rateLimited: undefined,
+  looksAtSuccess: 'no',
   ...more,
 });
 type Failure = Extract<AttemptOutcome, { kind: 'failure' }>['failure'];

@@ -43,6 +43,10 @@ const GRPC_CONDITIONS: ReadonlyMap<string, string> = new Map([
   ['14', 'unavailable'],
 ]);
 
+/** Whether an answer can be one that a policy wants to try again; false for nearly all, and cheap. */
+export const mayAskForRetry = ({ looksAtSuccess }: RetryPolicy, status: number, head: HeadView): boolean =>
+  status >= 400 || (looksAtSuccess === 'all' ? true : looksAtSuccess === 'grpc' && head.has('grpc-status'));
+
 /** Whether the policy wants another attempt after this one. Limits and budgets are the caller's. */
 export function wantsRetry(policy: RetryPolicy, method: string, outcome: AttemptOutcome): boolean {
   return outcome.kind === 'failure'

@@ -14,6 +14,7 @@ import {
   type AttemptOutcome,
   backoffMs,
   isSafeMethod,
+  mayAskForRetry,
   resetWaitMs,
   wantsRetry,
 } from '../../../upstream/retry/retry-decision.ts';
@@ -23,6 +24,7 @@ import type { RoutedStream } from './routed-stream.ts';
 import { stripMeshHeaders } from '../request-headers.ts';
 import { hostSlot } from './host-slot.ts';
 import { KeptBody } from './kept-body.ts';
+import { noteFailure, noteHead, noteTrailers } from './outlier-status.ts';
 
 const ROUTE_TIMEOUT = 0;
 const PER_TRY_TIMEOUT = 1;
@@ -208,6 +210,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (stream.manager.settings.direction !== 'inbound') record.mutualTls = connection.peerPrincipal !== '';
     if (this.#host !== undefined && this.#cluster !== undefined) {
       stream.statsSlot = hostSlot(stream, this.#cluster, this.#host, connection.peerPrincipal);
+      this.#cluster.outlier?.onConnected(this.#host, false);
     }
     this.#sentMs = stream.manager.timers.now();
     const upstream = connection.begin(this);
@@ -280,8 +283,10 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     head.remove('x-envoy-peer-metadata-id');
     record.upstreamMs = manager.timers.now() - this.#sentMs;
     if (status >= 500 && this.#host !== undefined) this.#host.failedRequests += 1;
+    const outlier = this.#cluster?.outlier;
+    if (outlier !== undefined && this.#host !== undefined) noteHead(outlier, this.#host, status, head);
     const policy = this.#action?.retry;
-    if (policy !== undefined && status >= 400 && this.#mayRetry({ kind: 'response', status, head, meshReason })) {
+    if (policy !== undefined && mayAskForRetry(policy, status, head) && this.#mayRetry({ kind: 'response', status, head, meshReason })) {
       const upstream = this.#upstream;
       if (last) this.#upstream = undefined;
       const resetMs = policy.rateLimited === undefined ? undefined : resetWaitMs(policy.rateLimited, head, manager);
@@ -319,6 +324,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   }
 
   onResponseTrailers(trailers: HeadView): void {
+    const outlier = this.#cluster?.outlier;
+    if (outlier !== undefined && this.#host !== undefined) noteTrailers(outlier, this.#host, trailers);
     this.#upstreamDone();
     this.#stream.sendTrailers(trailers);
   }
@@ -354,7 +361,11 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
 
   #onFailure(failure: ReasonCode, anyByte: boolean): void {
     if (this.#over) return;
-    if (this.#host !== undefined) this.#host.failedRequests += 1;
+    if (this.#host !== undefined) {
+      this.#host.failedRequests += 1;
+      const outlier = this.#cluster?.outlier;
+      if (outlier !== undefined) noteFailure(outlier, this.#host, failure);
+    }
     const retry = this.#action?.retry !== undefined && this.#mayRetry({ kind: 'failure', failure, anyByte });
     this.#leaveHost();
     if (retry) this.#scheduleRetry();
@@ -430,6 +441,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
       this.#onFailure('per-try-timeout', false);
       return;
     }
+    const outlier = this.#cluster?.outlier;
+    if (outlier !== undefined && this.#host !== undefined) noteFailure(outlier, this.#host, 'route-timeout');
     this.#leaveHost();
     this.#finishFailed('route-timeout');
   }

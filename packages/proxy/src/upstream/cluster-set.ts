@@ -1,5 +1,5 @@
 import type { Logger } from '@weft/kit';
-import type { ClusterStatus } from '../ports.ts';
+import type { ClusterStatus, HostStatus } from '../ports.ts';
 import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { createResolver, type Resolver } from './dns.ts';

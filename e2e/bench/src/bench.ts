@@ -1,37 +1,34 @@
-/** `pnpm bench`: CPU of one request through each proxy found here, side by side, in alternating rounds. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** `pnpm bench`: what requests cost through each proxy found here, side by side, in alternating rounds. */
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { LOAD_CORE, pin, PROXY_CORE, whyNotPinned } from './cores.ts';
-import { familyOf, memoryMb, nodeArgsOf } from './cpu.ts';
-import { load, measure, type Contender } from './measure.ts';
-import { envoy, nginx, type Peer } from './peers.ts';
-import { type Figures, table, writeJson } from './report.ts';
-import { startWeft } from './weft.ts';
+import { errorMessage } from '@weft/kit';
+import { LOAD_CORE, pin, PROXY_CORE, whyNotPinned } from './lab/cores.ts';
+import { familyOf, memoryMb, nodeArgsOf } from './lab/cpu.ts';
+import { createLab } from './lab/lab.ts';
+import { load, measure } from './measure.ts';
+import { text, writeJson, type CaseFigures, type ScenarioFigures, type SidecarMemory } from './report.ts';
+import type { Case, Scenario } from './scenario.ts';
+import { scenarios } from './scenarios/index.ts';
 
 const MEMORY_RPS = 1000;
 
-const HELP = `usage: pnpm bench [--rounds 7] [--seconds 3] [--connections 32] [--rate N] [--memory-seconds 60] [--json FILE]
+const HELP = `usage: pnpm bench [SCENARIO…] [--rounds 7] [--seconds 3] [--memory-seconds 60] [--json FILE]
 
-CPU per request of the plain HTTP/1.1 path (1 KB, keep-alive, one route) beside nginx and Envoy where they are found
-(nginx on PATH; Envoy on PATH or in WEFT_ENVOY), and the memory of one sidecar at ${MEMORY_RPS} requests per second.
+What a request costs (CPU of the proxies, from /proc) beside nginx, HAProxy and Envoy doing the same work, in alternating
+rounds. Peers are used where they are found: nginx, haproxy and h2load on PATH, Envoy on PATH or in WEFT_ENVOY.
 
-  --rate N            requests per second in all, sent when they are due; without it each connection sends again at once
-  --memory-seconds N  how long the sidecar is loaded before its memory is read; 0 leaves it out
+scenarios (all of them, when none is named):
+${scenarios.map(({ id, title }) => `  ${id.padEnd(4)} ${title}`).join('\n')}
+
+  --memory-seconds N  how long a sidecar is loaded with ${MEMORY_RPS} requests/s before its memory is read; 0 leaves it out
   --json FILE         also writes all rounds there
 `;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '3' },
-    connections: { type: 'string', default: '32' },
-    rate: { type: 'string' },
     'memory-seconds': { type: 'string', default: '60' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -43,131 +40,81 @@ if (values.help) {
 }
 const rounds = positive('rounds', values.rounds);
 const seconds = positive('seconds', values.seconds);
-const connections = positive('connections', values.connections);
-const rate = values.rate === undefined ? undefined : positive('rate', values.rate);
 const memorySeconds = Number(values['memory-seconds']);
+const wanted = chosen(positionals);
 
-const backendProgram = fileURLToPath(new URL('backend.js', import.meta.url));
-const work = mkdtempSync(join(tmpdir(), 'weft-bench-'));
-const stops: (() => Promise<void>)[] = [];
-const missing: string[] = [];
+const missing = new Set<string>();
 const unpinned = whyNotPinned();
 if (unpinned === undefined) pin(process.pid, LOAD_CORE);
-else missing.push(`proxies on a core of their own: ${unpinned}`);
+else missing.add(`proxies on a core of their own: ${unpinned}`);
+let lab = createLab(say);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void stopAll().then(() => process.exit(1)));
+  process.once(signal, () => void lab.stop().then(() => process.exit(1)));
 
-try {
-  const contenders = await startContenders();
-  const results = await measure(contenders, {
-    rounds,
-    connections,
-    durationMs: seconds * 1000,
-    ...(rate === undefined ? {} : { rate }),
-    say,
-  });
-  const figures: Figures = {
-    contenders,
-    rounds: results,
-    connections,
-    seconds,
-    rate,
-    pinned: unpinned === undefined,
-    memory: await measureMemory(contenders),
-    missing,
-  };
-  process.stdout.write(table(figures));
-  // npm and pnpm run scripts in the package's folder; the caller meant their own.
-  if (values.json) writeJson(resolve(process.env['INIT_CWD'] ?? '.', values.json), figures);
-} finally {
-  await stopAll();
+const results: ScenarioFigures[] = [];
+for (const scenario of wanted) results.push(await runScenario(scenario));
+const run = { seconds, rounds, pinned: unpinned === undefined, scenarios: results, missing: [...missing] };
+process.stdout.write(text(run));
+// npm and pnpm run scripts in the package's folder; the caller meant their own.
+if (values.json) writeJson(resolve(process.env['INIT_CWD'] ?? '.', values.json), run);
+process.exitCode = results.some(({ failed }) => failed !== undefined) ? 1 : 0;
+
+/** In a lab of its own, so that nothing of one scenario runs beside the next. */
+async function runScenario(scenario: Scenario): Promise<ScenarioFigures> {
+  say(`${scenario.id}  ${scenario.title}`);
+  lab = createLab(say);
+  const cases: CaseFigures[] = [];
+  try {
+    for (const measured of await scenario.stage(lab)) cases.push(await runCase(measured));
+    return { scenario, cases };
+  } catch (error) {
+    return { scenario, cases, failed: errorMessage(error) };
+  } finally {
+    lab.missing.forEach((text) => missing.add(text));
+    await lab.stop();
+  }
 }
 
-async function startContenders(): Promise<readonly Contender[]> {
-  const contenders: Contender[] = [];
-  const backend = await startBackend();
-  for (const peer of [nginx, envoy]) {
-    const found = await startPeer(peer, backend.port);
-    if (found !== undefined) contenders.push(found);
-  }
-  say('starting a mesh with one sidecar');
-  const weft = await startWeft([process.execPath, backendProgram]);
-  stops.push(() => weft.stop());
-  const { host, port, pid: sidecar } = weft;
-  contenders.push({ name: 'weft', version: `Node ${process.version}`, host, port, pid: sidecar });
+async function runCase(measured: Case): Promise<CaseFigures> {
+  say(`  ${measured.title}`);
   if (unpinned === undefined)
-    for (const { pid } of contenders) for (const member of familyOf(pid)) pin(member, PROXY_CORE);
-  return contenders;
+    for (const pid of measured.contenders.flatMap(({ pids }) => pids.flatMap(familyOf))) pin(pid, PROXY_CORE);
+  const options = { rounds, durationMs: seconds * 1000, pinned: unpinned === undefined, say };
+  return {
+    measured,
+    rounds: await measure(measured.contenders, measured.work, options),
+    memory: await measureMemory(measured),
+  };
 }
 
-async function startBackend(): Promise<{ readonly port: number }> {
-  const child = spawn(process.execPath, [backendProgram], { stdio: ['ignore', 'pipe', 'inherit'] });
-  stops.push(() => end(child));
-  const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
-  return { port: Number(line) };
+async function measureMemory({ contenders, memoryOf, work }: Case): Promise<SidecarMemory | undefined> {
+  const contender = contenders.find(({ name }) => name === memoryOf);
+  const pid = contender?.pids[0];
+  if (contender === undefined || pid === undefined || !('http1' in work) || !(memorySeconds > 0)) return undefined;
+  say(`  memory of ${contender.name}: ${memorySeconds} s at ${MEMORY_RPS} requests/s`);
+  await load(contender, { http1: { ...work.http1, rate: MEMORY_RPS } }, memorySeconds * 1000, unpinned === undefined);
+  return { seconds: memorySeconds, ...memoryMb(pid), nodeArgs: nodeArgsOf(pid) };
 }
 
-async function startPeer(peer: Peer, backendPort: number): Promise<Contender | undefined> {
-  const found = peer.find();
-  if ('missing' in found) {
-    missing.push(`${peer.name}: ${found.missing}`);
-    return undefined;
-  }
-  const port = await freePort();
-  const child = found.start({ port, backendPort, dir: join(work, peer.name) });
-  stops.push(() => end(child));
-  await untilItAnswers(port);
-  return { name: peer.name, version: found.version, host: '127.0.0.1', port, pid: child.pid ?? 0 };
+function chosen(names: readonly string[]): readonly Scenario[] {
+  if (names.length === 0) return scenarios;
+  return names.map((name) => {
+    const found = scenarios.find(({ id }) => id.toLowerCase() === name.toLowerCase());
+    if (found !== undefined) return found;
+    return usage(`there is no scenario "${name}"; there are ${scenarios.map(({ id }) => id).join(', ')}`);
+  });
 }
 
-async function measureMemory(contenders: readonly Contender[]): Promise<Figures['memory']> {
-  const weft = contenders.find(({ name }) => name === 'weft');
-  if (weft === undefined || !(memorySeconds > 0)) return undefined;
-  say(`memory of the sidecar: ${memorySeconds} s at ${MEMORY_RPS} requests/s`);
-  await load(weft, { connections, durationMs: memorySeconds * 1000, rate: MEMORY_RPS });
-  return { seconds: memorySeconds, ...memoryMb(weft.pid), nodeArgs: nodeArgsOf(weft.pid) };
+function positive(flag: string, value: string): number {
+  const number = Number(value);
+  return number > 0 ? number : usage(`--${flag} wants a number above 0, not "${value}"`);
 }
 
-async function stopAll(): Promise<void> {
-  for (const stop of stops.splice(0).toReversed()) await stop().catch((error: unknown) => say(String(error)));
-  rmSync(work, { recursive: true, force: true });
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
-async function untilItAnswers(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt += 1) {
-    try {
-      const response = await fetch(`http://127.0.0.1:${port}/`);
-      await response.arrayBuffer();
-      if (response.status === 200) return;
-    } catch {
-      // Not up yet.
-    }
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  throw new Error(`the proxy on port ${port} does not answer`);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  return typeof address === 'object' && address ? address.port : 0;
-}
-
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (value > 0) return value;
-  process.stderr.write(`bench: --${flag} wants a number above 0, not "${text}"\n`);
+function usage(message: string): never {
+  process.stderr.write(`bench: ${message}\n`);
   process.exit(64);
 }
 
-function say(text: string): void {
-  process.stderr.write(`${text}\n`);
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }

@@ -1,0 +1,15 @@
+/** Every scenario, in the order in which they run. */
+import type { Scenario } from '../scenario.ts';
+import { addedLatency, plainBodies, plainHttp1 } from './plain-http1.ts';
+import { routes } from './scale.ts';
+import { connections, pairHttp1, pairHttp2 } from './sidecar-pair.ts';
+
+export const scenarios: readonly Scenario[] = [
+  plainHttp1,
+  pairHttp1,
+  pairHttp2,
+  plainBodies,
+  connections,
+  routes,
+  addedLatency,
+];

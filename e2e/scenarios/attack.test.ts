@@ -396,4 +396,43 @@ describe('CL-01 this machine’s other users and pages', () => {
     expect(performance.now() - startMs).toBeLessThan(25_000);
     expect((await http(`${mesh.gateway}/`)).status).toBe(200);
   });
+
+  it('CL-01 what the control plane holds is shown to who has the token; metrics and readiness to everybody', async () => {
+    const monitoring = `http://127.0.0.1:${mesh.ports.monitoring}`;
+    const token = readFileSync(join(mesh.state, 'token'), 'utf8').trim();
+    for (const page of ['syncz', 'configz', 'registryz', 'nothing']) {
+      for (const headers of [{}, { authorization: 'Bearer of-news' }, { authorization: token }]) {
+        const { status, body } = await http(`${monitoring}/debug/${page}`, { headers });
+        expect([status, body]).toEqual([401, expect.stringContaining('token')]);
+      }
+    }
+    const open = await http(`${monitoring}/debug/registryz`, { headers: { authorization: `Bearer ${token}` } });
+    expect([open.status, open.body]).toEqual([200, expect.stringContaining('"echo"')]);
+    for (const page of ['metrics', 'ready']) expect((await http(`${monitoring}/${page}`)).status).toBe(200);
+  });
+
+  it('CL-01 a megabyte of YAML keeps nobody waiting for as long as it takes to read', async () => {
+    const route = (i: number): string =>
+      `  - match: [{ uri: { prefix: /path-${i} }, headers: { end-user: { exact: user-${i} } } }]\n    route: [{ destination: { host: echo } }]\n`;
+    const yaml = `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: heavy }\nspec:\n  hosts: [heavy.example]\n  http:\n${Array.from({ length: 7_200 }, (_, i) => route(i)).join('')}`;
+    expect(yaml.length).toBeGreaterThan(900_000);
+    let applying = true;
+    const startMs = performance.now();
+    const done = mesh.weft(['apply', '--dry-run', '-f', '-'], { input: yaml }).finally(() => (applying = false));
+    let longestMs = 0;
+    while (applying) {
+      const askedMs = performance.now();
+      expect((await http(`http://127.0.0.1:${mesh.ports.monitoring}/ready`)).status).toBe(200);
+      longestMs = Math.max(longestMs, performance.now() - askedMs);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(await done).toMatchObject({ code: 0, stdout: expect.stringContaining('created (dry run)') as string });
+    const allMs = performance.now() - startMs;
+    expect(longestMs, `the longest of ${Math.round(allMs)} ms`).toBeLessThan(allMs / 3);
+    console.log(
+      `1 MB of YAML: ${Math.round(allMs)} ms, the control plane answered others within ${Math.round(longestMs)} ms`,
+    );
+    const larger = await mesh.weft(['apply', '-f', '-'], { input: `${yaml}${'# more and more\n'.repeat(20_000)}` });
+    expect([larger.code, larger.stderr]).toEqual([65, expect.stringMatching(/larger than 1 MiB/)]);
+  });
 });

@@ -33,3 +33,5 @@ export { analyze, type AnalyzeOptions } from './analyze/analyze.ts';
 export { UNKNOWN_WORLD, type World, type WorldService, type WorldWorkload } from './analyze/world.ts';
 export { configJsonSchema, kindJsonSchema, type JsonSchema } from './emit/json-schema.ts';
 export type { Path, PathSegment, Position } from './source/locate.ts';
+export { textHere, type ConfigText } from './text/config-text.ts';
+export { createTextThread, type TextThread, type TextThreadOptions } from './text/text-thread.ts';

@@ -288,3 +288,18 @@ describe('laws', () => {
     );
   });
 });
+
+describe('findings without end', () => {
+  it('are cut, errors first, and say how many more there are', () => {
+    const { objects, problems } = parseConfig(
+      `apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: a }\nspec: { hosts: [${'a_b,'.repeat(3000)}] }`,
+      'f.yaml',
+    );
+    expect([objects.length, problems.length]).toEqual([0, 501]);
+    expect(problems.at(-1)).toMatchObject({
+      code: 'W0003',
+      severity: 'error',
+      message: expect.stringMatching(/^there are \d+ more findings/) as string,
+    });
+  });
+});

@@ -1,6 +1,6 @@
 /** Text of a file → validated objects, and everything that is wrong with it by line and column. */
 import type { ConfigObject } from '@weft/contracts/config';
-import { sortProblems, type Problem } from './problems.ts';
+import { isError, sortProblems, type Problem } from './problems.ts';
 import { readDocuments, type SourceDocument } from './source/documents.ts';
 import { DEFAULT_READ_LIMITS, type ReadLimits } from './source/limits.ts';
 import type { Path, Position } from './source/locate.ts';
@@ -61,7 +61,30 @@ export function parseConfig(text: string, file: string, options: ParseOptions = 
       });
     }
   }
-  return { objects, problems: sortProblems(problems) };
+  return { objects, problems: bounded(sortProblems(problems)) };
+}
+
+const MAX_PROBLEMS = 500;
+
+/** Nobody reads thousands of findings, and each is sent, kept and shown. Errors go first when some must be left out. */
+function bounded(problems: readonly Problem[]): readonly Problem[] {
+  const last = problems.at(-1);
+  if (last === undefined || problems.length <= MAX_PROBLEMS) return problems;
+  const errors = problems.filter(isError);
+  const kept = sortProblems([...errors, ...problems.filter((problem) => !isError(problem))].slice(0, MAX_PROBLEMS));
+  return [
+    ...kept,
+    {
+      code: 'W0003',
+      severity: errors.length > 0 ? 'error' : 'warning',
+      path: '',
+      message: `there are ${problems.length - MAX_PROBLEMS} more findings like these`,
+      fix: 'Mend the first ones and look again.',
+      file: last.file,
+      line: last.line,
+      column: last.column,
+    },
+  ];
 }
 
 interface Item {

@@ -16,3 +16,4 @@ export type {
   Subscribe,
   TelemetrySource,
 } from './ports.ts';
+export { createBearerCheck, type BearerCheck, type BearerVerdict } from './session/bearer.ts';

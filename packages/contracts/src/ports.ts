@@ -32,7 +32,7 @@ export const PORTS = {
     bind: '127.0.0.1',
     owner: 'control-plane',
     fallback: 'free-port',
-    authentication: 'none: read-only metrics and readiness; Host checked',
+    authentication: 'none for metrics and readiness; token for /debug; Host checked',
   },
   console: {
     name: 'console',

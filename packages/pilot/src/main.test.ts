@@ -36,13 +36,22 @@ const flags = (registry = 'registry.json'): string[] =>
 
 describe('the pilot program', () => {
   it('runs alone: reads, serves its pages, follows its files, ends on SIGTERM', async () => {
-    const child = spawn(process.execPath, [program, ...flags()], { stdio: ['ignore', 'pipe', 'ignore'] });
+    await writeFile(at('debug.token'), 'the token of debug pages\n');
+    const child = spawn(process.execPath, [program, ...flags(), '--debug-token-file', at('debug.token')], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     const [line] = (await once(child.stdout, 'data')) as [Buffer];
     const { monitoringPort } = JSON.parse(line.toString()) as { monitoringPort: number };
     const page = async (path: string): Promise<string> =>
       (await fetch(`http://127.0.0.1:${monitoringPort}${path}`)).text();
     expect(await page('/ready')).toBe('ready\n');
     expect(await page('/metrics')).toContain('pilot_services 4\n');
+    const debug = (token?: string) =>
+      fetch(`http://127.0.0.1:${monitoringPort}/debug/registryz`, {
+        headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
+      });
+    expect([(await debug()).status, (await debug('another')).status]).toEqual([401, 401]);
+    expect(await (await debug('the token of debug pages')).json()).toHaveLength(4);
     await writeFile(
       at('config/vs.yaml'),
       'apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: { name: a, namespace: default }\nspec: { hosts: [reviews], http: [{ route: [{ destination: { host: reviews } }] }] }\n',

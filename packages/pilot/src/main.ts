@@ -24,6 +24,7 @@ interface Flags {
   readonly registry: string;
   readonly address: string;
   readonly monitoringAddress: string;
+  readonly debugTokenFile?: string;
   readonly tlsCert: string;
   readonly tlsKey: string;
   readonly tlsRoots: string;
@@ -50,6 +51,7 @@ const program = new Command('pilot')
     'metrics, readiness and debug pages',
     `127.0.0.1:${PORTS.monitoring.port}`,
   )
+  .option('--debug-token-file <file>', 'token that opens /debug pages; without it they stay closed')
   .option('--trust-domain <name>', 'first part of every identity', DEFAULT_TRUST_DOMAIN)
   .option('--root-namespace <name>', 'objects here apply to the whole mesh', DEFAULT_MESH_OPTIONS.rootNamespace)
   .addOption(
@@ -92,7 +94,8 @@ async function run(flags: Flags): Promise<void> {
     server.addService(pilot.ads.service, pilot.ads.handlers);
     lifecycle.defer('xds', () => server.close());
     const [host, port] = splitAddress(flags.monitoringAddress);
-    const monitoring = await startMonitoring(pilot, host, port);
+    const debugToken = flags.debugTokenFile && (await readFile(flags.debugTokenFile, 'utf8')).trim();
+    const monitoring = await startMonitoring(pilot, { host, port, ...(debugToken ? { debugToken } : {}) });
     lifecycle.defer('monitoring', () => monitoring.close());
     const xdsPort = await server.listen();
     process.stdout.write(`${JSON.stringify({ ready: true, port: xdsPort, monitoringPort: monitoring.port })}\n`);

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDirectoryStore, UNKNOWN_WORLD } from '@weft/config';
+import { createDirectoryStore, textHere, UNKNOWN_WORLD } from '@weft/config';
 import { silentLogger, systemClock } from '@weft/kit';
 import { tempDir } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
@@ -28,7 +28,13 @@ describe('the configuration behind the API', () => {
     const file = join(dir.path, 'ratings.yaml');
     await writeFile(file, ratings(100));
     const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });
-    const source = createConfigSource({ store, diagnostics: () => [], world: () => UNKNOWN_WORLD, receipts });
+    const source = createConfigSource({
+      store,
+      configText: textHere(),
+      diagnostics: () => [],
+      world: () => UNKNOWN_WORLD,
+      receipts,
+    });
     try {
       const broken = `${ratings(100)}  nonsense: 1\n`;
       await writeFile(file, broken);
@@ -51,6 +57,7 @@ describe('the configuration behind the API', () => {
     const asked: number[] = [];
     const source = createConfigSource({
       store,
+      configText: textHere(),
       diagnostics: () => [],
       world: () => UNKNOWN_WORLD,
       receipts: { ...receipts, receipt: (since) => (asked.push(since), receipts.receipt()) },

@@ -3,10 +3,10 @@ import { kindByAlias, kindInfo, type ConfigObject, type ConfigRef as ObjectRef }
 import {
   analyze,
   isError,
-  parseConfig,
   toPlainWithStatus,
   toYaml,
   yamlText,
+  type ConfigText,
   type DirectoryStore,
   type Problem,
   type World,
@@ -24,6 +24,7 @@ import type { Receipts } from './receipts.ts';
 
 export interface ConfigSourceDeps {
   readonly store: DirectoryStore;
+  readonly configText: ConfigText;
   /** What the control plane says about objects beyond what their text shows. */
   readonly diagnostics: () => readonly Problem[];
   /** What runs, for checks against it. */
@@ -31,7 +32,13 @@ export interface ConfigSourceDeps {
   readonly receipts: Receipts;
 }
 
-export function createConfigSource({ store, diagnostics, world, receipts }: ConfigSourceDeps): ConfigSource {
+export function createConfigSource({
+  store,
+  configText,
+  diagnostics,
+  world,
+  receipts,
+}: ConfigSourceDeps): ConfigSource {
   const findingsOf = (object: ConfigObject): DiagnosticView[] => {
     const key = `${object.kind}/${object.metadata.namespace}/${object.metadata.name}`;
     return [...store.status().problems, ...diagnostics()].filter((problem) => problem.object === key).map(diagnosticOf);
@@ -91,17 +98,16 @@ export function createConfigSource({ store, diagnostics, world, receipts }: Conf
         diagnostics: findingsOf(object),
       });
     },
-    validate(yaml) {
-      const { objects, problems } = parseConfig(yaml, '-');
-      const diagnosed = problems.map(diagnosticOf);
-      return Promise.resolve({
+    async validate(yaml) {
+      const { objects, problems } = await configText.parse(yaml, '-');
+      return {
         valid: !problems.some(isError),
         objects: objects.map(({ object }) => apiRef(object)),
-        diagnostics: diagnosed,
-      });
+        diagnostics: problems.map(diagnosticOf),
+      };
     },
     async apply(yaml, { dryRun, waitMs }) {
-      const { objects, problems } = parseConfig(yaml, '-');
+      const { objects, problems } = await configText.parse(yaml, '-');
       if (problems.some(isError)) return { outcome: 'refused', diagnostics: problems.map(diagnosticOf) };
       const after = [
         ...store.list().filter((old) => !objects.some(({ object }) => sameRef(old, object))),

@@ -1,11 +1,12 @@
 /** The control plane of one machine: citadel, pilot, telemetry and the console API, wired in one process. */
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createCitadel, createDirectoryStore as createCaStore } from '@weft/citadel';
-import { createDirectoryStore } from '@weft/config';
-import { createConsoleApi, type ConsoleSources } from '@weft/console-api';
+import { createDirectoryStore, createTextThread, textHere, type TextThread } from '@weft/config';
+import { createBearerCheck, createConsoleApi, DEFAULT_OPTIONS, type ConsoleSources } from '@weft/console-api';
 import type { ChildMessage, ParentMessage, PortName } from '@weft/contracts';
-import { createLifecycle, systemClock, systemRandom, type Logger } from '@weft/kit';
+import { createLifecycle, systemClock, systemRandom, type Clock, type Logger } from '@weft/kit';
 import { stateDirAt } from '@weft/local';
 import { createPilot, DEFAULT_MESH_OPTIONS } from '@weft/pilot';
 import { createTelemetry } from '@weft/telemetry';
@@ -43,7 +44,9 @@ export async function startControlPlane(
   try {
     const registry = followRegistry(dir.supervisorSocket, options.trustDomain, deps);
     lifecycle.defer('registry', () => registry.close());
-    const store = await createDirectoryStore({ dir: dir.config, ...deps });
+    const configText = openConfigText(deps.clock);
+    lifecycle.defer('text of configuration', () => configText.close());
+    const store = await createDirectoryStore({ dir: dir.config, configText, ...deps });
     lifecycle.defer('configuration', () => store.close());
     const citadel = await createCitadel({
       store: createCaStore(dir.ca),
@@ -111,6 +114,7 @@ export async function startControlPlane(
       },
       config: createConfigSource({
         store,
+        configText,
         diagnostics: () => pilot.diagnostics(),
         world: () => worldOf(registry.state()),
         receipts: createReceipts(pilot),
@@ -136,6 +140,7 @@ export async function startControlPlane(
       host: HOST,
       port: options.monitoringPort,
       metrics: async () => [pilot.metrics(), citadel.metricsText(), await telemetry.metricsPage()].join('\n'),
+      bearer: createBearerCheck(deps.clock, start.apiToken, DEFAULT_OPTIONS.maxWrongTokens),
       waitingFor: () => (pilot.ready() ? [] : ['configuration and the local registry']),
       debug: {
         syncz: () => pilot.debug.syncz(),
@@ -157,4 +162,12 @@ export async function startControlPlane(
     await lifecycle.close();
     throw error;
   }
+}
+
+/** A large file must not keep proxies waiting; from sources, where the thread's program is not built, it is read here. */
+function openConfigText(clock: Clock): TextThread {
+  const program = new URL('./config-text.js', import.meta.url);
+  return existsSync(fileURLToPath(program))
+    ? createTextThread({ program, clock })
+    : { ...textHere(), close: () => Promise.resolve() };
 }

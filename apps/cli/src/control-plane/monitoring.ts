@@ -1,5 +1,6 @@
 /** The control plane's own port for machines: metrics, readiness, what it knows. Read-only. */
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { BearerCheck } from '@weft/console-api';
 import { errorMessage, WeftError } from '@weft/kit';
 
 export interface MonitoringDeps {
@@ -8,8 +9,9 @@ export interface MonitoringDeps {
   readonly metrics: () => string | Promise<string>;
   /** What it still waits for; empty when ready. */
   readonly waitingFor: () => readonly string[];
-  /** Pages under /debug/, answered as JSON. */
+  /** Pages under /debug/, answered as JSON: whole configuration, so only to who has the token. */
   readonly debug: Readonly<Record<string, () => unknown>>;
+  readonly bearer: BearerCheck;
 }
 
 export interface Monitoring {
@@ -20,7 +22,7 @@ export interface Monitoring {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring> {
-  const answer = async (path: string, response: ServerResponse): Promise<void> => {
+  const answer = async (path: string, request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (path === '/metrics') {
       const text = await deps.metrics();
       return end(response, 200, 'text/plain; version=0.0.4; charset=utf-8', text);
@@ -33,6 +35,19 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
         'text/plain',
         waits.length === 0 ? 'ready\n' : `waiting for ${waits.join(', ')}\n`,
       );
+    }
+    if (path.startsWith('/debug/')) {
+      const verdict = deps.bearer.check(request.headers.authorization, request.socket.remoteAddress ?? '');
+      if (verdict === 'locked-out') return end(response, 429, 'text/plain', 'too many wrong tokens; wait a minute\n');
+      if (verdict !== 'right') {
+        response.setHeader('www-authenticate', 'Bearer realm="weft"');
+        return end(
+          response,
+          401,
+          'text/plain',
+          'needs "authorization: Bearer TOKEN"; the token is in the state folder\n',
+        );
+      }
     }
     const name = /^\/debug\/([a-z]+)$/.exec(path)?.[1] ?? '';
     const page = Object.hasOwn(deps.debug, name) ? deps.debug[name] : undefined;
@@ -47,7 +62,7 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
     if (!LOOPBACK.test(request.headers.host ?? ''))
       return end(response, 421, 'text/plain', 'this address answers to loopback names only\n');
     if (request.method !== 'GET') return end(response, 405, 'text/plain', 'read-only\n');
-    answer((request.url ?? '').split('?')[0] ?? '', response).catch((error: unknown) => {
+    answer((request.url ?? '').split('?')[0] ?? '', request, response).catch((error: unknown) => {
       if (!response.headersSent) end(response, 500, 'text/plain', `${errorMessage(error)}\n`);
     });
   });

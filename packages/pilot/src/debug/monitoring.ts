@@ -1,4 +1,5 @@
 /** The read-only HTTP pages of the control plane: /metrics, /ready and /debug. */
+import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import { WeftError } from '@weft/kit';
 import type { Pilot } from '../pilot.ts';
@@ -48,8 +49,20 @@ export interface MonitoringServer {
   close(): Promise<void>;
 }
 
+export interface MonitoringOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Who has it may see /debug pages, which show the whole configuration; nobody when absent. */
+  readonly debugToken?: string;
+}
+
 /** Listens on loopback and answers only to its own names, so that a web page elsewhere can not read it through a browser. */
-export function startMonitoring(pilot: Pilot, host: string, port: number): Promise<MonitoringServer> {
+export function startMonitoring(pilot: Pilot, options: MonitoringOptions): Promise<MonitoringServer> {
+  const { host, port, debugToken } = options;
+  const pageFor = (path: string, authorization: string | undefined): Page =>
+    !path.startsWith('/debug/') || isBearer(authorization, debugToken)
+      ? monitoringPage(pilot, path)
+      : text(401, 'debug pages need "authorization: Bearer TOKEN" with the token of --debug-token-file');
   const server = createServer((request, response) => {
     const name = (request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase();
     const page =
@@ -57,7 +70,7 @@ export function startMonitoring(pilot: Pilot, host: string, port: number): Promi
         ? text(421, 'this address is not served here')
         : request.method !== 'GET' && request.method !== 'HEAD'
           ? text(405, 'read only')
-          : monitoringPage(pilot, (request.url ?? '/').split('?', 1)[0] ?? '/');
+          : pageFor((request.url ?? '/').split('?', 1)[0] ?? '/', request.headers.authorization);
     response.writeHead(page.status, {
       'content-type': page.type,
       'cache-control': 'no-store',
@@ -74,6 +87,12 @@ export function startMonitoring(pilot: Pilot, host: string, port: number): Promi
     server.listen(port, host, () => resolve({ port: portOf(server), close: () => closeServer(server) }));
   });
 }
+
+const digest = (value: string): Buffer => createHash('sha256').update(value).digest();
+const isBearer = (authorization: string | undefined, token: string | undefined): boolean =>
+  token !== undefined &&
+  authorization !== undefined &&
+  timingSafeEqual(digest(authorization), digest(`Bearer ${token}`));
 
 function portOf(server: Server): number {
   const address = server.address();

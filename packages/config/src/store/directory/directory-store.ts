@@ -7,6 +7,7 @@ import { errorMessage, WeftError, type Clock, type Logger, type Timer } from '@w
 import type { ParseOptions } from '../../parse-config.ts';
 import { sortProblems, type Problem } from '../../problems.ts';
 import type { Path, Position } from '../../source/locate.ts';
+import { textHere, type ConfigText } from '../../text/config-text.ts';
 import type { ApplyResult, FileStatus, StoreStatus, WritableConfigStore } from '../config-store.ts';
 import { createListeners } from '../listeners.ts';
 import { createObjectTable } from '../object-table.ts';
@@ -22,6 +23,8 @@ export interface DirectoryStoreDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly parse?: ParseOptions;
+  /** Who works on text; default: this thread. */
+  readonly configText?: ConfigText;
   readonly timing?: Partial<DirectoryTiming>;
 }
 
@@ -45,7 +48,7 @@ export interface DirectoryStore extends WritableConfigStore {
 
 /** Resolves after the first reading. @throws {WeftError} when the directory can not be used at all. */
 export async function createDirectoryStore(deps: DirectoryStoreDeps): Promise<DirectoryStore> {
-  const { clock, logger, parse = {} } = deps;
+  const { clock, logger, configText = textHere(deps.parse) } = deps;
   const dir = resolve(deps.dir);
   const { quietMs, absentMs, rescanMs } = { ...DEFAULT_TIMING, ...deps.timing };
   try {
@@ -62,10 +65,17 @@ export async function createDirectoryStore(deps: DirectoryStoreDeps): Promise<Di
     firstResourceVersion: keepsake.resourceVersion,
   });
   const listeners = createListeners(logger);
-  const reader = createFileReader({ dir, clock, logger, parse, keepsake, absentMs });
+  const reader = createFileReader({ dir, clock, logger, configText, keepsake, absentMs });
   let merged: Merged = { objects: new Map(), duplicates: [] };
   const stored = (key: ConfigKey) => table.get(key);
-  const writer = createFileWriter({ dir, logger, parse, files: reader.files, owned: () => merged.objects, stored });
+  const writer = createFileWriter({
+    dir,
+    logger,
+    configText,
+    files: reader.files,
+    owned: () => merged.objects,
+    stored,
+  });
   let directoryProblem: Problem | undefined;
   let ready = false;
   let closed = false;

@@ -2,8 +2,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errorMessage, type Clock, type Logger } from '@weft/kit';
-import type { ParseOptions } from '../../parse-config.ts';
 import { formatProblem, isError } from '../../problems.ts';
+import type { ConfigText } from '../../text/config-text.ts';
 import { readTree, signatureOf, type FileSignature } from './config-files.ts';
 import { nextFileState, unreadableFile, type FileState } from './file-state.ts';
 import type { Keepsake } from './keepsake.ts';
@@ -13,7 +13,7 @@ export interface FileReaderDeps {
   readonly dir: string;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly parse: ParseOptions;
+  readonly configText: ConfigText;
   readonly keepsake: Keepsake;
   /** A file must be gone (or empty) this long: some editors remove a file before they write it anew. */
   readonly absentMs: number;
@@ -36,7 +36,7 @@ export interface FileReader {
 }
 
 export function createFileReader(deps: FileReaderDeps): FileReader {
-  const { dir, clock, logger, parse, keepsake, absentMs } = deps;
+  const { dir, clock, logger, configText, keepsake, absentMs } = deps;
   let files = new Map<string, FileState>();
   const absentSince = new Map<string, number>();
 
@@ -53,7 +53,7 @@ export function createFileReader(deps: FileReaderDeps): FileReader {
     }
     if (text.trim() === '' && former !== undefined && former.objects.length > 0) return undefined;
     const lastGood = former === undefined ? await keepsake.lastGood(path) : undefined;
-    const next = nextFileState({ path, shownPath, signature, text }, former, parse, lastGood);
+    const next = await nextFileState({ path, shownPath, signature, text }, former, configText, lastGood);
     const bad = next.problems.filter(isError);
     if (next.text !== former?.text) {
       for (const problem of bad) {
@@ -96,7 +96,8 @@ export function createFileReader(deps: FileReaderDeps): FileReader {
           uncertain = true;
           next.set(path, former);
         } else {
-          next.set(path, nextFileState({ path, shownPath: join(dir, path), signature, text: '' }, undefined, parse));
+          const gone = { path, shownPath: join(dir, path), signature, text: '' };
+          next.set(path, await nextFileState(gone, undefined, configText));
         }
       }
       for (const [path, former] of files) {

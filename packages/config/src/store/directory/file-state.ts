@@ -1,8 +1,9 @@
-/** What is known of one file, and what follows from its next content. Pure. */
+/** What is known of one file, and what follows from its next content. */
 import type { ConfigKey } from '@weft/contracts/config';
 import { configKey, refOf } from '@weft/contracts/config';
-import { parseConfig, type ParsedObject, type ParseOptions, type ParseResult } from '../../parse-config.ts';
+import type { ParsedObject, ParseResult } from '../../parse-config.ts';
 import { isError, type Problem } from '../../problems.ts';
+import type { ConfigText } from '../../text/config-text.ts';
 import type { FileSignature } from './config-files.ts';
 
 export interface FileState {
@@ -33,13 +34,13 @@ export interface ReadFile {
  * effect whole or not at all; one that was never good serves what is good in it.
  * @param lastGood the text that was good in an earlier run.
  */
-export function nextFileState(
+export async function nextFileState(
   file: ReadFile,
   former: FileState | undefined,
-  options: ParseOptions,
+  configText: ConfigText,
   lastGood?: string,
-): FileState {
-  const parsed = parseConfig(file.text, file.shownPath, options);
+): Promise<FileState> {
+  const parsed = await configText.parse(file.text, file.shownPath);
   const base = { path: file.path, signature: file.signature, text: file.text, problems: parsed.problems };
   if (!parsed.problems.some(isError)) {
     return { ...base, objects: parsed.objects, servedText: file.text, keptLastGood: false, everGood: true };
@@ -53,7 +54,7 @@ export function nextFileState(
       everGood: true,
     };
   }
-  const earlier = lastGood === undefined ? undefined : goodResult(parseConfig(lastGood, file.shownPath, options));
+  const earlier = lastGood === undefined ? undefined : goodResult(await configText.parse(lastGood, file.shownPath));
   if (earlier !== undefined && lastGood !== undefined) {
     return { ...base, objects: earlier.objects, servedText: lastGood, keptLastGood: true, everGood: true };
   }

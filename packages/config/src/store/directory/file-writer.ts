@@ -3,18 +3,18 @@ import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configKey, refOf, type ConfigKey, type ConfigObject, type ConfigRef } from '@weft/contracts/config';
 import { errorMessage, WeftError, writeFileAtomic, type Logger } from '@weft/kit';
-import type { ParseOptions } from '../../parse-config.ts';
 import { isError } from '../../problems.ts';
+import type { ConfigText } from '../../text/config-text.ts';
 import type { ApplyItem, ApplyResult } from '../config-store.ts';
 import { sameContent } from '../object-table.ts';
-import { appliedFileName, objectText, removeDocument, replaceDocument } from './edit-file.ts';
+import { appliedFileName, removeDocument, replaceDocument } from './edit-file.ts';
 import type { FileState, Owned } from './file-state.ts';
 
 export interface FileWriterDeps {
   /** Absolute. */
   readonly dir: string;
   readonly logger: Logger;
-  readonly parse: ParseOptions;
+  readonly configText: ConfigText;
   readonly files: () => ReadonlyMap<string, FileState>;
   readonly owned: () => ReadonlyMap<ConfigKey, Owned>;
   readonly stored: (key: ConfigKey) => ConfigObject | undefined;
@@ -30,7 +30,7 @@ export interface FileWriter {
 /** Where objects go that no file holds yet. */
 const APPLIED = 'applied';
 
-export function createFileWriter({ dir, logger, parse, files, owned, stored }: FileWriterDeps): FileWriter {
+export function createFileWriter({ dir, logger, configText, files, owned, stored }: FileWriterDeps): FileWriter {
   /** The file of an object, in a state that can be edited. @throws {WeftError} when it can not. */
   function editable(ref: ConfigRef): { readonly owner: Owned; readonly file: FileState } | undefined {
     const owner = owned().get(configKey(ref));
@@ -80,7 +80,7 @@ export function createFileWriter({ dir, logger, parse, files, owned, stored }: F
       const at = broken ? undefined : editable(ref);
       if (at === undefined || held === undefined) {
         if (broken) logger.warn({ file: join(dir, own) }, 'a bad file is replaced');
-        await write(own, objectText(item, parse));
+        await write(own, await configText.objectText(item));
         return {
           result: { ref, outcome: held === undefined ? 'created' : 'configured', file: join(dir, own) },
           written: own,
@@ -89,7 +89,7 @@ export function createFileWriter({ dir, logger, parse, files, owned, stored }: F
       const { path } = at.file;
       const file = join(dir, path);
       if (sameContent(held, item.object)) return { result: { ref, outcome: 'unchanged', file }, written: undefined };
-      const text = replaceDocument(at.file.text, at.owner.parsed, objectText(item, parse));
+      const text = replaceDocument(at.file.text, at.owner.parsed, await configText.objectText(item));
       if (text === undefined) throw inList(ref, path);
       await write(path, text);
       return { result: { ref, outcome: 'configured', file }, written: path };

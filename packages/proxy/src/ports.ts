@@ -17,7 +17,8 @@ export interface ResourceSet {
   readonly endpoints: ReadonlyMap<string, ClusterLoadAssignment>;
 }
 
-export type ResourceType = 'listener' | 'route' | 'cluster' | 'endpoint';
+/** All that is held and saved; the data path itself reads no name tables. */
+export type ResourceType = 'listener' | 'route' | 'cluster' | 'endpoint' | 'nameTable';
 
 /** One resource that was refused. What stood under its name before stays in force. */
 export interface RejectedResource {
@@ -145,9 +146,8 @@ export interface HostStatus {
   /** "address:port". */
   readonly name: string;
   readonly hostname: string;
-  readonly healthy: boolean;
   /** Takes its part of the traffic. */
-  readonly weight: number;
+  readonly healthy: boolean;
   /** Envoy's names for what keeps it from that, such as `failed_outlier_check`; empty when nothing does. */
   readonly healthFlags: readonly string[];
   /** What discovery says, in Envoy's word. */
@@ -155,10 +155,12 @@ export interface HostStatus {
   /** Percent in the last interval of outlier detection; -1 = too few calls, or not looked at. */
   readonly successRate: number;
   readonly localOriginSuccessRate: number;
+  readonly weight: number;
   readonly priority: number;
   /** "region/zone/subzone". */
   readonly locality: string;
   readonly activeConnections: number;
+  readonly totalConnections: number;
   readonly activeRequests: number;
   readonly totalRequests: number;
   readonly failedRequests: number;

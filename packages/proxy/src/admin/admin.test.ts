@@ -35,6 +35,7 @@ const CLUSTER: ClusterStatus = {
       priority: 1,
       locality: 'r/z/s',
       activeConnections: 1,
+      totalConnections: 2,
       activeRequests: 2,
       totalRequests: 10,
       failedRequests: 3,

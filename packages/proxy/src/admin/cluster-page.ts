@@ -31,6 +31,7 @@ function hostLines(cluster: string, host: HostStatus): string[] {
   const facts: readonly (readonly [string, string | number])[] = [
     ['cx_active', host.activeConnections],
     ['cx_connect_fail', host.connectFailures],
+    ['cx_total', host.totalConnections],
     ['rq_active', host.activeRequests],
     ['rq_error', host.failedRequests],
     ['rq_success', Math.max(0, host.totalRequests - host.failedRequests)],
@@ -43,9 +44,9 @@ function hostLines(cluster: string, host: HostStatus): string[] {
     ['sub_zone', subZone],
     ['canary', 'false'],
     ['priority', host.priority],
-  ];
     ['success_rate', host.successRate],
     ['local_origin_success_rate', host.localOriginSuccessRate],
+  ];
   return facts.map(([fact, value]) => `${cluster}::${host.name}::${fact}::${value}\n`);
 }
 
@@ -72,7 +73,6 @@ function clusterJson(cluster: ClusterStatus): object {
   };
 }
 
-function hostJson(host: HostStatus): object {
 // Flags of the text form that the JSON form has fields for.
 const JSON_FLAGS: ReadonlyMap<string, string> = new Map([
   ['failed_active_hc', 'failed_active_health_check'],
@@ -88,6 +88,7 @@ function healthJson({ healthFlags, edsHealth }: HostStatus): object {
   return { ...Object.fromEntries(fields), eds_health_status: edsHealth };
 }
 
+function hostJson(host: HostStatus): object {
   const [region, zone, subZone] = localityParts(host.locality);
   const counter = (name: string, value: number): object => ({ name, value: String(value) });
   const gauge = (name: string, value: number): object => ({ type: 'GAUGE', ...counter(name, value) });

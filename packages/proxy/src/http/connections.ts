@@ -65,4 +65,6 @@ export interface UpstreamConnectionOptions {
   readonly maxRequests: number;
   /** Without any exchange; 0 = no limit. */
   readonly idleTimeoutMs: number;
+  /** From its begin until it takes no further exchange; 0 = no limit. */
+  readonly maxDurationMs: number;
 }

@@ -17,6 +17,9 @@ export interface ClientConnectionOptions extends UpstreamConnectionOptions {
   readonly trailers: boolean;
 }
 
+const IDLE = 0;
+const DURATION = 1;
+
 const STATE = { idle: 0, head: 1, body: 2, tunnel: 3, dead: 4 } as const;
 const EMPTY = Buffer.alloc(0);
 
@@ -37,6 +40,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   readonly #head: H1Head;
   readonly #held = new HeldBytes();
   readonly #idleWait: Deadline;
+  #durationWait: Deadline | undefined;
   #chunked: ChunkedDecoder | undefined;
 
   #state: number = STATE.idle;
@@ -73,7 +77,11 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     this.#writer = new SocketWriter(socket);
     this.#parser = new HeadParser('response', options.limits);
     this.#head = new H1Head(this.#parser);
-    this.#idleWait = new Deadline(this, 0);
+    this.#idleWait = new Deadline(this, IDLE);
+    if (options.maxDurationMs > 0) {
+      this.#durationWait = new Deadline(this, DURATION);
+      timers.arm(this.#durationWait, options.maxDurationMs);
+    }
     socket.on('error', (error: NodeJS.ErrnoException) =>
       this.#onBroken(error.code === 'ECONNRESET' ? 'upstream-reset' : 'upstream-closed', error.message),
     );
@@ -389,13 +397,15 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     this.#closed = true;
     this.#state = STATE.dead;
     this.#timers.cancel(this.#idleWait);
+    if (this.#durationWait !== undefined) this.#timers.cancel(this.#durationWait);
     this.#held.clear();
     this.#writer.discard();
     this.#socket.destroy();
     this.#keeper.onClosed(this);
   }
 
-  onDeadline(): void {
-    if (this.#state === STATE.idle) this.#close();
+  onDeadline(kind: number): void {
+    if (kind === DURATION) this.retire();
+    else if (this.#state === STATE.idle) this.#close();
   }
 }

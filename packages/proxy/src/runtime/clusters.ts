@@ -6,7 +6,6 @@ import type { TransportSocket } from '@weft/contracts/lean/envoy/config/core/v3/
 import { RoutingPriority } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { RawBufferSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
 import { UpstreamTlsContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
-import { HttpProtocolOptionsSchema } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import { ISTIO_METADATA } from '@weft/contracts';
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import type { LiveSecrets } from '../tls/tls-material.ts';
@@ -14,9 +13,11 @@ import { UpstreamTls } from '../tls/upstream-tls.ts';
 import { type CircuitLimits, DEFAULT_CIRCUIT_LIMITS } from '../upstream/circuit.ts';
 import type { ClusterSettings, Discovery, TransportChoice } from '../upstream/cluster-settings.ts';
 import type { OriginalHostsOptions } from '../upstream/original-hosts.ts';
+import type { Speaks } from '../upstream/pool/host-pools.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readHosts } from './endpoints.ts';
+import { upstreamHttp } from './upstream-http.ts';
 import { lbSettings } from './load-balancing.ts';
 import { outlierSettings } from './outlier.ts';
 
@@ -26,19 +27,16 @@ export interface ClusterCompileDeps {
 }
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
-const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
 const DEFAULT_DNS_REFRESH_MS = 5_000;
 const DEFAULT_CLEANUP_MS = 5_000;
 const DEFAULT_ORIGINAL_DST_HEADER = 'x-envoy-original-dst-host';
-const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 // Envoy counts "no limit" as the largest number of 32 bits.
 const NO_LIMIT = 0xffff_ffff;
 
 /** @throws {ConfigRejectedError} naming the field. */
 export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps): ClusterSettings {
   const resource = `Cluster "${message.name}"`;
-  const http = unpack(message.typedExtensionProtocolOptions[HTTP_OPTIONS], HttpProtocolOptionsSchema, resource);
-  const common = http?.commonHttpProtocolOptions;
+  const http = upstreamHttp(message, resource);
   const discovery = discoveryOf(message, resource);
   const service = serviceOf(message);
   return {
@@ -47,8 +45,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     edsName: message.edsClusterConfig?.serviceName || message.name,
     lb: lbSettings(message, resource),
     connectTimeoutMs: millisOr(message.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS),
-    idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
-    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
+    http,
     circuit: circuitLimits(message),
     outlier: outlierSettings(message.outlierDetection, resource),
     transports: transports(message, deps, resource),
@@ -57,7 +54,10 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     sourceAddress: message.upstreamBindConfig?.sourceAddress?.address,
     original: discovery === 'original-dst' ? originalHosts(message) : undefined,
     ...service,
-    transportFingerprint: JSON.stringify([message.transportSocket, message.transportSocketMatches], bytesAsText),
+    transportFingerprint: JSON.stringify(
+      [message.transportSocket, message.transportSocketMatches, http.protocol],
+      bytesAsText,
+    ),
   };
 }
 
@@ -119,22 +119,25 @@ function transports(message: ClusterMessage, deps: ClusterCompileDeps, resource:
   return choices;
 }
 
+const PLAIN = { tls: undefined } as const;
+
 function transportOf(
   socket: TransportSocket | undefined,
   deps: ClusterCompileDeps,
   resource: string,
 ): Omit<TransportChoice, 'match'> {
-  if (socket === undefined) return { tls: undefined, tcpTls: undefined };
+  if (socket === undefined) return PLAIN;
   const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
   const tls = unpack(any, UpstreamTlsContextSchema, resource);
   if (tls !== undefined) {
+    const speaking = (speaks: Speaks | 'tcp'): UpstreamTls =>
+      new UpstreamTls(tls, deps.secrets, deps.regex, resource, speaks);
     return {
-      tls: new UpstreamTls(tls, deps.secrets, deps.regex, resource, true),
-      tcpTls: new UpstreamTls(tls, deps.secrets, deps.regex, resource, false),
+      tls: { http1: speaking('http1'), http2: speaking('http2'), either: speaking('either'), tcp: speaking('tcp') },
     };
   }
   if (unpack(any, RawBufferSchema, resource) !== undefined || socket.name === 'envoy.transport_sockets.raw_buffer') {
-    return { tls: undefined, tcpTls: undefined };
+    return PLAIN;
   }
   throw new ConfigRejectedError(
     resource,

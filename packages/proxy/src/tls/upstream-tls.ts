@@ -3,6 +3,7 @@ import type { ConnectionOptions, PeerCertificate, SecureContext, TLSSocket } fro
 import type { UpstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import type { RegexEngine } from '@weft/evaluator';
 import type { HostFacts } from '../upstream/host-facts.ts';
+import type { Speaks } from '../upstream/pool/host-pools.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } from './tls-material.ts';
 
@@ -10,9 +11,14 @@ import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } fro
 export class IdentityMismatchError extends Error {}
 
 const MAX_KEPT_SESSIONS = 256;
-// Needs codecs of their own, which this proxy does not offer upstream.
-const NOT_SPOKEN = new Set(['h2', 'istio-peer-exchange']);
-const HTTP_ALPN = ['istio-http/1.1', 'istio', 'http/1.1'];
+// Needs a protocol of its own in front of the bytes.
+const NOT_SPOKEN = new Set(['istio-peer-exchange']);
+// Between sidecars the protocol inside is told by ALPN, as Istio's istio.alpn filter does.
+const MESH_ALPN = {
+  http1: ['istio-http/1.1', 'istio', 'http/1.1'],
+  http2: ['istio-h2', 'istio', 'h2'],
+  either: ['istio-h2', 'istio-http/1.1', 'istio', 'h2', 'http/1.1'],
+} as const;
 
 /** TLS towards the hosts of one cluster: what is shown, what is accepted, and the sessions that may be resumed. */
 export class UpstreamTls {
@@ -25,13 +31,17 @@ export class UpstreamTls {
   #context: SecureContext | string = '';
   #generation = 0;
 
-  constructor(message: UpstreamTlsContext, secrets: LiveSecrets, regex: RegexEngine, resource: string, http: boolean) {
+  constructor(
+    message: UpstreamTlsContext,
+    secrets: LiveSecrets,
+    regex: RegexEngine,
+    resource: string,
+    speaks: Speaks | 'tcp',
+  ) {
     this.#material = compileMaterial(message.commonTlsContext, regex, resource);
     this.#sni = message.sni;
     this.#secrets = secrets;
-    const offered = this.#material.alpn.filter((name) => !NOT_SPOKEN.has(name));
-    // Between sidecars the protocol inside is told by ALPN, as Istio's istio.alpn filter does.
-    this.#alpn = http && this.#material.alpn.includes('istio') ? HTTP_ALPN : offered;
+    this.#alpn = alpnFor(speaks, this.#material.alpn);
   }
 
   /** @returns the reason when the secrets are not there. */
@@ -88,6 +98,20 @@ export class UpstreamTls {
     if (uris.length > 1) return new IdentityMismatchError('the certificate has more than one URI name');
     const accepted = [...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)));
     return accepted ? undefined : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
+  }
+}
+
+function alpnFor(speaks: Speaks | 'tcp', configured: readonly string[]): string[] {
+  const offered = configured.filter((name) => !NOT_SPOKEN.has(name));
+  switch (speaks) {
+    case 'tcp':
+      return offered.filter((name) => name !== 'h2');
+    case 'http1':
+      return configured.includes('istio') ? [...MESH_ALPN.http1] : offered.filter((name) => name !== 'h2');
+    case 'http2':
+      return configured.includes('istio') ? [...MESH_ALPN.http2] : ['h2'];
+    case 'either':
+      return configured.includes('istio') ? [...MESH_ALPN.either] : ['h2', 'http/1.1'];
   }
 }
 

@@ -62,6 +62,7 @@ export class ClusterSet {
           priority: host.facts.priority,
           locality: host.facts.locality,
           activeConnections: host.pool?.connections ?? 0,
+          totalConnections: host.totalConnections,
           activeRequests: host.activeRequests,
           totalRequests: host.totalRequests,
           failedRequests: host.failedRequests,
@@ -110,7 +111,6 @@ export class ClusterSet {
   }
 }
 
-const NO_HOSTS: readonly HostFacts[] = [];
 type Health = Pick<HostStatus, 'healthFlags' | 'edsHealth' | 'successRate' | 'localOriginSuccessRate'>;
 
 const EDS_HEALTH: Readonly<Record<HostFacts['health'], HostStatus['edsHealth']>> = {
@@ -137,3 +137,4 @@ function healthStatus({ facts, checkFailed, checkPending, ejected, outlier }: Ho
   };
 }
 
+const NO_HOSTS: readonly HostFacts[] = [];

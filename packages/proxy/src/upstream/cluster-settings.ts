@@ -3,7 +3,30 @@ import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { OutlierSettings } from './outlier/outlier-settings.ts';
 import type { OriginalHostsOptions } from './original-hosts.ts';
+import type { Socket } from 'node:net';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
+import type { Speaks } from './pool/host-pools.ts';
+
+/** How HTTP is spoken to the hosts of a cluster. */
+export interface UpstreamHttp {
+  /** `downstream`: as the caller speaks; `auto`: as ALPN says. */
+  readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
+  /** Without any exchange; 0 = no limit, for each of these. */
+  readonly idleTimeoutMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly maxConnectionDurationMs: number;
+  /** HTTP/1.1 hosts get trailers of requests that did not announce them. */
+  readonly trailers: boolean;
+  readonly http2: UpstreamHttp2;
+  /** Sets TCP keepalive, where it is wanted. */
+  readonly keepalive: ((socket: Socket) => void) | undefined;
+}
+
+export interface UpstreamHttp2 {
+  readonly maxConcurrentStreams: number;
+  /** PING of ours; undefined = none. */
+  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | undefined;
+}
 
 export type Discovery = 'eds' | 'static' | 'dns' | 'original-dst';
 
@@ -11,8 +34,7 @@ export type Discovery = 'eds' | 'static' | 'dns' | 'original-dst';
 export interface TransportChoice {
   readonly match: Readonly<Record<string, unknown>>;
   /** undefined = plain. */
-  readonly tls: UpstreamTls | undefined;
-  readonly tcpTls: UpstreamTls | undefined;
+  readonly tls: Readonly<Record<Speaks | 'tcp', UpstreamTls>> | undefined;
 }
 
 /** What a cluster resource says, compiled. Immutable; an update brings another one. */
@@ -23,9 +45,7 @@ export interface ClusterSettings {
   readonly edsName: string;
   readonly lb: LbSettings;
   readonly connectTimeoutMs: number;
-  readonly idleTimeoutMs: number;
-  /** 0 = no limit. */
-  readonly maxRequestsPerConnection: number;
+  readonly http: UpstreamHttp;
   readonly circuit: CircuitLimits;
   /** undefined = nobody is taken out. */
   readonly outlier: OutlierSettings | undefined;

@@ -2,8 +2,6 @@ import type { Random } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
-import { H1ClientConnection } from '../http1/client-connection.ts';
-import { DEFAULT_HEAD_LIMITS } from '../http1/head-parser.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import { Circuit } from './circuit.ts';
@@ -15,7 +13,8 @@ import { Balancer } from './lb/balancer.ts';
 import type { LbAttempt } from './lb/lb-policy.ts';
 import { OutlierDetection } from './outlier/outlier-detection.ts';
 import { OriginalHosts } from './original-hosts.ts';
-import { HostPool } from './pool/host-pool.ts';
+import type { HostPool } from './pool/host-pool.ts';
+import { HostPools } from './pool/host-pools.ts';
 
 export interface ClusterDeps {
   /** Makes the sockets of connections; undefined leaves that to Node. */
@@ -149,28 +148,38 @@ export class Cluster {
     return this.#balancer.pick(attempt);
   }
 
-  poolOf(host: Host): HostPool {
-    host.pool ??= new HostPool({
+  /** @param upgrade whether the request wants to become a tunnel. */
+  poolOf(host: Host, callerSpeaksHttp2: boolean, upgrade: boolean): HostPool {
+    host.pool ??= new HostPools({
       circuit: this.circuit,
-      expectedStreams: 1,
-      connect: (take, outcome) => this.#open(host, this.#transport(host.facts)?.tls, take, outcome),
-      open: (socket, peer, keeper) =>
-        new H1ClientConnection(socket, peer, keeper, this.#deps.timers, {
-          limits: DEFAULT_HEAD_LIMITS,
-          maxRequests: this.settings.maxRequestsPerConnection,
-          idleTimeoutMs: this.settings.idleTimeoutMs,
-          trailers: false,
-        }),
+      timers: this.#deps.timers,
+      http: () => this.settings.http,
+      secure: this.isSecure(host),
+      connect: (speaks, take, outcome) => {
+        host.totalConnections += 1;
+        return this.#open(host, this.#transport(host.facts)?.tls?.[speaks], take, outcome);
+      },
       onConnectFailed: () => {
         host.connectFailures += 1;
       },
     });
-    return host.pool;
+    return host.pool.choose(callerSpeaksHttp2, upgrade);
   }
 
   /** A connection of its own, for the raw TCP path. Its caller counts it in the circuit. */
   openRaw(host: Host, take: TakeBytes, outcome: ConnectOutcome): Connecting {
-    return this.#open(host, this.#transport(host.facts)?.tcpTls, take, outcome);
+    const { keepalive } = this.settings.http;
+    const kept: ConnectOutcome =
+      keepalive === undefined
+        ? outcome
+        : {
+            onConnected: (socket, peer) => {
+              keepalive(socket);
+              outcome.onConnected(socket, peer);
+            },
+            onConnectFailed: (failure, detail) => outcome.onConnectFailed(failure, detail),
+          };
+    return this.#open(host, this.#transport(host.facts)?.tls?.tcp, take, kept);
   }
 
   /** Whether connections to this host are encrypted. */

@@ -1,6 +1,6 @@
 import { type HostFacts, hostName } from './host-facts.ts';
 import type { OutlierCounts } from './outlier/outlier-counts.ts';
-import type { HostPool } from './pool/host-pool.ts';
+import type { HostPools } from './pool/host-pools.ts';
 
 /** Whether a host gets traffic: degraded ones only what the healthy ones of all priorities can not take. */
 export type Availability = 'healthy' | 'degraded' | 'unhealthy';
@@ -15,8 +15,10 @@ export class Host {
   totalRequests = 0;
   failedRequests = 0;
   connectFailures = 0;
+  /** Connections begun for HTTP, also those that failed. */
+  totalConnections = 0;
   /** Made on first use. */
-  pool: HostPool | undefined;
+  pool: HostPools | undefined;
   /** Statistics slots by peer identity, see request-slots.ts. */
   readonly slots = new Map<string, number>();
   /** When it came or became healthy: slow start begins there. */

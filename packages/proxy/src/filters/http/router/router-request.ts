@@ -160,7 +160,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
         head.set(':authority', host.facts.hostname);
     }
     this.#armTryTimeouts();
-    this.#pool = cluster.poolOf(host);
+    this.#pool = cluster.poolOf(host, stream.downstream.protocol === 'HTTP/2', stream.upgradeType !== '');
     this.#pool.acquire(this);
   }
 

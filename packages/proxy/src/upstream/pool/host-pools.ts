@@ -1,0 +1,104 @@
+import type { Socket } from 'node:net';
+import type { ConnectionKeeper, UpstreamConnection } from '../../http/connections.ts';
+import { H1ClientConnection } from '../../http1/client-connection.ts';
+import { DEFAULT_HEAD_LIMITS } from '../../http1/head-parser.ts';
+import type { TakeBytes } from '../../sockets/byte-reader.ts';
+import type { TimerQueue } from '../../timers/timer-queue.ts';
+import type { Circuit } from '../circuit.ts';
+import type { UpstreamHttp } from '../cluster-settings.ts';
+import type { Connecting, ConnectOutcome } from '../connector.ts';
+import { HostPool } from './host-pool.ts';
+
+/** What a connection is made to speak; `either` lets the peer choose by ALPN. */
+export type Speaks = 'http1' | 'http2' | 'either';
+
+export interface HostPoolsOptions {
+  readonly circuit: Circuit;
+  readonly timers: TimerQueue;
+  /** As they are when a connection is made. */
+  readonly http: () => UpstreamHttp;
+  /** Whether the host is reached by TLS, so that protocols can be agreed on. */
+  readonly secure: boolean;
+  connect(speaks: Speaks, take: TakeBytes, outcome: ConnectOutcome): Connecting;
+  onConnectFailed(): void;
+}
+
+/** The pools of one host, one for each protocol that is spoken to it. */
+export class HostPools {
+  readonly #options: HostPoolsOptions;
+  readonly #pools = new Map<Speaks, HostPool>();
+  /** Connections begun so far. */
+  total = 0;
+
+  constructor(options: HostPoolsOptions) {
+    this.#options = options;
+  }
+
+  get connections(): number {
+    let count = 0;
+    for (const pool of this.#pools.values()) count += pool.connections;
+    return count;
+  }
+
+  /** @param callerSpeaksHttp2 @param upgrade whether the request wants to become a tunnel. */
+  choose(callerSpeaksHttp2: boolean, upgrade: boolean): HostPool {
+    const speaks = this.#speaks(callerSpeaksHttp2, upgrade);
+    let pool = this.#pools.get(speaks);
+    if (pool === undefined) {
+      pool = this.#makePool(speaks);
+      this.#pools.set(speaks, pool);
+    }
+    return pool;
+  }
+
+  /** No new exchanges; those in progress finish. */
+  retire(): void {
+    for (const pool of this.#pools.values()) pool.retire();
+  }
+
+  close(): void {
+    for (const pool of this.#pools.values()) pool.close();
+  }
+
+  #speaks(callerSpeaksHttp2: boolean, upgrade: boolean): Speaks {
+    const { protocol } = this.#options.http();
+    // Not every HTTP/2 server knows extended CONNECT (RFC 8441); where HTTP/1.1 can be agreed on, an upgrade is sure to work.
+    if (upgrade && (this.#options.secure || protocol !== 'http2')) return 'http1';
+    switch (protocol) {
+      case 'http1':
+      case 'http2':
+        return protocol;
+      case 'downstream':
+        return callerSpeaksHttp2 ? 'http2' : 'http1';
+      case 'auto':
+        return this.#options.secure ? 'either' : 'http1';
+    }
+  }
+
+  #makePool(speaks: Speaks): HostPool {
+    const options = this.#options;
+    return new HostPool({
+      circuit: options.circuit,
+      expectedStreams: speaks === 'http1' ? 1 : options.http().http2.maxConcurrentStreams,
+      connect: (take, outcome) => {
+        this.total += 1;
+        return options.connect(speaks, take, outcome);
+      },
+      open: (socket, peer, keeper) => this.#open(socket, peer, keeper),
+      onConnectFailed: () => options.onConnectFailed(),
+    });
+  }
+
+  #open(socket: Socket, peer: string, keeper: ConnectionKeeper): UpstreamConnection {
+    const { timers, http } = this.#options;
+    const settings = http();
+    settings.keepalive?.(socket);
+    return new H1ClientConnection(socket, peer, keeper, timers, {
+      limits: DEFAULT_HEAD_LIMITS,
+      maxRequests: settings.maxRequestsPerConnection,
+      idleTimeoutMs: settings.idleTimeoutMs,
+      maxDurationMs: settings.maxConnectionDurationMs,
+      trailers: settings.trailers,
+    });
+  }
+}

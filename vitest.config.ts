@@ -17,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
+          env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
@@ -26,6 +27,7 @@ export default defineConfig({
         // Long: `pnpm chaos` runs it, the tests do not.
         test: {
           name: 'chaos',
+          env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
           include: ['e2e/chaos/**/*.chaos.ts'],
           testTimeout: 600_000,
           hookTimeout: 120_000,

@@ -30,6 +30,12 @@ function meshFlags(command: Command): Command {
     .addOption(
       new Option('--ports <how>', 'the documented ports, or any free ones').choices(['fixed', 'auto']).default('fixed'),
     )
+    .addOption(
+      new Option(
+        '--interception <how>',
+        'isolated: each workload in a network namespace of its own; loopback: by addresses of 127.0.0.0/8 (default: $WEFT_INTERCEPTION or auto, which takes the first that works)',
+      ).choices(['auto', 'loopback', 'isolated']),
+    )
     .option('--gateway-port <port>', 'where the gateway listens; 0 takes a free one (default: 8080)')
     .option('--console-port <port>', 'where the console listens; 0 takes a free one (default: 20001)')
     .option('--trust-domain <name>', 'trust domain of all identities (default: cluster.local)')

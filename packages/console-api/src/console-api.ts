@@ -43,10 +43,11 @@ export interface ConsoleApiDeps {
 }
 
 export interface ConsoleApi {
-  /** @returns the actual address. @throws {WeftError} `WEFT_PORT_TAKEN`. */
+  /** `fd` is a listening socket of the parent, already bound there. @returns the actual address. @throws {WeftError} `WEFT_PORT_TAKEN`. */
   listen(where: {
     readonly host: string;
     readonly port: number;
+    readonly fd?: number;
   }): Promise<{ readonly host: string; readonly port: number }>;
   /** A socket with mode 0600; who can open it may write. @throws {WeftError} `WEFT_SOCKET_TAKEN`. */
   listenUnix(path: string): Promise<void>;
@@ -204,8 +205,8 @@ export async function createConsoleApi(deps: ConsoleApiDeps): Promise<ConsoleApi
   const servers: Server[] = [];
   const answer = (request: IncomingMessage, response: ServerResponse): void => app.routing(request, response);
   return {
-    async listen({ host, port }) {
-      const server = await listenTcp(answer, host, port);
+    async listen({ host, port, fd }) {
+      const server = await listenTcp(answer, host, port, fd);
       servers.push(server);
       const { address, port: actual } = server.address() as AddressInfo;
       logger.info({ host: address, port: actual }, 'console API listens');

@@ -47,8 +47,8 @@ export interface RegisteredWorkload {
   readonly startedAt: number;
   /** Public facts of the certificate that its agent holds now. */
   readonly certificate?: WorkloadCertificate;
-  /** Process ids on this machine, for people and tests. */
-  readonly processes?: { readonly proxy?: number; readonly app?: number };
+  /** Process ids on this machine. `pod` holds the namespaces of the isolated form: who enters those of it is where the workload is. */
+  readonly processes?: { readonly proxy?: number; readonly app?: number; readonly pod?: number };
 }
 
 export interface WorkloadCertificate {

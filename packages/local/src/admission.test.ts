@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FakeClock } from '@weft/testkit';
 import { createAdmissions } from './admission.ts';
+import { createLoopbackPlacer } from './loopback-placer.ts';
 import type { WorkloadSpec } from './mesh-link.ts';
 import { createLocalRegistry } from './registry.ts';
 import { stateDirAt } from './state-dir.ts';
@@ -11,8 +12,7 @@ function admissions(block: number | undefined) {
     registry,
     clock: new FakeClock(),
     dir: stateDirAt('/nowhere'),
-    block,
-    gatewayBinds: [{ gatewayPort: 80, bind: '127.0.0.1', port: 8080 }],
+    placer: createLoopbackPlacer(block, [{ gatewayPort: 80, bind: '127.0.0.1', port: 8080 }]),
     endpoints: () => ({
       xdsAddress: '127.0.0.1:1',
       caAddress: '127.0.0.1:2',

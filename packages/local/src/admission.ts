@@ -1,16 +1,9 @@
 /** Gives workloads their addresses and ports, and writes them into the registry. */
 import { join } from 'node:path';
-import {
-  GATEWAY_ACCOUNT,
-  type OutboundBind,
-  type RegisteredService,
-  type RegisteredWorkload,
-  type WorkloadPort,
-} from '@weft/contracts';
+import { GATEWAY_ACCOUNT, type RegisteredService, type RegisteredWorkload } from '@weft/contracts';
 import { WeftError, type Clock } from '@weft/kit';
-import { blockPlan, createIndexPool } from './addresses.ts';
 import type { Admission, WorkloadSpec } from './mesh-link.ts';
-import { pickPort } from './port-picker.ts';
+import type { Placer } from './placement.ts';
 import type { LocalRegistry } from './registry.ts';
 import type { StateDir } from './state-dir.ts';
 
@@ -26,9 +19,7 @@ export interface AdmissionDeps {
   readonly registry: LocalRegistry;
   readonly clock: Clock;
   readonly dir: StateDir;
-  /** Undefined where only 127.0.0.1 exists. */
-  readonly block: number | undefined;
-  readonly gatewayBinds: Admission['gatewayBinds'];
+  readonly placer: Placer;
   readonly endpoints: () => MeshEndpoints;
 }
 
@@ -39,106 +30,52 @@ export interface Admissions {
   leave(name: string, namespace: string): void;
 }
 
-const ADMIN_PORT = 15000;
-const HTTP_PROXY_PORT = 15080;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 export function createAdmissions(deps: AdmissionDeps): Admissions {
-  const { registry, block } = deps;
-  const plan = block === undefined ? undefined : blockPlan(block);
-  const indexes = createIndexPool();
-  const indexOf = new Map<string, number>();
-  const serviceIndexes = new Map<string, number>();
-  const taken = new Set<string>();
+  const { registry, placer } = deps;
 
-  const workloadAddress = (index: number): string => plan?.workload(index) ?? '127.0.0.1';
-  const serviceAddress = (index: number, hostname: string): string => {
-    let service = serviceIndexes.get(hostname);
-    if (service === undefined) {
-      service = serviceIndexes.size + 1;
-      serviceIndexes.set(hostname, service);
-    }
-    return plan?.service(index, service) ?? '127.0.0.1';
-  };
-  const preferred = (port: number): number => (plan ? port : 0);
-
-  /** Outbound listeners of one workload for every declared service port. */
-  const outboundFor = async (index: number, known: readonly OutboundBind[]): Promise<OutboundBind[]> => {
-    const binds: OutboundBind[] = [];
-    for (const { hostname, ports } of registry.state().services) {
-      for (const { port: servicePort } of ports) {
-        const existing = known.find((item) => item.hostname === hostname && item.servicePort === servicePort);
-        if (existing) {
-          binds.push(existing);
-          continue;
-        }
-        const bind = serviceAddress(index, hostname);
-        binds.push({ hostname, servicePort, bind, port: await pickPort(bind, preferred(servicePort), taken) });
-      }
-    }
-    return binds;
-  };
-
-  /** A service that appeared: workloads already here get a listener for it. */
+  /** A service that appeared: workloads already here may get a listener for it. */
   const extendOthers = async (): Promise<void> => {
     for (const workload of registry.state().workloads) {
-      const index = indexOf.get(keyOf(workload));
-      if (index === undefined || workload.interception.mode !== 'loopback') continue;
-      const outbound = await outboundFor(index, workload.interception.outbound);
-      if (outbound.length > workload.interception.outbound.length) {
-        registry.update(workload.name, workload.namespace, { interception: { ...workload.interception, outbound } });
-      }
+      const interception = await placer.extend(workload, registry);
+      if (interception) registry.update(workload.name, workload.namespace, { interception });
     }
   };
 
-  const declare = (services: readonly RegisteredService[]): void =>
-    services.forEach((service) => registry.declare(service));
+  const declare = (services: readonly RegisteredService[]): void => {
+    for (const service of services) {
+      const vip = placer.serviceAddress(service.hostname);
+      registry.declare(vip === undefined ? service : { ...service, vip });
+    }
+  };
 
   return {
     declare,
     async admit(spec) {
       checkSpec(spec, registry.state().workloads);
-      const index = indexes.take();
-      indexOf.set(keyOf(spec), index);
+      if (spec.service !== undefined) declare([serviceOf(spec.service, spec)]);
       try {
-        const address = workloadAddress(index);
-        if (spec.service !== undefined) declare([serviceOf(spec.service, spec)]);
-        const ports: WorkloadPort[] = [];
-        for (const port of spec.ports)
-          ports.push({ ...port, meshPort: await pickPort(address, preferred(port.servicePort), taken) });
-        const adminAddress = `${address}:${await pickPort(address, preferred(ADMIN_PORT), taken)}`;
-        const gateway = spec.kind === 'gateway';
-        const outbound = gateway ? [] : await outboundFor(index, []);
-        const httpProxy = gateway
-          ? undefined
-          : { bind: address, port: await pickPort(address, preferred(HTTP_PROXY_PORT), taken) };
-        const gatewayBinds = gateway ? deps.gatewayBinds : [];
-        const workload: RegisteredWorkload = {
+        const { interception, ...place } = await placer.place(spec, registry);
+        registry.put({
           name: spec.name,
           namespace: spec.namespace,
           kind: spec.kind,
           serviceAccount: spec.serviceAccount,
           labels: spec.labels,
           ...(spec.service === undefined ? {} : { service: spec.service }),
-          address,
-          ports,
-          interception: gateway
-            ? { mode: 'gateway', binds: gatewayBinds }
-            : { mode: 'loopback', outbound, ...(httpProxy ? { httpProxy } : {}) },
+          address: place.address,
+          ports: place.ports,
+          interception,
           health: 'starting',
-          adminAddress,
+          adminAddress: place.adminAddress,
           ...(spec.ownSidecar === true ? { ownSidecar: true } : {}),
           startedAt: deps.clock.now(),
-        };
-        registry.put(workload);
+        });
         await extendOthers();
         return {
-          address,
-          adminAddress,
-          ports,
-          outbound,
-          ...(httpProxy ? { httpProxy } : {}),
-          gatewayBinds,
+          ...place,
+          services: registry.state().services,
           trustDomain: registry.state().trustDomain,
           meshId: registry.state().meshId,
           ...deps.endpoints(),
@@ -146,36 +83,16 @@ export function createAdmissions(deps: AdmissionDeps): Admissions {
           logsDir: deps.dir.logs,
         };
       } catch (error) {
-        indexes.release(index);
-        indexOf.delete(keyOf(spec));
+        placer.leave(spec, undefined);
         throw error;
       }
     },
     leave(name, namespace) {
       const workload = registry.state().workloads.find((item) => item.name === name && item.namespace === namespace);
       registry.remove(name, namespace);
-      const index = indexOf.get(keyOf({ name, namespace }));
-      if (index === undefined) return;
-      indexOf.delete(keyOf({ name, namespace }));
-      indexes.release(index);
-      if (workload) for (const used of addressesOf(workload)) taken.delete(used);
+      placer.leave({ name, namespace }, workload);
     },
   };
-}
-
-const keyOf = ({ name, namespace }: { readonly name: string; readonly namespace: string }): string =>
-  `${namespace}/${name}`;
-
-function addressesOf(workload: RegisteredWorkload): string[] {
-  const { interception } = workload;
-  return [
-    workload.adminAddress,
-    ...workload.ports.map((port) => `${workload.address}:${port.meshPort}`),
-    ...(interception.mode === 'loopback' ? interception.outbound.map((item) => `${item.bind}:${item.port}`) : []),
-    ...(interception.mode === 'loopback' && interception.httpProxy
-      ? [`${interception.httpProxy.bind}:${interception.httpProxy.port}`]
-      : []),
-  ];
 }
 
 export function serviceOf(name: string, spec: Pick<WorkloadSpec, 'namespace' | 'ports'>): RegisteredService {

@@ -1,5 +1,6 @@
-/** What a program in the mesh finds in its environment and command line (loopback form). Pure. */
+/** What a program in the mesh finds in its environment and command line. Pure. */
 import type { OutboundBind } from '@weft/contracts';
+import type { Admission } from './mesh-link.ts';
 
 export interface AppPlace {
   readonly host: string;
@@ -30,6 +31,17 @@ export function appEnvironment(place: AppPlace): Record<string, string> {
     env[`${name}_SERVICE_PORT`] ??= String(port);
   }
   return env;
+}
+
+/** Where it calls services: at listeners of its own in the loopback form, at their virtual IPs in a namespace of its own. */
+export function callablesOf(admission: Admission): Pick<AppPlace, 'outbound' | 'httpProxy'> {
+  const { httpProxy, outbound, pod, services } = admission;
+  if (!pod) return { outbound, ...(httpProxy ? { httpProxy } : {}) };
+  return {
+    outbound: services.flatMap(({ hostname, ports, vip }) =>
+      vip === undefined ? [] : ports.map(({ port }) => ({ hostname, servicePort: port, bind: vip, port })),
+    ),
+  };
 }
 
 /** Fills `{host}` and `{port}` in a command line. */

@@ -13,6 +13,8 @@ export interface ChildOptions {
   readonly nodeArgs?: readonly string[];
   /** Called for each start, since ports may change. */
   readonly args: () => readonly string[];
+  /** Words before the command line that put the process elsewhere and become it. */
+  readonly enter?: (argv: readonly [string, ...string[]]) => readonly [string, ...string[]];
   /** Descriptors that become 4, 5, … in the child. */
   readonly descriptors?: readonly number[];
   readonly env: Readonly<Record<string, string>>;
@@ -58,7 +60,9 @@ export function startChild(options: ChildOptions, deps: ChildDeps): Child {
 
   const start = (): void => {
     const startedAt = deps.clock.now();
-    const child = spawn(process.execPath, [...(options.nodeArgs ?? []), options.program, ...options.args()], {
+    const own = [process.execPath, ...(options.nodeArgs ?? []), options.program, ...options.args()] as const;
+    const [command, ...args] = options.enter ? options.enter(own) : own;
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
       env: options.env,
       // A group of its own: a terminal's Ctrl-C reaches the supervisor alone, which ends children in order.

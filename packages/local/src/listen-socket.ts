@@ -2,11 +2,10 @@
  * Listening sockets that this process owns but never polls, so that children started one after another can serve the
  * same queue of connections (docs/decisions/0003). Node has no call for it; libc has.
  */
-import { createRequire } from 'node:module';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import type * as Koffi from 'koffi';
 import { WeftError } from '@weft/kit';
+import { loadLibc, type Libc } from './libc.ts';
 
 export interface ListenSocket {
   readonly address: string;
@@ -28,23 +27,16 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const BACKLOG = 1024;
+/** For `socket(2)`: IPv4; a stream that never blocks and that no child inherits unasked. */
+export const SOCKET_FLAGS = { inet: AF_INET, stream: SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC } as const;
 
 /** @returns undefined where descriptors can not be made (not Linux, or the native call library does not load): children then bind for themselves. */
 export function createListenSockets(): ListenSockets | undefined {
-  if (process.platform !== 'linux') return undefined;
-  try {
-    return fromLibc(loadKoffi());
-  } catch {
-    return undefined;
-  }
+  const libc = loadLibc();
+  return libc && listenSocketsOf(libc);
 }
 
-function loadKoffi(): typeof Koffi {
-  return createRequire(import.meta.url)('koffi') as typeof Koffi;
-}
-
-function fromLibc(koffi: typeof Koffi): ListenSockets {
-  const libc = koffi.load('libc.so.6');
+export function listenSocketsOf(libc: Libc): ListenSockets {
   const socket = libc.func('int socket(int domain, int type, int protocol)');
   const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
   const bind = libc.func('int bind(int fd, const void *address, unsigned int length)');
@@ -52,24 +44,19 @@ function fromLibc(koffi: typeof Koffi): ListenSockets {
   const getsockname = libc.func('int getsockname(int fd, void *address, void *length)');
   const check = (result: number, what: string, address: string, port: number, fd?: number): number => {
     if (result >= 0) return result;
-    const errno = koffi.errno();
+    const errno = libc.errno();
     if (fd !== undefined) closeSync(fd);
     throw listenError(errno, what, address, port);
   };
   return {
     open(address, port) {
-      const fd = check(
-        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0) as number,
-        'socket',
-        address,
-        port,
-      );
+      const fd = check(socket(SOCKET_FLAGS.inet, SOCKET_FLAGS.stream, 0), 'socket', address, port);
       const one = Buffer.from(Int32Array.of(1).buffer);
-      check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4) as number, 'setsockopt', address, port, fd);
-      check(bind(fd, socketAddress(address, port), 16) as number, 'bind', address, port, fd);
-      check(listen(fd, BACKLOG) as number, 'listen', address, port, fd);
+      check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4), 'setsockopt', address, port, fd);
+      check(bind(fd, socketAddress(address, port), 16), 'bind', address, port, fd);
+      check(listen(fd, BACKLOG), 'listen', address, port, fd);
       const name = Buffer.alloc(16);
-      check(getsockname(fd, name, Buffer.from(Uint32Array.of(16).buffer)) as number, 'getsockname', address, port, fd);
+      check(getsockname(fd, name, Buffer.from(Uint32Array.of(16).buffer)), 'getsockname', address, port, fd);
       let open = true;
       return {
         address,
@@ -85,7 +72,7 @@ function fromLibc(koffi: typeof Koffi): ListenSockets {
 }
 
 /** struct sockaddr_in: family in host order, port and address in network order. */
-function socketAddress(address: string, port: number): Buffer {
+export function socketAddress(address: string, port: number): Buffer {
   const parts = address.split('.').map(Number);
   if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) {
     throw new WeftError('WEFT_ADDRESS_UNAVAILABLE', `"${address}" is not an IPv4 address`);

@@ -1,5 +1,12 @@
 /** What a workload's runner needs from the mesh it joins; in process for `weft demo`, over the Unix socket for `weft run`. */
-import type { OutboundBind, RegisteredWorkload, WorkloadPort, WorkloadSecret } from '@weft/contracts';
+import type {
+  GatewayBind,
+  OutboundBind,
+  RegisteredService,
+  RegisteredWorkload,
+  WorkloadPort,
+  WorkloadSecret,
+} from '@weft/contracts';
 
 export interface WorkloadSpec {
   readonly name: string;
@@ -27,7 +34,11 @@ export interface Admission {
   readonly ports: readonly WorkloadPort[];
   readonly outbound: readonly OutboundBind[];
   readonly httpProxy?: { readonly bind: string; readonly port: number };
-  readonly gatewayBinds: readonly { readonly gatewayPort: number; readonly bind: string; readonly port: number }[];
+  readonly gatewayBinds: readonly GatewayBind[];
+  /** Isolated form only. */
+  readonly pod?: PodPlan;
+  /** All that were known when it joined. */
+  readonly services: readonly RegisteredService[];
   readonly trustDomain: string;
   readonly meshId: string;
   readonly xdsAddress: string;
@@ -39,6 +50,25 @@ export interface Admission {
   /** Where this proxy saves its last good configuration. */
   readonly saveDir: string;
   readonly logsDir: string;
+}
+
+/** Isolated form: the namespace that a workload's runner makes, and what its sidecar needs to know of the world around it. */
+export interface PodPlan {
+  /** Unique among the pods that run now; names its end of the wire. */
+  readonly index: number;
+  readonly address: string;
+  readonly prefixLength: number;
+  /** Where control plane and way out are. */
+  readonly hubAddress: string;
+  /** Whether calls are redirected to the sidecar; a gateway has none to redirect. */
+  readonly redirect: boolean;
+  readonly tool: 'iptables' | 'nft';
+  /** Unix socket that forwards DNS questions to the host's nameservers. */
+  readonly dnsSocket: string;
+  /** Folder for the files that stand for some of /etc in the pods. */
+  readonly etcDir: string;
+  /** Who the application runs as, when the mesh's own processes are root of a user namespace. */
+  readonly user?: { readonly uid: number; readonly gid: number };
 }
 
 export interface MeshLink {

@@ -8,7 +8,7 @@ export interface ProxyNode {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-export function proxyNode(spec: WorkloadSpec, admission: Pick<Admission, 'address' | 'meshId'>): ProxyNode {
+export function proxyNode(spec: WorkloadSpec, admission: Pick<Admission, 'address' | 'meshId' | 'pod'>): ProxyNode {
   const type = spec.kind === 'gateway' ? 'router' : 'sidecar';
   return {
     id: nodeId({ type, ip: admission.address, name: spec.name, namespace: spec.namespace }),
@@ -19,7 +19,7 @@ export function proxyNode(spec: WorkloadSpec, admission: Pick<Admission, 'addres
       WORKLOAD_NAME: spec.name,
       CLUSTER_ID: 'Kubernetes',
       MESH_ID: admission.meshId,
-      INTERCEPTION_MODE: 'NONE',
+      INTERCEPTION_MODE: admission.pod?.redirect ? 'REDIRECT' : 'NONE',
     },
   };
 }

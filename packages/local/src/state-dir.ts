@@ -136,6 +136,15 @@ export function lockStateDir(dir: StateDir): StateLock {
   };
 }
 
+/** @throws {WeftError} WEFT_ALREADY_RUNNING. */
+export function refuseSecondMesh(dir: StateDir): void {
+  const other = runningSupervisor(dir);
+  if (other === undefined) return;
+  throw new WeftError('WEFT_ALREADY_RUNNING', `a mesh already runs in ${dir.root} (process ${other})`, {
+    fix: `look at it with "weft status", stop it with "kill ${other}", or start another with --state DIR`,
+  });
+}
+
 /** @returns whether a lock of an earlier run, now dead, was in the way. */
 function takeLock(dir: StateDir): boolean {
   for (let stale = false; ; stale = true) {
@@ -145,12 +154,7 @@ function takeLock(dir: StateDir): boolean {
     } catch (error) {
       if (errorCode(error) !== 'EEXIST') throw error;
     }
-    const other = runningSupervisor(dir);
-    if (other !== undefined) {
-      throw new WeftError('WEFT_ALREADY_RUNNING', `a mesh already runs in ${dir.root} (process ${other})`, {
-        fix: `look at it with "weft status", stop it with "kill ${other}", or start another with --state DIR`,
-      });
-    }
+    refuseSecondMesh(dir);
     rmSync(lockFile(dir), { force: true });
   }
 }

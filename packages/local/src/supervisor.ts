@@ -1,14 +1,21 @@
 /** The root of a mesh on one machine: owns registry, tokens, children and their order. */
 import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { GATEWAY_ACCOUNT, PORTS, SYSTEM_NAMESPACE, type ChildMessage, type RegisteredService } from '@weft/contracts';
 import { createBackoff, WeftError, type Clock, type Logger, type Random } from '@weft/kit';
 import { createAdmissions, type MeshEndpoints } from './admission.ts';
 import { startChild, type Child } from './child.ts';
-import { createListenSockets } from './listen-socket.ts';
+import { HUB_ADDRESS } from './isolated/address-plan.ts';
+import type { HubOptions } from './isolated/hub.ts';
+import { createPodPlacer, type PodSurroundings } from './isolated/pod-placer.ts';
+import { createLoopbackPlacer } from './loopback-placer.ts';
 import { createLogSink, type LineListener } from './log-sink.ts';
-import type { AgentFactory, MeshLink } from './mesh-link.ts';
-import { findBlock, pickPort, tryPort } from './port-picker.ts';
+import type { AgentFactory, MeshLink, PodPlan } from './mesh-link.ts';
+import { dnsSocketOf, type MeshInterception } from './mesh-file.ts';
+import { chooseLoopbackPorts, HOST, type MeshPorts, type PortWishes } from './mesh-ports.ts';
+import { createPlaces } from './places.ts';
+import { findBlock } from './port-picker.ts';
 import { startReaper } from './reaper.ts';
 import { createLocalRegistry } from './registry.ts';
 import { readOrCreateToken, type StateDir } from './state-dir.ts';
@@ -16,14 +23,14 @@ import { serveSupervisorApi } from './supervisor-api.ts';
 import { createTokenSigner } from './tokens.ts';
 import { runWorkload, type RunnerOptions, type RunningWorkload } from './workload-runner.ts';
 
-export interface SupervisorOptions {
+export interface SupervisorOptions extends PortWishes {
   readonly dir: StateDir;
   readonly trustDomain: string;
   readonly certificateTtlMs: number;
-  /** Preferred ports; `auto` takes any free ones. */
-  readonly ports: 'fixed' | 'auto';
-  readonly gatewayPort: number;
-  readonly consolePort: number;
+  /** Present in the isolated form; this process is then in the hub's namespaces. */
+  readonly hub?: HubOptions;
+  /** Why this form was taken, when nobody asked for it. */
+  readonly formReason?: string;
   readonly programs: {
     readonly controlPlane: string;
     readonly proxy: string;
@@ -39,17 +46,11 @@ export interface SupervisorDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** Redirect rules of a pod, as its tool reads them. */
+  readonly podRules: (plan: PodPlan) => string;
   readonly onLine?: LineListener;
   /** Somebody asked over the socket for the mesh to stop. */
   readonly onShutdownAsked: () => void;
-}
-
-export interface MeshPorts {
-  readonly xds: number;
-  readonly ca: number;
-  readonly monitoring: number;
-  readonly console: number;
-  readonly gateway: number;
 }
 
 export interface Supervisor {
@@ -70,23 +71,25 @@ const CONTROL_PLANE_START_MS = 60_000;
 export async function startSupervisor(options: SupervisorOptions, deps: SupervisorDeps): Promise<Supervisor> {
   const { dir } = options;
   const { clock, random, logger } = deps;
-  const ports = await choosePorts(options);
-  const block = await findBlock(hash(dir.root));
+  const { hub } = options;
+  const ports = hub ? hubPorts(hub) : await chooseLoopbackPorts(options);
+  const block = hub ? undefined : await findBlock(hash(dir.root));
+  const host = hub ? HUB_ADDRESS : HOST;
   const token = readOrCreateToken(dir);
   const signer = await createTokenSigner(clock, random);
   const registry = createLocalRegistry(`local-${hash(dir.root)}`, options.trustDomain);
   const reaper = startReaper();
-  const sockets = createListenSockets();
-  if (!sockets)
-    logger.warn(
-      {},
-      'listening sockets can not be handed to children here: a restarted proxy refuses connections for a moment',
-    );
+  const places = createPlaces({
+    podRules: deps.podRules,
+    env: { ...options.baseEnv, WEFT_STATE: dir.root },
+    ...(hub ? { hostSockets: hub.hostSockets } : {}),
+    logger,
+  });
 
   let rootCaPem = '';
   const endpoints = (): MeshEndpoints => ({
-    xdsAddress: `127.0.0.1:${ports.xds}`,
-    caAddress: `127.0.0.1:${ports.ca}`,
+    xdsAddress: `${host}:${ports.xds}`,
+    caAddress: `${host}:${ports.ca}`,
     rootCaPem,
     adminToken: token,
     certificateTtlMs: options.certificateTtlMs,
@@ -96,7 +99,10 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     bind: PORTS.gatewayHttp.bind,
     port: ports.gateway,
   }));
-  const admissions = createAdmissions({ registry, clock, dir, block, gatewayBinds, endpoints });
+  const placer = hub
+    ? createPodPlacer(surroundingsOf(hub, dir), gatewayBinds)
+    : createLoopbackPlacer(block, gatewayBinds);
+  const admissions = createAdmissions({ registry, clock, dir, placer, endpoints });
   const link: MeshLink = {
     admit: (spec) => admissions.admit(spec),
     token(name, namespace) {
@@ -131,7 +137,9 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       pid: process.pid,
       ports,
       block,
+      interception: interceptionOf(options),
       controlPlanePid: controlPlane.pid,
+      services: registry.state().services,
       workloads: registry.state().workloads,
     }),
   });
@@ -151,8 +159,11 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
         `--ca-port=${ports.ca}`,
         `--monitoring-port=${ports.monitoring}`,
         `--console-port=${ports.console}`,
+        `--interception=${hub ? 'isolated' : 'loopback'}`,
+        ...(hub ? [`--host=${host}`, '--monitoring-fd=4', '--console-fd=5'] : []),
         ...options.controlPlaneArgs,
       ],
+      ...(hub ? { descriptors: [hub.hostSockets.monitoring.fd, hub.hostSockets.console.fd] } : {}),
       env: options.baseEnv,
     },
     {
@@ -190,13 +201,17 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     await stopEarly();
     throw error;
   }
-  writeFileSync(dir.meshFile, `${JSON.stringify({ pid: process.pid, ports, block })}\n`, { mode: 0o600 });
+  writeFileSync(
+    dir.meshFile,
+    `${JSON.stringify({ pid: process.pid, ports, block, interception: interceptionOf(options) })}\n`,
+    { mode: 0o600 },
+  );
 
   const run = async (runner: RunnerOptions): Promise<RunningWorkload> => {
     const workload = await runWorkload(runner, {
       link,
       agents: deps.agents,
-      sockets,
+      places,
       reaper,
       clock,
       random,
@@ -269,30 +284,28 @@ function firstReady(
   });
 }
 
-/** Ports that users type must be the ones they know: taken means refused. The others may move. */
-async function choosePorts(options: SupervisorOptions): Promise<MeshPorts> {
-  const taken = new Set<string>();
-  const host = '127.0.0.1';
-  const flexible = (port: number): Promise<number> => pickPort(host, options.ports === 'auto' ? 0 : port, taken);
-  const firm = async (port: number, what: string, flag: string): Promise<number> => {
-    if (options.ports === 'auto' || port === 0) return pickPort(host, 0, taken);
-    if ((await tryPort(host, port)) !== undefined) return port;
-    throw new WeftError(
-      'WEFT_PORT_TAKEN',
-      `port ${port} on ${host}, wanted for the ${what}, is in use by another program`,
-      {
-        fix: `stop that program, or choose another port with ${flag} N (0 takes any free one)`,
-      },
-    );
-  };
-  return {
-    gateway: await firm(options.gatewayPort, 'gateway', '--gateway-port'),
-    console: await firm(options.consolePort, 'console', '--console-port'),
-    xds: await flexible(PORTS.xds.port),
-    ca: await flexible(PORTS.ca.port),
-    monitoring: await flexible(PORTS.monitoring.port),
-  };
-}
+/** In its own namespace every port is free. */
+const hubPorts = ({ hostSockets }: HubOptions): MeshPorts => ({
+  gateway: hostSockets.gateway.port,
+  console: hostSockets.console.port,
+  monitoring: hostSockets.monitoring.port,
+  xds: PORTS.xds.port,
+  ca: PORTS.ca.port,
+});
+
+const surroundingsOf = ({ tool, user }: HubOptions, dir: StateDir): PodSurroundings => ({
+  tool,
+  dnsSocket: dnsSocketOf(dir),
+  etcDir: join(dir.run, 'etc'),
+  ...(user ? { user } : {}),
+});
+
+/** For people, and for commands that join this mesh. */
+const interceptionOf = ({ hub, formReason }: SupervisorOptions): MeshInterception => ({
+  form: hub ? 'isolated' : 'loopback',
+  ...(hub?.user ? { user: hub.user } : {}),
+  ...(formReason === undefined ? {} : { reason: formReason }),
+});
 
 /** FNV-1a, to start looking for addresses at a place of this folder's own. */
 function hash(text: string): number {

@@ -1,17 +1,19 @@
 /** One workload: its sockets, agent, sidecar and application, from admission to the end. */
 import { spiffeId, type RegisteredWorkload } from '@weft/contracts';
 import { createBackoff, WeftError, type Clock, type Logger, type Random, type Timer } from '@weft/kit';
-import { appEnvironment, fillArguments } from './app-environment.ts';
+import { appEnvironment, callablesOf, fillArguments } from './app-environment.ts';
 import { startApplication, type Application, type ApplicationExit } from './application.ts';
 import { startChild, type Child } from './child.ts';
 import { certificateFacts } from './certificate-facts.ts';
+import { podProxyFlags, REDIRECT_SOCKETS } from './isolated/pod-proxy.ts';
 import { beat, DEFAULT_HEARTBEAT, STARTING, type HeartbeatState } from './heartbeat.ts';
-import type { ListenSocket, ListenSockets } from './listen-socket.ts';
+import type { ListenSocket } from './listen-socket.ts';
 import { createLogSink, type LineListener, type LogSink } from './log-sink.ts';
 import type { Admission, AgentFactory, AgentSecrets, MeshLink, WorkloadSpec } from './mesh-link.ts';
-import { probe, type Probe } from './probe.ts';
+import type { Probe } from './probe.ts';
 import { proxyNode } from './proxy-node.ts';
 import type { Reaper } from './reaper.ts';
+import type { PlaceFactory, SocketPlace, WorkloadPlace } from './workload-place.ts';
 
 export interface RunnerOptions {
   readonly spec: WorkloadSpec;
@@ -29,7 +31,7 @@ export interface RunnerOptions {
 export interface RunnerDeps {
   readonly link: MeshLink;
   readonly agents: AgentFactory;
-  readonly sockets: ListenSockets | undefined;
+  readonly places: PlaceFactory;
   readonly reaper: Reaper;
   readonly clock: Clock;
   readonly random: Random;
@@ -67,7 +69,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
   const { name, namespace } = spec;
   const { clock, logger } = deps;
   const admission = await deps.link.admit(spec);
-  const sockets = openSockets(spec, admission, deps.sockets);
+  const { place, sockets } = await settleIn(spec, admission, deps);
   const proxyLog = createLogSink(admission.logsDir, `${name}.${namespace}.proxy`);
   const appLog = createLogSink(admission.logsDir, `${name}.${namespace}.app`, deps.onLine);
 
@@ -97,7 +99,11 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     const state: RegisteredWorkload['health'] = hasApp ? health.health : 'healthy';
     deps.link.report(name, namespace, {
       health: state === 'healthy' && !proxyServed ? 'starting' : state,
-      processes: { ...(proxy.pid ? { proxy: proxy.pid } : {}), ...(app?.pid ? { app: app.pid } : {}) },
+      processes: {
+        ...(proxy.pid ? { proxy: proxy.pid } : {}),
+        ...(app?.pid ? { app: app.pid } : {}),
+        ...(place.pid === undefined ? {} : { pod: place.pid }),
+      },
     });
     if (waitingFor().length === 0) settle?.resolve();
   };
@@ -117,6 +123,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
       program: deps.proxyProgram,
       nodeArgs: deps.proxyNodeArgs,
       args: () => proxyArguments(spec, admission, sockets),
+      enter: (argv) => place.enter(argv),
       descriptors: sockets.map((socket) => socket.fd),
       env: deps.baseEnv,
     },
@@ -160,14 +167,13 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
 
   const startApp = (): void => {
     if (!options.command || stopping) return;
-    const { host, port } = appPlace(spec);
-    const { httpProxy } = admission;
-    const place = { host, port, namespace, outbound: admission.outbound, ...(httpProxy ? { httpProxy } : {}) };
+    const { host, port } = listenPlace(spec, admission);
+    const { argv, cwd, env } = options.command;
     app = startApplication(
       {
-        argv: fillArguments(options.command.argv, host, port),
-        cwd: options.command.cwd,
-        env: { ...options.command.env, ...appEnvironment(place) },
+        argv: place.enterAsUser(fillArguments(argv, host, port), cwd),
+        cwd,
+        env: { ...env, ...appEnvironment({ host, port, namespace, ...callablesOf(admission) }) },
       },
       { clock, log: appLog, reaper: deps.reaper, onExit: appEnded },
     );
@@ -198,7 +204,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     const { host, port } = appPlace(spec);
     if (app?.pid !== undefined) {
       const target = options.probe ?? { kind: 'tcp' };
-      const answered = await probe(target, host, port, DEFAULT_HEARTBEAT.intervalMs);
+      const answered = await place.probe(target, host, port, DEFAULT_HEARTBEAT.intervalMs);
       if (app?.pid !== undefined && !stopping) {
         const before = health.health;
         health = beat(health, answered, DEFAULT_HEARTBEAT);
@@ -236,6 +242,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
       unsubscribe();
       agent.close();
       sockets.forEach((socket) => socket.close());
+      await place.close();
       await deps.link.leave(name, namespace);
       closeAll([proxyLog, appLog]);
       settle?.reject(new WeftError('WEFT_STOPPED', `${name} was stopped`));
@@ -250,6 +257,12 @@ function appPlace(spec: WorkloadSpec): { host: string; port: number } {
   return { host: port?.appAddress ?? '127.0.0.1', port: port?.appPort ?? 0 };
 }
 
+/** What the program is told to bind: in a namespace of its own it may take every address. */
+function listenPlace(spec: WorkloadSpec, admission: Admission): { host: string; port: number } {
+  const { host, port } = appPlace(spec);
+  return { host: admission.pod ? '0.0.0.0' : host, port };
+}
+
 function appAddress(spec: WorkloadSpec): string {
   const { host, port } = appPlace(spec);
   return `${host}:${port}`;
@@ -260,25 +273,32 @@ function appEndText(name: string, exit: ApplicationExit): string {
   return `the application of ${name} ended with ${exit.signal === null ? `code ${exit.code}` : exit.signal}`;
 }
 
-/** The sockets that must outlive the proxy process: its mesh ports, its gateway ports, its known outbound listeners. */
-function openSockets(spec: WorkloadSpec, admission: Admission, sockets: ListenSockets | undefined): ListenSocket[] {
-  if (!sockets) return [];
-  const wanted = [
-    ...admission.ports.map((port) => ({ address: admission.address, port: port.meshPort })),
-    ...admission.gatewayBinds.map((bind) => ({ address: bind.bind, port: bind.port })),
-    ...(spec.kind === 'sidecar' ? admission.outbound.map((item) => ({ address: item.bind, port: item.port })) : []),
-  ];
-  const opened: ListenSocket[] = [];
+/** The place of a workload that was admitted, with its sockets; nothing stays admitted when there is none. */
+async function settleIn(
+  spec: WorkloadSpec,
+  admission: Admission,
+  deps: RunnerDeps,
+): Promise<{ readonly place: WorkloadPlace; readonly sockets: readonly ListenSocket[] }> {
+  let place: WorkloadPlace | undefined;
   try {
-    for (const { address, port } of wanted) {
-      if (!opened.some((item) => item.address === address && item.port === port))
-        opened.push(sockets.open(address, port));
-    }
-    return opened;
+    place = await deps.places(spec, admission);
+    return { place, sockets: place.openSockets(socketsOf(spec, admission)) };
   } catch (error) {
-    opened.forEach((socket) => socket.close());
+    await place?.close();
+    await deps.link.leave(spec.name, spec.namespace);
     throw error;
   }
+}
+
+/** The sockets that must outlive the proxy process: its mesh ports, its gateway ports, its known outbound listeners. */
+function socketsOf(spec: WorkloadSpec, admission: Admission): readonly SocketPlace[] {
+  const gateway = admission.gatewayBinds.map((bind) => ({ address: bind.bind, port: bind.port }));
+  if (admission.pod?.redirect) return REDIRECT_SOCKETS;
+  return [
+    ...admission.ports.map((port) => ({ address: admission.address, port: port.meshPort })),
+    ...gateway,
+    ...(spec.kind === 'sidecar' ? admission.outbound.map((item) => ({ address: item.bind, port: item.port })) : []),
+  ];
 }
 
 function proxyArguments(spec: WorkloadSpec, admission: Admission, sockets: readonly ListenSocket[]): string[] {
@@ -296,6 +316,7 @@ function proxyArguments(spec: WorkloadSpec, admission: Admission, sockets: reado
     admission.adminAddress,
     '--parent-fd',
     '3',
+    ...(admission.pod ? podProxyFlags(admission.pod) : []),
     ...sockets.flatMap((socket, index) => ['--listen-fd', `${socket.address}:${socket.port}=${4 + index}`]),
   ];
 }

@@ -9,6 +9,7 @@ import {
   certificateFacts,
   createRemoteLink,
   proxyNode,
+  readMeshFile,
   stateDirAt,
   watchHealth,
   type Admission,
@@ -38,12 +39,21 @@ const DRAIN_FLAGS = '--drain-strategy immediate --drain-time-s 5';
 
 export async function agent(flags: AgentFlags): Promise<number> {
   const format = parseFormat(flags.output, ['table', 'json']);
-  const spec = { ...(await workloadSpec(flags)), ownSidecar: true };
-  const { name, namespace } = spec;
   const dir = stateDirAt(stateDirOf(flags.state));
+  if (readMeshFile(dir)?.interception.form === 'isolated') {
+    throw new WeftError(
+      'WEFT_USAGE',
+      'in an isolated mesh Weft starts the sidecars itself: "weft agent" has no place there',
+      {
+        fix: 'start the mesh with --interception loopback, or use "weft run"',
+      },
+    );
+  }
+  const spec = { ...(await workloadSpec(flags, false)), ownSidecar: true };
+  const { name, namespace } = spec;
   const progress = createProgress();
   const logger = createLogger({ name: 'agent', level: 'warn' });
-  const shutdown = watchShutdown({ hangUp: true, onSecond: () => process.exit(130) });
+  const shutdown = watchShutdown({ hangUp: true, inner: false, onSecond: () => process.exit(130) });
   const link = createRemoteLink(dir.supervisorSocket, () => shutdown.ask('the mesh ended'));
   const opened: (() => void | Promise<void>)[] = [() => shutdown.release(), () => link.close()];
   try {

@@ -2,6 +2,9 @@
 import { cpSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { WeftError } from '@weft/kit';
+import { checkThisMachine } from '@weft/local';
+import { chooseForm } from '../isolated/form.ts';
+import { takeHandover } from '../isolated/handover.ts';
 import { createBookinfo, parseWithout } from '../mesh/bookinfo.ts';
 import { parseMeshFlags, type MeshFlags } from '../mesh/options.ts';
 import { createProgress } from '../mesh/progress.ts';
@@ -25,8 +28,12 @@ export async function demo(flags: DemoFlags): Promise<number> {
   const options = parseMeshFlags(flags);
   const rps = trafficRate(flags.traffic);
   const without = parseWithout(flags.without);
+  const handover = takeHandover(process.env);
+  const form = handover ? undefined : chooseForm(options.interception, () => checkThisMachine(process.env));
+  if (form?.form === 'isolated') return (await import('../isolated/hub-host.ts')).runHub(options, form.check);
+  const formReason = form?.reason;
   const progress = createProgress();
-  const shutdown = watchShutdown({ hangUp: true, onSecond: () => process.exit(130) });
+  const shutdown = watchShutdown({ hangUp: true, inner: handover !== undefined, onSecond: () => process.exit(130) });
   const starting = start();
   // Asked to stop while starting: what is up already must still go down in order.
   const first = await Promise.race([starting, shutdown.asked]);
@@ -39,7 +46,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
   }
   const mesh = first;
   const stopTraffic =
-    rps > 0 ? startTraffic(`http://127.0.0.1:${mesh.supervisor.ports.gateway}/productpage`, rps) : () => {};
+    rps > 0 ? startTraffic(`http://${mesh.hostAddress}:${mesh.supervisor.ports.gateway}/productpage`, rps) : () => {};
   tellWhatToTry(mesh, rps, flags.state);
   const reason = await shutdown.asked;
   progress.step(`stopping (${reason}); once more to stop at once`);
@@ -54,11 +61,13 @@ export async function demo(flags: DemoFlags): Promise<number> {
     const mesh = await startMesh(options, {
       progress,
       gateway: true,
+      ...(handover?.as === 'hub' ? { hub: handover.hub } : {}),
+      ...(formReason === undefined ? {} : { formReason }),
       onShutdownAsked: () => shutdown.ask('weft was asked to stop'),
     });
     try {
       seedConfig(mesh.dir.config, programs.samples, (text) => progress.note(text));
-      const bookinfo = createBookinfo(programs.bookinfo, meshEnvironment(), without);
+      const bookinfo = createBookinfo(programs.bookinfo, meshEnvironment(), without, handover !== undefined);
       mesh.supervisor.declare(await bookinfo.services());
       const parts = await bookinfo.workloads();
       progress.step(`starting Bookinfo: ${parts.map(({ spec }) => spec.name).join(', ')}`);
@@ -70,7 +79,7 @@ export async function demo(flags: DemoFlags): Promise<number> {
         return mesh;
       }
       progress.step('waiting for the first page through the mesh');
-      await firstPage(`http://127.0.0.1:${mesh.supervisor.ports.gateway}/productpage`);
+      await firstPage(`http://${mesh.hostAddress}:${mesh.supervisor.ports.gateway}/productpage`);
       progress.done('Bookinfo answers through gateway, sidecars and mutual TLS');
       return mesh;
     } catch (error) {

@@ -1,7 +1,10 @@
 /** `weft run`: puts any program into the mesh, in the foreground. */
 import { constants } from 'node:os';
 import { createLogger, systemClock, systemRandom, WeftError } from '@weft/kit';
-import { createListenSockets, createRemoteLink, runWorkload, startReaper, stateDirAt } from '@weft/local';
+import { createPlaces, createRemoteLink, runWorkload, startReaper, stateDirAt } from '@weft/local';
+import { takeHandover } from '../isolated/handover.ts';
+import { joinMesh } from '../isolated/join.ts';
+import { podRules } from '../isolated/pod-rules.ts';
 import { createAgents } from '../mesh/agents.ts';
 import { parseSeconds, stateDirOf } from '../mesh/options.ts';
 import { createProgress } from '../mesh/progress.ts';
@@ -23,12 +26,15 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
       fix: 'weft run --service NAME --port PORT -- COMMAND ARGS',
     });
   }
-  const spec = await workloadSpec(flags);
+  const handover = takeHandover(process.env);
+  const joined = await joinMesh(stateDirOf(flags.state), handover);
+  if (joined.done) return joined.exitCode;
+  const spec = await workloadSpec(flags, joined.isolated);
   const dir = stateDirAt(stateDirOf(flags.state));
   const drainMs = parseSeconds(flags.drain, 3, '--drain') * 1000;
   const progress = createProgress();
   const logger = createLogger({ name: 'run', level: 'warn' });
-  const shutdown = watchShutdown({ hangUp: true, onSecond: () => process.exit(130) });
+  const shutdown = watchShutdown({ hangUp: true, inner: handover !== undefined, onSecond: () => process.exit(130) });
   const link = createRemoteLink(dir.supervisorSocket, () => shutdown.ask('the mesh ended'));
   const reaper = startReaper();
   let exitCode = 0;
@@ -43,7 +49,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
       {
         link,
         agents: createAgents(logger),
-        sockets: createListenSockets(),
+        places: createPlaces({ podRules, env: { ...meshEnvironment(), WEFT_STATE: dir.root }, logger }),
         reaper,
         clock: systemClock,
         random: systemRandom,

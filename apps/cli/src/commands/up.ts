@@ -1,4 +1,7 @@
 /** `weft up`: control plane and gateway, until told to stop. */
+import { checkThisMachine } from '@weft/local';
+import { chooseForm } from '../isolated/form.ts';
+import { takeHandover } from '../isolated/handover.ts';
 import { parseMeshFlags, type MeshFlags } from '../mesh/options.ts';
 import { createProgress } from '../mesh/progress.ts';
 import { watchShutdown } from '../mesh/shutdown.ts';
@@ -11,11 +14,17 @@ export interface UpFlags extends MeshFlags {
 
 export async function up(flags: UpFlags): Promise<number> {
   const options = parseMeshFlags(flags);
+  const handover = takeHandover(process.env);
+  const form = handover ? undefined : chooseForm(options.interception, () => checkThisMachine(process.env));
+  if (form?.form === 'isolated') return (await import('../isolated/hub-host.ts')).runHub(options, form.check);
+  const formReason = form?.reason;
   const progress = createProgress();
-  const shutdown = watchShutdown({ hangUp: false, onSecond: () => process.exit(130) });
+  const shutdown = watchShutdown({ hangUp: false, inner: handover !== undefined, onSecond: () => process.exit(130) });
   const mesh = await startMesh(options, {
     progress,
     gateway: flags.gateway,
+    ...(handover?.as === 'hub' ? { hub: handover.hub } : {}),
+    ...(formReason === undefined ? {} : { formReason }),
     onShutdownAsked: () => shutdown.ask('weft was asked to stop'),
   });
   const { ports } = mesh.supervisor;

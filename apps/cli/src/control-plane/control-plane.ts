@@ -28,6 +28,7 @@ export interface ControlPlane {
   close(): Promise<void>;
 }
 
+// Console and metrics are for the host, also when proxies are elsewhere.
 const HOST = '127.0.0.1';
 
 export async function startControlPlane(
@@ -82,14 +83,14 @@ export async function startControlPlane(
     lifecycle.defer('telemetry', () => telemetry.close());
 
     const mesh = createGrpcServer({
-      address: `${HOST}:${options.xdsPort}`,
+      address: `${options.host}:${options.xdsPort}`,
       credentials: citadel.servingCredentials('required'),
     });
     mesh.addService(pilot.ads.service, pilot.ads.handlers);
     mesh.addService(citadel.service, citadel.peerHandlers);
     for (const { definition, implementation } of telemetry.services) mesh.addService(definition, implementation);
     const bootstrap = createGrpcServer({
-      address: `${HOST}:${options.caPort}`,
+      address: `${options.host}:${options.caPort}`,
       credentials: citadel.servingCredentials('none'),
     });
     bootstrap.addService(citadel.service, citadel.tokenHandlers);
@@ -107,8 +108,8 @@ export async function startControlPlane(
           trustDomain: options.trustDomain,
           version: packageJson.version,
           startedAt,
-          interception: 'loopback',
-          ports: portRows(actual, registry.state().workloads),
+          interception: options.interception,
+          ports: portRows(actual, options.host, registry.state().workloads),
           open: openRows(actual, registry.state().workloads),
         }),
       },
@@ -133,12 +134,19 @@ export async function startControlPlane(
       ...(staticDir === undefined ? {} : { staticDir }),
     });
     lifecycle.defer('console API', () => api.close());
-    actual.console = (await api.listen({ host: HOST, port: options.consolePort })).port;
+    actual.console = (
+      await api.listen({
+        host: HOST,
+        port: options.consolePort,
+        ...(options.consoleFd === undefined ? {} : { fd: options.consoleFd }),
+      })
+    ).port;
     await api.listenUnix(dir.apiSocket);
 
     const monitoring = await serveMonitoring({
       host: HOST,
       port: options.monitoringPort,
+      ...(options.monitoringFd === undefined ? {} : { fd: options.monitoringFd }),
       metrics: async () => [pilot.metrics(), citadel.metricsText(), await telemetry.metricsPage()].join('\n'),
       bearer: createBearerCheck(deps.clock, start.apiToken, DEFAULT_OPTIONS.maxWrongTokens),
       waitingFor: () => (pilot.ready() ? [] : ['configuration and the local registry']),

@@ -6,6 +6,8 @@ import { errorMessage, WeftError } from '@weft/kit';
 export interface MonitoringDeps {
   readonly host: string;
   readonly port: number;
+  /** A listening socket of the parent, bound there. */
+  readonly fd?: number;
   readonly metrics: () => string | Promise<string>;
   /** What it still waits for; empty when ready. */
   readonly waitingFor: () => readonly string[];
@@ -75,7 +77,8 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
         }),
       );
     });
-    server.listen(deps.port, deps.host, resolve);
+    if (deps.fd === undefined) server.listen(deps.port, deps.host, resolve);
+    else server.listen({ fd: deps.fd }, resolve);
   });
   const address = server.address();
   return {

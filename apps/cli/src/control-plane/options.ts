@@ -19,6 +19,12 @@ export interface ControlPlaneOptions {
   readonly monitoringPort: number;
   readonly consolePort: number;
   readonly consoleDir: string | undefined;
+  /** Where proxies and agents call. */
+  readonly host: string;
+  /** Sockets of the parent for those two ports. */
+  readonly monitoringFd: number | undefined;
+  readonly consoleFd: number | undefined;
+  readonly interception: 'loopback' | 'isolated';
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogMode;
   readonly traceSampling: number;
@@ -37,6 +43,10 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     .option('--ca-port <port>', 'first certificates, by token', String(PORTS.ca.port))
     .option('--monitoring-port <port>', 'metrics and readiness', String(PORTS.monitoring.port))
     .option('--console-port <port>', 'console and API', String(PORTS.console.port))
+    .option('--host <address>', 'where proxies and agents call', '127.0.0.1')
+    .option('--monitoring-fd <fd>', "descriptor of the parent's socket for that port")
+    .option('--console-fd <fd>', "descriptor of the parent's socket for that port")
+    .option('--interception <form>', 'how workloads are placed: loopback or isolated', 'loopback')
     .option('--console-dir <dir>', 'the built console')
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, 'info')
     .option('--access-log <how>', `one of ${ACCESS_LOG_MODES.join(', ')}`)
@@ -54,8 +64,15 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     monitoringPort: port('monitoringPort', '--monitoring-port'),
     consolePort: port('consolePort', '--console-port'),
     consoleDir: flags['consoleDir'],
+    host: flags['host'] ?? '127.0.0.1',
+    monitoringFd: descriptor(flags['monitoringFd']),
+    consoleFd: descriptor(flags['consoleFd']),
+    interception: flags['interception'] === 'isolated' ? 'isolated' : 'loopback',
     logLevel,
     accessLog: parseAccessLog(flags['accessLog']),
     traceSampling: parsePercent(flags['traceSampling'], 100, '--trace-sampling'),
   };
 }
+
+const descriptor = (text: string | undefined): number | undefined =>
+  text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);

@@ -5,9 +5,10 @@ import type { MeshInfo } from '@weft/console-api';
 const HOST = '127.0.0.1';
 const OWN_SIDECAR = "as that sidecar does it: Envoy's admin port asks nobody, so any local user may write to it";
 
-/** The table of ports with what was really taken. */
+/** The table of ports with what was really taken. @param meshHost where proxies and agents call. */
 export function portRows(
   actual: Partial<Record<PortName, number>>,
+  meshHost: string,
   workloads: readonly RegisteredWorkload[],
 ): MeshInfo['ports'] {
   const row = (port: PortName, name: string, address: string, number: number): MeshInfo['ports'][number] => ({
@@ -17,9 +18,10 @@ export function portRows(
     owner: PORTS[port].owner,
     authentication: PORTS[port].authentication,
   });
-  const own = (['xds', 'ca', 'monitoring', 'console'] as const).map((name) =>
-    row(name, PORTS[name].name, HOST, actual[name] ?? 0),
-  );
+  const own = [
+    ...(['xds', 'ca'] as const).map((name) => row(name, PORTS[name].name, meshHost, actual[name] ?? 0)),
+    ...(['monitoring', 'console'] as const).map((name) => row(name, PORTS[name].name, HOST, actual[name] ?? 0)),
+  ];
   const theirs = workloads.flatMap((workload) => {
     const label = `${workload.name}.${workload.namespace}`;
     const [adminHost = '', adminPort = ''] = workload.adminAddress.split(':');

@@ -32,11 +32,15 @@ export function parseWithout(text: string | undefined): ReadonlySet<string> {
   });
 }
 
-/** @param without parts that somebody else starts; their services are known all the same. */
+/**
+ * @param without parts that somebody else starts; their services are known all the same.
+ * @param isolated each part has the addresses of its namespace to itself.
+ */
 export function createBookinfo(
   program: (name: string) => string,
   env: Readonly<Record<string, string>>,
   without: ReadonlySet<string> = new Set(),
+  isolated = false,
 ): Bookinfo {
   const taken = new Set<string>();
   const spec = async (service: string, version: string): Promise<WorkloadSpec> => ({
@@ -51,7 +55,7 @@ export function createBookinfo(
         name: 'http',
         servicePort: SERVICE_PORT,
         appAddress: '127.0.0.1',
-        appPort: await pickPort('127.0.0.1', 0, taken),
+        appPort: isolated ? SERVICE_PORT : await pickPort('127.0.0.1', 0, taken),
       },
     ],
   });

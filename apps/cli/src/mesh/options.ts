@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
 import { LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
+import { parseInterception, type InterceptionWish } from '../isolated/form.ts';
 
 export interface MeshFlags {
   readonly state?: string;
@@ -15,6 +16,7 @@ export interface MeshFlags {
   readonly accessLog?: string;
   readonly traceSampling?: string;
   readonly certificateTtl?: string;
+  readonly interception?: string;
 }
 
 export interface MeshOptions {
@@ -27,6 +29,7 @@ export interface MeshOptions {
   readonly drainMs: number;
   readonly accessLog: AccessLogMode;
   readonly certificateTtlMs: number;
+  readonly interception: InterceptionWish;
   /** 0–100. */
   readonly traceSampling: number;
 }
@@ -52,6 +55,7 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     drainMs: parseSeconds(flags.drain, 3, '--drain') * 1000,
     accessLog: parseAccessLog(flags.accessLog),
     certificateTtlMs: parseTtl(flags.certificateTtl),
+    interception: parseInterception(flags.interception ?? process.env['WEFT_INTERCEPTION']),
     traceSampling: parsePercent(flags.traceSampling, 100, '--trace-sampling'),
   };
 }

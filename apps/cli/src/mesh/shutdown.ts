@@ -8,8 +8,17 @@ export interface Shutdown {
   release(): void;
 }
 
-/** @param options.hangUp end on SIGHUP and when a launcher (npx, pnpm) is gone: for the demo, which belongs to a terminal. */
-export function watchShutdown(options: { readonly hangUp: boolean; readonly onSecond: () => void }): Shutdown {
+const LAST_MOMENT_MS = 15_000;
+
+/**
+ * @param options.hangUp end on SIGHUP and when a launcher (npx, pnpm) is gone: for the demo, which belongs to a terminal.
+ * @param options.inner our parent is this command on the host: what the launchers started is it, and its end is ours.
+ */
+export function watchShutdown(options: {
+  readonly hangUp: boolean;
+  readonly inner: boolean;
+  readonly onSecond: () => void;
+}): Shutdown {
   let first: (reason: string) => void = () => {};
   let asks = 0;
   const asked = new Promise<string>((resolve) => {
@@ -34,8 +43,14 @@ export function watchShutdown(options: { readonly hangUp: boolean; readonly onSe
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   process.on('SIGHUP', hangUp);
+  const outer = options.inner ? process.ppid : process.pid;
+  const cutOff = (): void => {
+    ask('the process that started it was killed');
+    setTimeout(() => process.exit(130), LAST_MOMENT_MS).unref();
+  };
+  if (options.inner) process.on('disconnect', cutOff);
   const unwatch = options.hangUp
-    ? watchLaunchers(launchersAbove(process.pid), (launcher) => {
+    ? watchLaunchers(launchersAbove(outer), (launcher) => {
         if (asks === 0) ask(`its launcher (process ${launcher.pid}) ended`);
       })
     : () => {};
@@ -50,6 +65,7 @@ export function watchShutdown(options: { readonly hangUp: boolean; readonly onSe
       process.off('SIGINT', onSignal);
       process.off('SIGTERM', onSignal);
       process.off('SIGHUP', hangUp);
+      process.off('disconnect', cutOff);
     },
   };
 }

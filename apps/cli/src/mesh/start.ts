@@ -2,7 +2,19 @@
 import { openSync, closeSync } from 'node:fs';
 import { join } from 'node:path';
 import { createLogger, systemClock, systemRandom, WeftError, type Logger } from '@weft/kit';
-import { createStateDir, lockStateDir, startSupervisor, type StateDir, type Supervisor } from '@weft/local';
+import {
+  createStateDir,
+  dnsSocketOf,
+  HOST_ADDRESS,
+  lockStateDir,
+  setUpHub,
+  startSupervisor,
+  type HubOptions,
+  type StateDir,
+  type Supervisor,
+} from '@weft/local';
+import { handOver } from '../isolated/hub-line.ts';
+import { podRules } from '../isolated/pod-rules.ts';
 import { createAgents } from './agents.ts';
 import type { MeshOptions } from './options.ts';
 import { findPrograms } from './programs.ts';
@@ -12,6 +24,8 @@ export interface RunningMesh {
   readonly dir: StateDir;
   readonly supervisor: Supervisor;
   readonly logger: Logger;
+  /** Where this process reaches a port that the mesh has on the host. */
+  readonly hostAddress: string;
   /** Stops everything in order and releases the folder. */
   stop(drainMs: number): Promise<void>;
 }
@@ -19,6 +33,10 @@ export interface RunningMesh {
 export interface StartExtras {
   readonly progress: Progress;
   readonly gateway: boolean;
+  /** This process is in the hub of an isolated mesh. */
+  readonly hub?: HubOptions;
+  /** Why it is the loopback form, when nobody asked for that. */
+  readonly formReason?: string;
   readonly onLine?: (source: string, line: string) => void;
   readonly onShutdownAsked: () => void;
 }
@@ -42,7 +60,13 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
   if (lock.recovered) progress.note(`an earlier run in ${dir.root} ended without cleaning up; its leftovers are gone`);
   const logFd = openSync(join(dir.logs, 'supervisor.log'), 'a', 0o600);
   const logger = createLogger({ name: 'supervisor', level: options.logLevel, fd: logFd });
+  const { hub } = extras;
+  tellForm(extras);
   try {
+    if (hub) {
+      progress.step('making network namespaces');
+      await handOver(await setUpHub(hub.tool, meshEnvironment()), dnsSocketOf(dir));
+    }
     progress.step('starting the control plane');
     const supervisor = await startSupervisor(
       {
@@ -52,6 +76,8 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
         ports: options.ports,
         gatewayPort: options.gatewayPort,
         consolePort: options.consolePort,
+        ...(hub ? { hub } : {}),
+        ...(extras.formReason === undefined ? {} : { formReason: extras.formReason }),
         programs: {
           controlPlane: programs.controlPlane,
           proxy: programs.proxy,
@@ -68,6 +94,7 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
       },
       {
         agents: createAgents(logger),
+        podRules,
         clock: systemClock,
         random: systemRandom,
         logger,
@@ -90,11 +117,17 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
         },
       );
     }
-    return { dir, supervisor, logger, stop };
+    return { dir, supervisor, logger, stop, hostAddress: hub ? HOST_ADDRESS : '127.0.0.1' };
   } catch (error) {
     lock.release();
     throw error;
   }
+}
+
+function tellForm({ progress, hub, formReason }: StartExtras): void {
+  if (hub) progress.step(`interception: isolated, each workload in a network namespace of its own (${hub.tool})`);
+  else progress.step('interception: loopback, by addresses of 127.0.0.0/8');
+  if (formReason !== undefined) progress.note(`the isolated form is not possible here: ${formReason}`);
 }
 
 const READY_MS = 60_000;

@@ -15,7 +15,8 @@ export interface WorkloadFlags {
   readonly label: readonly string[];
 }
 
-export async function workloadSpec(flags: WorkloadFlags): Promise<WorkloadSpec> {
+/** @param isolated the program has the addresses of its namespace to itself: it listens where clients call. */
+export async function workloadSpec(flags: WorkloadFlags, isolated: boolean): Promise<WorkloadSpec> {
   const name = flags.name ?? (flags.service === undefined ? undefined : `${flags.service}-${flags.version}`);
   if (name === undefined) throw new WeftError('WEFT_USAGE', 'a workload needs --service, or --name for a pure client');
   const servicePort = parsePort(flags.port, 0, '--port');
@@ -40,7 +41,7 @@ export async function workloadSpec(flags: WorkloadFlags): Promise<WorkloadSpec> 
         name: flags.protocol,
         servicePort,
         appAddress: '127.0.0.1',
-        appPort: appPort === 0 ? await pickPort('127.0.0.1', 0, new Set()) : appPort,
+        appPort: appPort !== 0 ? appPort : isolated ? servicePort : await pickPort('127.0.0.1', 0, new Set()),
       },
     ],
   };

@@ -28,11 +28,11 @@ function listening(server: Server, listen: () => void): Promise<void> {
   });
 }
 
-/** @throws {WeftError} `WEFT_PORT_TAKEN` */
-export async function listenTcp(answer: Answer, host: string, port: number): Promise<Server> {
+/** @param fd a socket that the parent has bound to that place. @throws {WeftError} `WEFT_PORT_TAKEN` */
+export async function listenTcp(answer: Answer, host: string, port: number, fd?: number): Promise<Server> {
   const server = createHttpServer(answer);
   try {
-    await listening(server, () => server.listen(port, host));
+    await listening(server, () => (fd === undefined ? server.listen(port, host) : server.listen({ fd })));
   } catch (cause) {
     if (errorCode(cause) !== 'EADDRINUSE') throw cause;
     throw new WeftError('WEFT_PORT_TAKEN', `port ${port} on ${host} is taken by another program`, {

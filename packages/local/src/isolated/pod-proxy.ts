@@ -1,0 +1,23 @@
+/** What the sidecar of a pod is told, so that it and the redirect rules agree. */
+import type { PodPlan } from '../mesh-link.ts';
+import type { SocketPlace } from '../workload-place.ts';
+
+/** On what the proxy sends, so that its own calls are not redirected to it again. */
+export const PROXY_MARK = 1337;
+export const POD_DNS_PORT = 15053;
+
+/** The virtual listeners that rules lead to; the pod's keeper makes them, so that they outlive the proxy's process. */
+export const REDIRECT_SOCKETS: readonly SocketPlace[] = [
+  { address: '0.0.0.0', port: 15001 },
+  { address: '0.0.0.0', port: 15006 },
+];
+
+/** Flags beside those that each proxy has. A gateway calls as it is. */
+export const podProxyFlags = ({ redirect }: PodPlan): readonly string[] =>
+  redirect
+    ? [
+        '--socket-mark',
+        String(PROXY_MARK),
+        // ...['--dns-listen', `127.0.0.1:${POD_DNS_PORT}`, '--dns-upstream', `unix:${dnsSocket}`],
+      ]
+    : [];

@@ -4,15 +4,21 @@
 import { createServer } from 'node:http';
 
 const { HOST = '127.0.0.1', PORT = '0', NAME = 'echo', VERSION = 'v1', FAIL_STATUS, DELAY_MS = '0' } = process.env;
+// GET /seen tells the last calls.
 let calls = 0;
+const seen = [];
 const server = createServer((request, response) => {
   const url = new URL(request.url, 'http://echo');
   if (url.pathname === '/health') return response.end('ok');
+  if (url.pathname === '/seen') return response.end(JSON.stringify({ calls, seen }));
   calls += 1;
   const chunks = [];
   request.on('error', () => {});
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => {
+    const { method, url: target, headers } = request;
+    seen.push({ method, url: target, host: headers.host, bytes: chunks.reduce((sum, { length }) => sum + length, 0) });
+    if (seen.length > 2000) seen.shift();
     const get = (name) => url.searchParams.get(name);
     if (get('reset')) return request.socket.destroy();
     const flaky = Number(get('flaky') ?? 0);

@@ -2,9 +2,11 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { http, type Answer } from '../harness/http.ts';
+import { waitFor } from '@weft/testkit';
+import { http, many, type Answer } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
+import { withinBinomial } from '../harness/statistics.ts';
 
 interface Echo {
   readonly name: string;
@@ -21,7 +23,12 @@ let echo: string;
 
 beforeAll(async () => {
   mesh = await startMesh();
-  await startEcho(mesh, { service: 'echo', version: 'v1' });
+  await Promise.all([
+    startEcho(mesh, { service: 'echo', version: 'v1' }),
+    startEcho(mesh, { service: 'shadow', version: 'v1' }),
+    startEcho(mesh, { service: 'shadow', version: 'v2' }),
+    startEcho(mesh, { service: 'hangs', version: 'v1', env: { DELAY_MS: '3600000' } }),
+  ]);
   await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
   echo = await mesh.outbound('client', 'echo', 8000);
 });
@@ -240,3 +247,120 @@ describe('TR-08 CORS', () => {
     expect(await refusal(bad('maxAge: 1500ms'))).toContain('maxAge');
   });
 });
+
+describe('TR-09 mirroring', () => {
+  interface Seen {
+    readonly calls: number;
+    readonly seen: readonly {
+      readonly method: string;
+      readonly url: string;
+      readonly host: string;
+      readonly bytes: number;
+    }[];
+  }
+  const SUBSETS = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: shadow }
+spec:
+  host: shadow
+  subsets: [{ name: v1, labels: { version: v1 } }, { name: v2, labels: { version: v2 } }]
+`;
+  /** Not through the mesh, so that asking is no call. */
+  const seenBy = async (version: string): Promise<Seen> => {
+    const { ports } = await mesh.workload(`shadow-${version}`);
+    const [port] = ports;
+    return JSON.parse((await http(`http://${port?.appAddress}:${port?.appPort}/seen`)).body) as Seen;
+  };
+  const counter = async (name: string): Promise<number> => {
+    const { adminAddress } = await mesh.workload('client');
+    const { body } = await http(`http://${adminAddress}/stats?filter=${encodeURIComponent(`mirror[.]${name}$`)}`);
+    return body
+      .split('\n')
+      .reduce((sum, line) => sum + (line === '' ? 0 : Number(line.slice(line.lastIndexOf(' ')))), 0);
+  };
+  const agreed = (what: string, check: () => Promise<boolean>): Promise<unknown> =>
+    waitFor(check, { what, timeoutMs: 20_000 });
+
+  it('TR-09 a mirror gets each request with its body, under its own host, and its answers go nowhere', async () => {
+    await mesh.apply(`${SUBSETS}---${routes(`- { mirror: { host: shadow, subset: v1 }, ${TO_ECHO} }`)}`);
+    const body = 'm'.repeat(200_000);
+    const answers = await many(40, (i) =>
+      http(`${echo}/copy/${i}?status=200`, { method: 'POST', body, headers: { host: 'echo:8000' } }),
+    );
+    expect(answers.every((answer) => answer.status === 200 && echoOf(answer).name === 'echo')).toBe(true);
+    await agreed('40 copies', async () => (await seenBy('v1')).seen.length === 40);
+    const { seen } = await seenBy('v1');
+    expect(new Set(seen.map(({ url }) => url))).toEqual(new Set(answers.map((_, i) => `/copy/${i}?status=200`)));
+    expect(
+      seen.every(({ method, host, bytes }) => method === 'POST' && host === 'echo:8000' && bytes === 200_000),
+    ).toBe(true);
+    // A mirror that answers 500 is nobody's failure.
+    expect((await http(`${echo}/?status=200`)).status).toBe(200);
+  });
+
+  it('TR-09 several mirrors get each their share', async () => {
+    const before = [(await seenBy('v1')).calls, (await seenBy('v2')).calls] as const;
+    await mesh.apply(
+      routes(`
+- mirrors:
+    - { destination: { host: shadow, subset: v1 } }
+    - { destination: { host: shadow, subset: v2 }, percentage: { value: 25 } }
+    - { destination: { host: echo }, percentage: { value: 0 } }
+  ${TO_ECHO}
+`),
+    );
+    const count = echoCalls(await http(`${echo}/`));
+    const answers = await many(1000, () => http(`${echo}/`));
+    expect(answers.every(({ status }) => status === 200)).toBe(true);
+    expect(echoCalls(await http(`${echo}/`)) - count).toBe(1001);
+    await agreed('1002 copies', async () => (await seenBy('v1')).calls - before[0] === 1002);
+    await agreed('as many answers as copies', async () => (await counter('answered')) === (await counter('sent')));
+    expect(withinBinomial((await seenBy('v2')).calls - before[1], 1002, 0.25)).toBe(true);
+  });
+
+  it('TR-09 mirrors that hang, are down or do not exist touch no caller, and are counted', async () => {
+    await mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: down }
+spec:
+  hosts: [down.example]
+  location: MESH_EXTERNAL
+  resolution: STATIC
+  ports: [{ number: 8000, name: http, protocol: HTTP }]
+  endpoints: [{ address: 127.0.0.1, ports: { http: 1 } }]
+---
+${routes(`
+- timeout: 1s
+  mirrors:
+    - { destination: { host: hangs } }
+    - { destination: { host: down.example } }
+    - { destination: { host: nobody } }
+  ${TO_ECHO}
+`)}`);
+    const answers = await many(200, (i) =>
+      i % 2 === 0 ? http(`${echo}/`) : http(`${echo}/`, { method: 'POST', body: 'x'.repeat(100_000) }),
+    );
+    expect(answers.every((answer) => answer.status === 200 && echoOf(answer).name === 'echo')).toBe(true);
+    await agreed('the ones that hang are given up', async () => (await counter('timed_out')) === 200);
+    await agreed('the ones that are down have failed', async () => (await counter('failed')) === 200);
+    // The log has one line per request: copies are none.
+    const { stdout } = await mesh.weft(['logs', 'client', '--proxy', '--tail', '2000']);
+    expect(stdout).not.toMatch(/outbound\|8000\|\|(hangs|down)/);
+    await mesh.delete('serviceentry/down');
+  });
+
+  it('TR-09 two ways of saying it, and a share that is none, are refused at apply', async () => {
+    expect(
+      await refusal(routes(`- { mirror: { host: shadow }, mirrors: [{ destination: { host: shadow } }], ${TO_ECHO} }`)),
+    ).toContain('mirror');
+    expect(
+      await refusal(
+        routes(`- { mirrors: [{ destination: { host: shadow }, percentage: { value: 101 } }], ${TO_ECHO} }`),
+      ),
+    ).toContain('percentage');
+  });
+});
+
+const echoCalls = (answer: Answer): number => (JSON.parse(answer.body) as { calls: number }).calls;

@@ -29,10 +29,16 @@ export type HashPolicy = { readonly terminal: boolean } & (
 );
 
 export interface MirrorPolicy {
+  /** Empty when it stands in a header. */
   readonly cluster: string;
+  /** Lower-case name of the header that names the cluster; empty when `cluster` is meant. */
+  readonly clusterHeader: string;
   /** 0–1. */
   readonly fraction: number;
+  /** undefined keeps the verdict of the request. */
   readonly traceSampled: boolean | undefined;
+  /** The host gains `-shadow`, so that the mirror's logs can tell copies from requests. */
+  readonly marksHost: boolean;
 }
 
 export interface RegexRewrite {
@@ -132,7 +138,8 @@ export function compileForward(
     autoHostRewrite: action.hostRewriteSpecifier.case === 'autoHostRewrite' && action.hostRewriteSpecifier.value.value,
     appendForwardedHost: action.appendXForwardedHost,
     hashPolicies: action.hashPolicy.map((policy, i) => compileHashPolicy(policy, at(place, `hash_policy[${i}]`))),
-    mirrors: action.requestMirrorPolicies.length > 0 ? compileMirrors(action.requestMirrorPolicies) : defaults.mirrors,
+    mirrors:
+      action.requestMirrorPolicies.length > 0 ? compileMirrors(action.requestMirrorPolicies, place) : defaults.mirrors,
     upgrades: new Map(
       action.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
     ),
@@ -148,12 +155,22 @@ function checkTarget(text: string, place: Place): void {
     reject(place, 'blanks, control characters and what is not Latin-1 can not stand in a target');
 }
 
-export const compileMirrors = (policies: readonly MirrorMessage[]): MirrorPolicy[] =>
-  policies.map(({ cluster, runtimeFraction, traceSampled }) => ({
-    cluster,
-    fraction: fractionOf(runtimeFraction?.defaultValue),
-    traceSampled,
-  }));
+/** Those that can never copy anything are left out. */
+export function compileMirrors(policies: readonly MirrorMessage[], place: Place): MirrorPolicy[] {
+  return policies
+    .map((policy, i) => {
+      if ((policy.cluster === '') === (policy.clusterHeader === ''))
+        return reject(at(place, `request_mirror_policies[${i}]`), 'needs either cluster or cluster_header');
+      return {
+        cluster: policy.cluster,
+        clusterHeader: policy.clusterHeader.toLowerCase(),
+        fraction: fractionOf(policy.runtimeFraction?.defaultValue),
+        traceSampled: policy.traceSampled,
+        marksHost: !policy.disableShadowHostSuffixAppend,
+      };
+    })
+    .filter(({ fraction }) => fraction > 0);
+}
 
 // RFC 6265 §4.1.1: what would end the cookie or the header line is not part of it.
 const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;

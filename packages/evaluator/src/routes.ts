@@ -21,6 +21,7 @@ import {
   compileRedirect,
   type HostDefaults,
   HTTPS_REDIRECT,
+  type MirrorPolicy,
   type RouteDecision,
 } from './route-action.ts';
 import { compileMatch, type CompiledMatch, fractionOf, type PathRule } from './route-match.ts';
@@ -110,6 +111,7 @@ export function compileRoutes<FilterConfig>(
     decode,
     matches: [],
     root: compileMutations(config, root),
+    rootMirrors: compileMirrors(config.requestMirrorPolicies, root),
   };
   const hosts = buildHostTable(
     config.virtualHosts.map((host, i) => {
@@ -138,6 +140,7 @@ interface TableContext<Config> {
   readonly decode: (filter: string, packed: PackedConfig) => Config;
   readonly matches: RouteMatch<Config>[];
   readonly root: Mutations;
+  readonly rootMirrors: readonly MirrorPolicy[];
 }
 
 interface CompiledHost<Config> {
@@ -174,7 +177,8 @@ function compileHost<Config>(
       host.retryPolicy === undefined
         ? undefined
         : compileRetryPolicy(host.retryPolicy, context.regex, at(place, 'retry_policy')),
-    mirrors: compileMirrors(host.requestMirrorPolicies),
+    mirrors:
+      host.requestMirrorPolicies.length > 0 ? compileMirrors(host.requestMirrorPolicies, place) : context.rootMirrors,
   };
   const compiled: CompiledMatch[] = [];
   const choices = host.routes.map((message, i) => {

@@ -2,6 +2,7 @@ import { ConfigRejectedError, createRegexEngine } from '@weft/evaluator';
 import { type Clock, errorMessage, type Logger, type Random } from '@weft/kit';
 import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
 import type { FilterDeps } from './filters/http/http-filter.ts';
+import { Mirrors } from './filters/http/mirror/mirrors.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
 import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
 import type {
@@ -124,6 +125,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     tracer: options.tracer,
     peers: options.peers,
     clusters: clusters.live,
+    mirrors: new Mirrors({ clusters: clusters.live, timers, random, stats, peers: options.peers }),
     secrets,
     readBuffer,
     routesOf,

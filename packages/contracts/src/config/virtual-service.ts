@@ -1,6 +1,6 @@
 import type { Static } from 'typebox';
 import { destination, exportTo, headers, percent, presenceMatch, stringMatch } from './common.ts';
-import { ENVOY_ONLY, bool, choice, duration, int32, list, map, message, opt, regex, text, uint32 } from './meta.ts';
+import { bool, choice, duration, int32, list, map, message, opt, regex, text, uint32 } from './meta.ts';
 
 const httpMatch = message({
   name: opt(text()),
@@ -151,13 +151,13 @@ const httpRoute = message({
   timeout: opt(duration({ test: 'RE-01' })),
   retries: opt(retries),
   fault: opt(fault),
-  mirror: opt(destination(ENVOY_ONLY)),
-  mirrorPercentage: opt(percent()),
+  mirror: opt(destination({ test: 'TR-09' })),
+  mirrorPercentage: opt(percent({ test: 'TR-09' })),
   mirrorPercent: opt(
     uint32({ max: 100, deprecated: 'mirrorPercentage.value', effect: 'not-yet', reason: 'is deprecated' }),
   ),
   mirrors: opt(
-    list(message({ destination: destination(), percentage: opt(percent()) }), { since: '1.19', ...ENVOY_ONLY }),
+    list(message({ destination: destination(), percentage: opt(percent()) }), { since: '1.19', test: 'TR-09' }),
   ),
   corsPolicy: opt(corsPolicy),
   headers: opt(headers({ test: 'TR-05' })),

@@ -56,6 +56,8 @@ export function forwardAction(
     cluster: resolveDestination(context, destination, virtualService.namespace, accessedPort).cluster,
     runtimeFraction: { defaultValue: percentage(percent), runtimeKey: '' },
     traceSampled: false,
+    // Istio's copies keep their host since 1.28.
+    disableShadowHostSuffixAppend: true,
   }));
   const authority = route.rewrite?.authority ?? authorityOf(route.headers);
   const [single, ...others] = destinations;

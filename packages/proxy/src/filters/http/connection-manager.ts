@@ -15,6 +15,7 @@ import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
 import { HttpStream } from './http-stream.ts';
 import type { ManagerContext } from './manager-context.ts';
 import { RequestHash } from './router/request-hash.ts';
+import type { Mirrors } from './mirror/mirrors.ts';
 
 export interface ManagerDeps {
   readonly timers: TimerQueue;
@@ -23,6 +24,7 @@ export interface ManagerDeps {
   readonly tracer: Tracer | undefined;
   readonly peers: PeerExchange | undefined;
   readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly mirrors: Mirrors;
 }
 
 /** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
@@ -35,6 +37,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   readonly tracer: Tracer | undefined;
   readonly peers: PeerExchange | undefined;
   readonly requestHash = new RequestHash();
+  readonly mirrors: Mirrors;
   /** Swapped whole by updates; each request keeps the one it began with. */
   routes: HcmRoutes;
   draining = false;
@@ -56,6 +59,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     this.clusters = deps.clusters;
     this.tracer = deps.tracer;
     this.peers = deps.peers;
+    this.mirrors = deps.mirrors;
   }
 
   /** Open connections go on under the new settings, from their next request. */

@@ -7,6 +7,7 @@ import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
 import type { RequestHash } from './router/request-hash.ts';
+import type { Mirrors } from './mirror/mirrors.ts';
 
 /** What one request uses of its connection manager. */
 export interface ManagerContext {
@@ -19,6 +20,7 @@ export interface ManagerContext {
   readonly peers: PeerExchange | undefined;
   readonly stats: StatsSink;
   readonly requestHash: RequestHash;
+  readonly mirrors: Mirrors;
   /** Headers that every answer gets. */
   finishResponseHead(head: HeadView, record: RequestRecord): void;
   /** @param statsSlot -1 when no host was reached. */

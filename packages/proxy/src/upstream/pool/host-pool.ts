@@ -190,10 +190,13 @@ export class HostPool implements ConnectionKeeper {
     return true;
   }
 
-  /** A failed connection fails all that wait, unless another one may still succeed. */
+  /**
+   * A failed connection fails those that no other one is being made for, the oldest first: under load another one always
+   * is, and they would wait for as long as the load lasts.
+   */
   #failWaiting(failure: UpstreamFailure, detail: string): void {
-    if (this.#connecting.size > 0) return;
-    for (const waiter of this.#waiting.splice(0)) {
+    const over = this.#waiting.length - this.#connecting.size * this.#expectedStreams;
+    for (const waiter of over > 0 ? this.#waiting.splice(0, over) : []) {
       this.#options.circuit.endPending();
       waiter.onPoolFailed(failure, detail);
     }

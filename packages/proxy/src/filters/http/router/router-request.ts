@@ -20,6 +20,7 @@ import {
 } from '../../../upstream/retry/retry-decision.ts';
 import { applyEdits } from '../header-edits.ts';
 import type { Outcome } from '../hcm-settings.ts';
+import type { MirrorRequest } from '../mirror/mirror-request.ts';
 import type { RoutedStream } from './routed-stream.ts';
 import { stripMeshHeaders } from '../request-headers.ts';
 import { hostSlot } from './host-slot.ts';
@@ -52,6 +53,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   #freshTryUsed = false;
   #kept: KeptBody | undefined;
   #hasBody = false;
+  /** Copies that are on their way while the request is being received. */
+  #mirrors: MirrorRequest[] | undefined;
   #sentMs = 0;
   #responseStarted = false;
   #countsAsRequest = false;
@@ -106,6 +109,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (decision.hashPolicies.length > 0) this.#hash(decision.hashPolicies);
     const { head } = stream;
     if (head !== undefined) this.#rewrite(head, decision);
+    if (decision.mirrors.length > 0 && head !== undefined && stream.upgradeType === '' && stream.method !== 'CONNECT')
+      this.#mirrors = stream.manager.mirrors.begin(decision.mirrors, head, stream.requestOver, decision.timeoutMs);
     if (stream.requestOver) this.#armRouteTimeout();
     this.#starting = true;
     this.#attempt();
@@ -244,6 +249,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
 
   onRequestData(buffer: Buffer, start: number, end: number, last: boolean): void {
     this.#kept?.keep(buffer, start, end);
+    if (this.#mirrors !== undefined) for (const one of this.#mirrors) one.onRequestData(buffer, start, end, last);
     if (last) this.#armRouteTimeout();
     const upstream = this.#upstream;
     if (upstream === undefined) return;
@@ -253,12 +259,14 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
 
   onRequestTrailers(trailers: HeadView): void {
     this.#kept?.keepTrailers(trailers);
+    if (this.#mirrors !== undefined) for (const one of this.#mirrors) one.onRequestTrailers(trailers);
     this.#armRouteTimeout();
     this.#upstream?.sendTrailers(trailers);
   }
 
   flush(): void {
     this.#upstream?.flush();
+    if (this.#mirrors !== undefined) for (const one of this.#mirrors) one.flush();
   }
 
   onUpstreamWritable(): void {
@@ -452,6 +460,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (this.#over) return;
     this.#over = true;
     const { manager } = this.#stream;
+    if (this.#mirrors !== undefined) for (const one of this.#mirrors) one.onRequestOver();
+    this.#mirrors = undefined;
     if (this.#backoff !== undefined) manager.timers.cancel(this.#backoff);
     this.#cancelRouteTimeout();
     const upstream = this.#upstream;

@@ -1,0 +1,116 @@
+import type { MirrorPolicy } from '@weft/evaluator';
+import type { Random } from '@weft/kit';
+import type { HeadView } from '../../../head/head-view.ts';
+import type { PeerExchange, StatsSink } from '../../../ports.ts';
+import type { TimerQueue } from '../../../timers/timer-queue.ts';
+import type { Cluster } from '../../../upstream/cluster.ts';
+import { mirrorHead } from './mirror-head.ts';
+import { MirrorRequest } from './mirror-request.ts';
+
+/** What one mirrored cluster has seen, and what is on its way to it. */
+export class MirrorTarget {
+  inFlight = 0;
+  readonly sent: number;
+  readonly answered: number;
+  readonly failed: number;
+  readonly timedOut: number;
+  /** It took bodies in more slowly than they came. */
+  readonly tooLarge: number;
+  /** Too many on their way already. */
+  readonly overflow: number;
+  readonly cancelled: number;
+
+  constructor(cluster: string, stats: StatsSink) {
+    const counter = (name: string): number => stats.counter(`cluster.${cluster}.mirror.${name}`);
+    this.sent = counter('sent');
+    this.answered = counter('answered');
+    this.failed = counter('failed');
+    this.timedOut = counter('timed_out');
+    this.tooLarge = counter('dropped_body');
+    this.overflow = counter('dropped_overflow');
+    this.cancelled = counter('cancelled');
+  }
+}
+
+export interface MirrorDeps {
+  readonly clusters: ReadonlyMap<string, Cluster>;
+  readonly timers: TimerQueue;
+  readonly random: Random;
+  readonly stats: StatsSink;
+  readonly peers: PeerExchange | undefined;
+}
+
+// A mirror that hangs must not gather requests without end; Envoy's default breaker is of this size.
+const MAX_IN_FLIGHT = 1024;
+const MAX_HELD_BYTES = 1024 * 1024;
+const MAX_HELD_BYTES_IN_ALL = 32 * 1024 * 1024;
+// Where the route sets no limit; Envoy's default for routes.
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+/** Copies of requests, sent to other clusters on nobody's time: whatever becomes of them, the caller does not notice. */
+export class Mirrors {
+  readonly deps: MirrorDeps;
+  readonly #targets = new Map<string, MirrorTarget>();
+  readonly #noCluster: number;
+  #heldBytes = 0;
+
+  constructor(deps: MirrorDeps) {
+    this.deps = deps;
+    this.#noCluster = deps.stats.counter('weft.mirror_cluster_not_found');
+  }
+
+  /**
+   * @param head of the request as it goes to its own upstream. @param last whether it has no body.
+   * @param timeoutMs of the route; 0 = none. @returns undefined when no copy is made.
+   */
+  begin(
+    policies: readonly MirrorPolicy[],
+    head: HeadView,
+    last: boolean,
+    timeoutMs: number,
+  ): MirrorRequest[] | undefined {
+    let begun: MirrorRequest[] | undefined;
+    for (const policy of policies) {
+      if (policy.fraction < 1 && this.deps.random.next() >= policy.fraction) continue;
+      const name = policy.clusterHeader === '' ? policy.cluster : (head.get(policy.clusterHeader) ?? '');
+      const cluster = this.deps.clusters.get(name);
+      if (cluster === undefined) {
+        this.deps.stats.add(this.#noCluster, 1);
+        continue;
+      }
+      const target = this.#target(name);
+      if (target.inFlight >= MAX_IN_FLIGHT || !cluster.circuit.tryRequest()) {
+        this.deps.stats.add(target.overflow, 1);
+        continue;
+      }
+      const request = new MirrorRequest(this, target, cluster, mirrorHead(head, policy), last);
+      (begun ??= []).push(request);
+      request.start(timeoutMs > 0 ? timeoutMs : DEFAULT_TIMEOUT_MS);
+    }
+    return begun;
+  }
+
+  /** @returns false when the bytes must not be held. @param held what this request holds already. */
+  tryHold(bytes: number, held: number): boolean {
+    if (held + bytes > MAX_HELD_BYTES || this.#heldBytes + bytes > MAX_HELD_BYTES_IN_ALL) return false;
+    this.#heldBytes += bytes;
+    return true;
+  }
+
+  release(bytes: number): void {
+    this.#heldBytes -= bytes;
+  }
+
+  get heldBytes(): number {
+    return this.#heldBytes;
+  }
+
+  #target(cluster: string): MirrorTarget {
+    let target = this.#targets.get(cluster);
+    if (target === undefined) {
+      target = new MirrorTarget(cluster, this.deps.stats);
+      this.#targets.set(cluster, target);
+    }
+    return target;
+  }
+}

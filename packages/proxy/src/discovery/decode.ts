@@ -10,6 +10,7 @@ import {
 } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import { type Listener, ListenerSchema } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import { type RouteConfiguration, RouteConfigurationSchema } from '@weft/contracts/lean/envoy/config/route/v3/route';
+import { type NameTable, NameTableSchema } from '@weft/contracts/lean/istio/networking/nds/v1/nds';
 import { HttpConnectionManagerSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { XDS_TYPE } from '@weft/contracts';
 import type { ResourceType } from '../ports.ts';
@@ -20,9 +21,10 @@ export interface DecodedResource {
   readonly route: RouteConfiguration;
   readonly cluster: Cluster;
   readonly endpoint: ClusterLoadAssignment;
+  readonly nameTable: NameTable;
 }
 
-export const RESOURCE_TYPES: readonly ResourceType[] = ['cluster', 'endpoint', 'listener', 'route'];
+export const RESOURCE_TYPES: readonly ResourceType[] = ['cluster', 'endpoint', 'listener', 'route', 'nameTable'];
 
 export const resourceTypeOf = (typeUrl: string): ResourceType | undefined =>
   RESOURCE_TYPES.find((type) => XDS_TYPE[type] === typeUrl);
@@ -32,6 +34,7 @@ const SCHEMAS = {
   route: RouteConfigurationSchema,
   cluster: ClusterSchema,
   endpoint: ClusterLoadAssignmentSchema,
+  nameTable: NameTableSchema,
 } satisfies Record<ResourceType, DescMessage>;
 
 /** @throws when the bytes are not such a message. */
@@ -40,9 +43,17 @@ export function decodeResource<Type extends ResourceType>(type: Type, bytes: Uin
   return fromBinary(schema, bytes) as unknown as DecodedResource[Type];
 }
 
-/** The name that a message gives itself; a resource under another name is refused. */
-export const ownName = (message: DecodedResource[ResourceType]): string =>
-  message.$typeName === 'envoy.config.endpoint.v3.ClusterLoadAssignment' ? message.clusterName : message.name;
+/** The name that a message gives itself; a resource under another name is refused. Undefined: such messages have none. */
+export function ownName(message: DecodedResource[ResourceType]): string | undefined {
+  switch (message.$typeName) {
+    case 'envoy.config.endpoint.v3.ClusterLoadAssignment':
+      return message.clusterName;
+    case 'istio.networking.nds.v1.NameTable':
+      return undefined;
+    default:
+      return message.name;
+  }
+}
 
 /** What EDS is to be asked about. */
 export function endpointNameOf(cluster: Cluster): string | undefined {

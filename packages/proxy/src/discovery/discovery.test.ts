@@ -36,7 +36,7 @@ function listener(name: string, routeConfigName: string): Uint8Array {
   return toBinary(ListenerSchema, message);
 }
 
-const NOTHING: SavedRead['resources'] = { listener: [], route: [], cluster: [], endpoint: [] };
+const NOTHING: SavedRead['resources'] = { listener: [], route: [], cluster: [], endpoint: [], nameTable: [] };
 interface SetUp {
   readonly saved?: Partial<SavedRead['resources']>;
   readonly reject?: (set: ResourceSet) => RejectedResource[];

@@ -8,6 +8,7 @@ import type {
   ReceivedResource,
   RejectedName,
 } from '@weft/xds';
+import type { NameTable } from '@weft/contracts/lean/istio/networking/nds/v1/nds';
 import type { RejectedResource, ResourceSet, ResourceType } from '../ports.ts';
 import type { SavedConfig } from '../saved-config/saved-config.ts';
 import { decodeResource, ownName, RESOURCE_TYPES, resourceTypeOf, routeNamesOf, unknownFields } from './decode.ts';
@@ -28,6 +29,8 @@ export interface DiscoveryDeps {
   readonly createClient: (handlers: AdsClientHandlers, held: HeldVersions) => AdsClient;
   /** Puts a set in force, at once. */
   readonly apply: (resources: ResourceSet) => readonly RejectedResource[];
+  /** Takes the names that are to be answered for; undefined: they are not asked for. */
+  readonly applyNames?: (tables: readonly NameTable[]) => void;
   readonly saved: SavedConfig;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -68,6 +71,8 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   let source: DiscoveryState['source'] = 'none';
   let savedAt: number | undefined;
   let closed = false;
+  const types = RESOURCE_TYPES.filter((type) => type !== 'nameTable' || deps.applyNames !== undefined);
+  let names: ResourceBook['held']['nameTable'] | undefined;
 
   /** Puts `next` in force and keeps what could be taken. @returns what the data path refused. */
   const put = (next: ResourceBook): readonly RejectedResource[] => {
@@ -75,6 +80,10 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     book = next;
     const rejected = deps.apply(resourceSetOf(next));
     book = restore(next, before, rejected, clock.now());
+    if (next.held.nameTable !== names) {
+      names = next.held.nameTable;
+      deps.applyNames?.([...names.values()].map(({ message }) => message));
+    }
     return rejected;
   };
 
@@ -97,7 +106,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const handlers: AdsClientHandlers = {
     onUpdate(typeUrl, added, removed) {
       const type = resourceTypeOf(typeUrl);
-      if (type === undefined) return [];
+      if (type === undefined || !types.includes(type)) return [];
       const { taken, refused } = decodeAll(type, added, clock.now(), deps);
       const rejected = put(changeBook(book, { type, taken, removed, refused }));
       source = 'control-plane';
@@ -126,7 +135,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     async start() {
       const read = await saved.load();
       savedAt = read.savedAt;
-      for (const type of RESOURCE_TYPES) {
+      for (const type of types) {
         const { taken, refused } = decodeAll(type, read.resources[type], read.savedAt ?? clock.now(), deps);
         for (const { name, reason } of refused) logger.warn({ type, name, reason }, 'saved resource was left out');
         book = changeBook(book, { type, taken, removed: [], refused: [] });
@@ -135,6 +144,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       client = deps.createClient(handlers, heldVersions(book));
       client.setSubscriptions(XDS_TYPE.cluster, '*');
       client.setSubscriptions(XDS_TYPE.listener, '*');
+      if (deps.applyNames !== undefined) client.setSubscriptions(XDS_TYPE.nameTable, '*');
       subscribe();
       client.start();
       clock.after(deps.savedAfterMs ?? DEFAULT_SAVED_AFTER_MS, () => useSaved('the control plane has not answered'));
@@ -147,12 +157,12 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       if (source === 'saved') return [];
       if (state === undefined) return ['configuration'];
       const reason = state.lastError === undefined ? '' : ` (${state.lastError})`;
-      return RESOURCE_TYPES.flatMap((type) => {
+      return types.flatMap((type) => {
         const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);
         if (one === undefined || (one.wildcard && !one.received)) {
           return one === undefined && (type === 'endpoint' || type === 'route')
             ? []
-            : [`${type}s from the control plane${reason}`];
+            : [`${type === 'nameTable' ? 'name table' : `${type}s`} from the control plane${reason}`];
         }
         const missing = one.waitingFor.filter((name) => !book.held[type].has(name));
         return missing.length === 0
@@ -215,7 +225,8 @@ function checked(
   { onUnknownFields, refuseUnknownFields }: Pick<DiscoveryDeps, 'onUnknownFields' | 'refuseUnknownFields'>,
 ): HeldResource['message'] {
   const message = decodeResource(type, bytes);
-  if (ownName(message) !== name) throw new Error(`the message calls itself "${ownName(message)}"`);
+  const own = ownName(message);
+  if (own !== undefined && own !== name) throw new Error(`the message calls itself "${own}"`);
   // A listener whose connection manager can not be read is refused here, before anybody asks for its routes.
   if (message.$typeName === 'envoy.config.listener.v3.Listener') routeNamesOf(message);
   const unknown = unknownFields(message);

@@ -29,8 +29,8 @@ export interface ResourceBook {
 }
 
 export const EMPTY_BOOK: ResourceBook = {
-  held: { listener: new Map(), route: new Map(), cluster: new Map(), endpoint: new Map() },
-  refused: { listener: new Map(), route: new Map(), cluster: new Map(), endpoint: new Map() },
+  held: { listener: new Map(), route: new Map(), cluster: new Map(), endpoint: new Map(), nameTable: new Map() },
+  refused: { listener: new Map(), route: new Map(), cluster: new Map(), endpoint: new Map(), nameTable: new Map() },
 };
 
 export interface BookChange {

@@ -43,7 +43,14 @@ export interface SavedConfigDeps {
 const FILE = 'last-good.xds';
 const SAVE_AFTER_MS = 200;
 const HASH_BYTES = 32;
-const NOTHING: SavedRead = { resources: { listener: [], route: [], cluster: [], endpoint: [] }, savedAt: undefined };
+const nothing = (): Record<ResourceType, SavedResource[]> => ({
+  listener: [],
+  route: [],
+  cluster: [],
+  endpoint: [],
+  nameTable: [],
+});
+const NOTHING: SavedRead = { resources: nothing(), savedAt: undefined };
 
 export function createSavedConfig({ dir, nodeId, clock, logger }: SavedConfigDeps): SavedConfig {
   if (dir === undefined)
@@ -115,7 +122,7 @@ export function decodeSaved(file: Buffer, nodeId: string): SavedRead {
   if (!createHash('sha256').update(rest).digest().equals(file.subarray(0, HASH_BYTES))) {
     throw new Error('its checksum is wrong');
   }
-  const resources: Record<ResourceType, SavedResource[]> = { listener: [], route: [], cluster: [], endpoint: [] };
+  const resources = nothing();
   let savedAt: number | undefined;
   for (let at = 0; at < rest.length;) {
     const end = at + 4 + rest.readUInt32BE(at);

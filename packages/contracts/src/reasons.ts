@@ -70,6 +70,12 @@ export const REASONS = {
     'the upstream reset the request before it answered',
     false,
   ),
+  'upstream-refused-stream': row(
+    503,
+    'UR',
+    'upstream_reset_before_response_started{remote_refused_stream_reset}',
+    'the upstream refused the request before it looked at it',
+  ),
   'upstream-protocol-error': row(
     502,
     'UPE',
@@ -127,6 +133,8 @@ export const REASONS = {
   'config-not-ready': row(503, 'NFCF', 'config_not_ready', 'the proxy has no configuration yet'),
   'plaintext-refused': row(0, 'NR', 'filter_chain_not_found', 'this port takes mutual TLS only'),
   'downstream-tls-failure': row(0, '-', 'downstream_tls_failure', 'the TLS handshake with the client failed'),
+  'http2-protocol-error': row(0, 'DPE', 'http2.protocol_error', 'the client broke a rule of HTTP/2', false),
+  'downstream-reset': row(0, 'DR', 'downstream_remote_reset', 'the client gave the request up', false),
   'downstream-closed': row(0, 'DC', 'downstream_remote_disconnect', 'the client went away', false),
   'upstream-response-cut': row(
     0,

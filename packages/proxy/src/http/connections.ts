@@ -18,7 +18,7 @@ export interface ServerConnection {
 export interface ExchangeSource {
   /** A new request begins. */
   newExchange(stream: DownstreamStream): RequestReceiver;
-  /** A head was refused before there was a request: answers it through `stream` and writes the log line. */
+  /** A head was refused before there was a request: answers it through `stream`, where the reason has an answer, and writes the log line. */
   refuse(stream: DownstreamStream, reason: ReasonCode): void;
   /** True when every further answer should close its connection. */
   readonly draining: boolean;

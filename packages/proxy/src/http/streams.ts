@@ -60,7 +60,7 @@ export interface RequestReceiver {
   /** The bytes that had arrived are used up, and more of the request is to come. */
   onRequestPause(): void;
   onDownstreamWritable(): void;
-  /** The client went away, or what it sent of the body was not valid; nothing more can be sent to it when `reason` is `downstream-closed`. */
+  /** The client went away, or what it sent of the body was not valid; nothing more can be sent to it when the reply of `reason` has status 0. */
   onRequestAborted(reason: ReasonCode): void;
   /** Everything of this exchange is with the kernel or gone; called exactly once. */
   onExchangeOver(): void;
@@ -75,6 +75,7 @@ export type UpstreamFailure = Extract<
   | 'upstream-identity-mismatch'
   | 'upstream-closed'
   | 'upstream-reset'
+  | 'upstream-refused-stream'
   | 'upstream-protocol-error'
   | 'upstream-overflow'
 >;

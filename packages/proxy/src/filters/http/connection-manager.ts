@@ -110,6 +110,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     record.flags = row.flags;
     record.details = row.details;
     record.reason = reason;
+    if (row.status === 0) {
+      this.#record(record, -1);
+      return;
+    }
     const body = Buffer.from(row.body);
     const head = FieldsHead.response(row.status);
     head.add('content-length', String(body.length));

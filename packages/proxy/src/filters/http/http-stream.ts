@@ -231,10 +231,11 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
 
   onRequestAborted(reason: ReasonCode): void {
     if (this.#responseOver || this.#over) return;
-    if (reason === 'downstream-closed' || this.#responseStarted) {
+    const gone = localReply(reason).status === 0;
+    if (gone || this.#responseStarted) {
       this.#note(reason);
       this.#router?.destroy();
-      if (reason !== 'downstream-closed') this.downstream.abort();
+      if (!gone) this.downstream.abort();
       return;
     }
     this.reply(reason);

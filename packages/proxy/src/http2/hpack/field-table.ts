@@ -7,6 +7,7 @@ const FIELD_SLOTS = 4096;
 // Longer ones are rarely the same twice, and the table must stay small.
 const MAX_KEPT_OCTETS = 256;
 const MAX_NAMES = 2048;
+const MAX_STATUSES = 600;
 const FIRST_SCRATCH_BYTES = 4096;
 
 /** The received form of a name or value, and what it decodes to. */
@@ -30,6 +31,7 @@ export class FieldTable {
   /** By static index; 0 is not used. */
   readonly statics: readonly Field[];
 
+  readonly #statuses = new Map<number, Field>();
   readonly #names = new Map<string, FieldName>();
   readonly #nameSlots: (KnownName | undefined)[] = Array.from({ length: NAME_SLOTS });
   readonly #octetSlots: (KnownField | undefined)[] = Array.from({ length: FIELD_SLOTS });
@@ -42,6 +44,18 @@ export class FieldTable {
 
   constructor() {
     this.statics = STATIC_FIELDS.map(([name, value]) => new Field(this.name(name), value, this.#nextSerial(), false));
+  }
+
+  /** `:status`. */
+  status(code: number): Field {
+    const known = this.#statuses.get(code);
+    if (known !== undefined) return known;
+    const text = String(code);
+    const made =
+      this.statics.find(({ name, value }) => name.text === ':status' && value === text) ??
+      new Field(this.name(':status'), text, this.#nextSerial(), false);
+    if (this.#statuses.size < MAX_STATUSES) this.#statuses.set(code, made);
+    return made;
   }
 
   name(text: string): FieldName {

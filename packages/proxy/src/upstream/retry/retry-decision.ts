@@ -28,6 +28,7 @@ const REFUSALS: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
   'overloaded',
   'too-many-connections',
   'config-not-ready',
+  'upstream-refused-stream',
 ]);
 const RESETS: ReadonlySet<ReasonCode> = new Set<ReasonCode>([
   'upstream-closed',

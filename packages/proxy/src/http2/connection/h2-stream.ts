@@ -1,0 +1,284 @@
+import type { HeadView } from '../../head/head-view.ts';
+import { HeldBytes } from '../../http1/held-bytes.ts';
+import { CODE, DEFAULT_WINDOW, type ErrorCode } from '../frames/constants.ts';
+import { writeData, writeWindowUpdate } from '../frames/frame-writer.ts';
+import type { H2Head } from '../h2-head.ts';
+import type { Field } from '../hpack/field.ts';
+import type { H2Connection } from './h2-connection.ts';
+import { headFields } from './head-frames.ts';
+
+const EMPTY = Buffer.alloc(0);
+/** Held data goes on in pieces, so that who gets it can say stop. */
+const PIECE_BYTES = 64 * 1024;
+
+/**
+ * One stream of a connection: its two windows, what waits on either side of them, and which ends have ended. What the
+ * bytes mean is up to the server's and the client's kind.
+ */
+export abstract class H2Stream {
+  readonly id: number;
+  readonly link: H2Connection;
+  sendWindow: number;
+  /** The peer has sent everything. */
+  remoteEnded = false;
+  /** We have, and it is in the output. */
+  localEnded = false;
+  /** No longer one of the connection's streams. */
+  closed = false;
+  /** Content-length that has not come yet; -1 when none was declared. */
+  contentLeft = -1;
+  /** In the connection's list of those that got something during this read. */
+  touched = false;
+  /** Somebody was told that it is congested, and waits for the end of that. */
+  waitsWritable = false;
+
+  #receiveWindow: number;
+  #uncredited = 0;
+  #paused = false;
+  #held: HeldBytes | undefined;
+  #heldTrailers: H2Head | undefined;
+  #releasing = false;
+  #endDelivered = false;
+  #pending: HeldBytes | undefined;
+  #pendingEnd = false;
+  #pendingTrailers: readonly Field[] | undefined;
+
+  constructor(id: number, link: H2Connection) {
+    this.id = id;
+    this.link = link;
+    this.sendWindow = link.peer.initialWindow;
+    // Until it has read our SETTINGS a peer goes by the default.
+    this.#receiveWindow = Math.max(link.limits.streamWindow, DEFAULT_WINDOW);
+  }
+
+  protected abstract onData(buffer: Buffer, start: number, end: number, last: boolean): void;
+  protected abstract onTrailers(trailers: H2Head): void;
+  /** Everything that had arrived was handed on. */
+  abstract onPause(): void;
+  abstract onWritable(): void;
+  /** Cut off by the peer or with the connection; the stream is closed already. `code` is -1 when the connection was lost. */
+  abstract onCut(code: ErrorCode, detail: string): void;
+  /** The stream has to end since the peer broke a rule on it; it is closed already. */
+  abstract onFault(detail: string): void;
+  /** Both sides have ended and all was handed on; the stream is closed already. */
+  abstract onComplete(): void;
+  /** Our side ended. @returns true when what the peer still sends is not wanted. */
+  protected abstract onLocalEnd(): boolean;
+  /** The peer's end was handed on. @returns true when what we would still send is not wanted. */
+  protected abstract onRemoteEnd(): boolean;
+
+  // Receiving.
+
+  /** @param flowBytes what counts against the windows; the connection's was charged already. */
+  receive(buffer: Buffer, start: number, end: number, flowBytes: number, last: boolean): void {
+    const { link } = this;
+    const length = end - start;
+    this.#receiveWindow -= flowBytes;
+    if (this.#receiveWindow < 0) {
+      link.credit(flowBytes);
+      link.failStream(this, CODE.flowControlError, 'more data than the window allows', 'flow_control_error');
+      return;
+    }
+    if (this.contentLeft >= 0) {
+      this.contentLeft -= length;
+      if (this.contentLeft < 0 || (last && this.contentLeft > 0)) {
+        link.credit(flowBytes);
+        link.failStream(this, CODE.protocolError, 'data and content-length differ', 'rx_messaging_error');
+        return;
+      }
+    }
+    if (flowBytes > length) this.#consumed(flowBytes - length);
+    if (last) this.remoteEnded = true;
+    if (this.#paused || (this.#held !== undefined && this.#held.length > 0)) {
+      this.#held ??= new HeldBytes();
+      this.#held.append(buffer, start, end);
+      return;
+    }
+    if (length === 0 && !last) return;
+    if (last) this.#endDelivered = true;
+    else link.touch(this);
+    this.onData(buffer, start, end, last);
+    this.#consumed(length);
+    this.#completeIfOver();
+  }
+
+  receiveTrailers(trailers: H2Head): void {
+    this.remoteEnded = true;
+    if (this.contentLeft > 0) {
+      this.link.failStream(this, CODE.protocolError, 'data and content-length differ', 'rx_messaging_error');
+      return;
+    }
+    if (this.#paused || (this.#held !== undefined && this.#held.length > 0)) {
+      this.#heldTrailers = trailers;
+      return;
+    }
+    this.#endDelivered = true;
+    this.onTrailers(trailers);
+    this.#completeIfOver();
+  }
+
+  /** The message ended with its head. */
+  headWasAll(): void {
+    this.remoteEnded = true;
+    this.#endDelivered = true;
+    this.#completeIfOver();
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    if (this.#releasing || this.closed) return;
+    this.#releasing = true;
+    const held = this.#held;
+    while (held !== undefined && held.length > 0 && !this.#paused && !this.closed) {
+      const { buffer, start } = held;
+      const end = Math.min(held.end, start + PIECE_BYTES);
+      const last = this.remoteEnded && end === held.end && this.#heldTrailers === undefined;
+      if (last) this.#endDelivered = true;
+      held.consume(end - start);
+      this.onData(buffer, start, end, last);
+      this.#consumed(end - start);
+    }
+    this.#releasing = false;
+    if (this.closed) return;
+    if (!this.#paused && this.remoteEnded && !this.#endDelivered) {
+      this.#endDelivered = true;
+      const trailers = this.#heldTrailers;
+      this.#heldTrailers = undefined;
+      if (trailers === undefined) this.onData(EMPTY, 0, 0, true);
+      else this.onTrailers(trailers);
+    }
+    if (this.#endDelivered) this.#completeIfOver();
+    else if (!this.#paused) this.onPause();
+  }
+
+  /** These bytes were used: the peer may send as many more. */
+  #consumed(length: number): void {
+    this.link.credit(length);
+    this.#uncredited += length;
+    if (this.remoteEnded || this.closed || this.#uncredited * 2 < this.link.limits.streamWindow) return;
+    writeWindowUpdate(this.link.output.builder, this.id, this.#uncredited);
+    this.#receiveWindow += this.#uncredited;
+    this.#uncredited = 0;
+  }
+
+  // Sending.
+
+  get congested(): boolean {
+    const congested = (this.#pending !== undefined && this.#pending.length > 0) || this.link.output.congested;
+    if (congested && !this.waitsWritable) {
+      this.waitsWritable = true;
+      this.link.waiting.add(this);
+    }
+    return congested;
+  }
+
+  /** True while bytes wait for a window. */
+  get blocked(): boolean {
+    return this.#pending !== undefined && (this.#pending.length > 0 || this.#pendingEnd);
+  }
+
+  sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
+    if (this.closed || this.localEnded) return;
+    if (this.#pending !== undefined && this.#pending.length > 0) {
+      this.#pending.append(buffer, start, end);
+      if (last) this.#pendingEnd = true;
+      return;
+    }
+    const sent = this.#put(buffer, start, end, last);
+    if (sent < end) {
+      this.#pending ??= new HeldBytes();
+      this.#pending.append(buffer, sent, end);
+      this.#pendingEnd = last;
+      this.link.blocked.add(this);
+    } else if (last) this.endLocal();
+    this.link.output.relieve();
+  }
+
+  /** Writes what the windows allow. @returns how far it got. */
+  #put(buffer: Buffer, start: number, end: number, last: boolean): number {
+    const { link, id } = this;
+    const { builder } = link.output;
+    if (start === end) {
+      if (last) writeData(builder, id, buffer, start, end, true);
+      return end;
+    }
+    let at = start;
+    while (at < end) {
+      const size = Math.min(end - at, this.sendWindow, link.sendWindow, link.peer.maxFrame);
+      if (size <= 0) break;
+      writeData(builder, id, buffer, at, at + size, last && at + size === end);
+      at += size;
+      this.sendWindow -= size;
+      link.sendWindow -= size;
+      link.guard.worked();
+    }
+    return at;
+  }
+
+  sendTrailers(trailers: HeadView): void {
+    if (this.closed || this.localEnded) return;
+    const fields = headFields(this.link.known, trailers);
+    if (fields.length === 0) return this.sendData(EMPTY, 0, 0, true);
+    if (this.#pending !== undefined && this.#pending.length > 0) {
+      this.#pendingTrailers = fields;
+      return;
+    }
+    this.link.writeFields(this.id, fields, true);
+    this.endLocal();
+  }
+
+  /** A window grew: sends what waited. @returns true when nothing waits any more. */
+  release(): boolean {
+    const pending = this.#pending;
+    if (pending === undefined || this.closed) return true;
+    const end = this.#pendingTrailers === undefined && this.#pendingEnd;
+    const sent = this.#put(pending.buffer, pending.start, pending.end, end);
+    pending.consume(sent - pending.start);
+    if (pending.length > 0) return false;
+    this.#pending = undefined;
+    if (this.#pendingTrailers !== undefined) {
+      this.link.writeFields(this.id, this.#pendingTrailers, true);
+      this.endLocal();
+    } else if (end) this.endLocal();
+    this.link.output.relieve();
+    return true;
+  }
+
+  /** All of our message is in the output. */
+  endLocal(): void {
+    this.localEnded = true;
+    const notWanted = this.onLocalEnd();
+    if (this.closed) return;
+    if (notWanted && !this.#endDelivered) {
+      // RFC 9113 §8.1: the answer is complete, the rest of the request need not come.
+      if (!this.remoteEnded) this.link.reset(this, CODE.noError);
+      else this.link.close(this, false);
+      this.onComplete();
+      return;
+    }
+    this.#completeIfOver();
+  }
+
+  #completeIfOver(): void {
+    if (this.closed || !this.#endDelivered) return;
+    if (this.localEnded) this.link.close(this, false);
+    else if (this.onRemoteEnd()) this.link.reset(this, CODE.cancel);
+    else return;
+    this.onComplete();
+  }
+
+  /** Forgets what waits; called once, when the connection lets go of the stream. */
+  letGo(): void {
+    this.closed = true;
+    if (this.#held !== undefined && this.#held.length > 0) this.link.credit(this.#held.length);
+    this.#held = undefined;
+    this.#heldTrailers = undefined;
+    this.#pending = undefined;
+    this.#pendingTrailers = undefined;
+  }
+}

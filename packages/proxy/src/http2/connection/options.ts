@@ -1,0 +1,49 @@
+import { DEFAULT_HEAD_LIMITS, type HeadLimits } from '../../http1/head-parser.ts';
+
+export interface Keepalive {
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+}
+
+/** What both sides of a connection keep to. Each limit has a counter (counters.ts). */
+export interface H2Limits {
+  /** SETTINGS_MAX_CONCURRENT_STREAMS; for a client how many it opens at most, whatever the peer allows. */
+  readonly maxConcurrentStreams: number;
+  /** Bytes that a peer may send before they are used: each stream, and all streams together. */
+  readonly streamWindow: number;
+  readonly connectionWindow: number;
+  readonly head: HeadLimits;
+  /** CONTINUATION frames of one header block. */
+  readonly maxContinuations: number;
+  /** DATA frames in a row that hold nothing and end nothing. */
+  readonly maxEmptyFrames: number;
+  /** Frames that answer the peer and that it does not read. */
+  readonly maxQueuedControlFrames: number;
+  /** Frames of one kind that carry no request (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, …) at once … */
+  readonly controlBurst: number;
+  /** … and how many of them come to that each second. Work on streams earns more. */
+  readonly controlPerSecond: number;
+  /** Once so many requests came, more than half of them cut off at once ends the connection. */
+  readonly minRequestsForResetRatio: number;
+  /** A request that was cut off before it was as old as this counts. */
+  readonly prematureResetMs: number;
+  /** undefined = no PING of ours. */
+  readonly keepalive: Keepalive | undefined;
+}
+
+const KIB = 1024;
+
+export const DEFAULT_H2_LIMITS: H2Limits = {
+  maxConcurrentStreams: 1000,
+  streamWindow: 1024 * KIB,
+  connectionWindow: 4096 * KIB,
+  head: DEFAULT_HEAD_LIMITS,
+  maxContinuations: 16,
+  maxEmptyFrames: 10,
+  maxQueuedControlFrames: 1000,
+  controlBurst: 1000,
+  controlPerSecond: 10,
+  minRequestsForResetRatio: 500,
+  prematureResetMs: 1000,
+  keepalive: undefined,
+};

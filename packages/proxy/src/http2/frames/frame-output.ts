@@ -1,0 +1,126 @@
+import type { Socket } from 'node:net';
+import type { ByteBuilder } from './byte-builder.ts';
+import type { Flushable, WriteTurn } from './write-turn.ts';
+
+// A turn that makes more than this does not wait for its end.
+const WRITE_NOW_BYTES = 64 * 1024;
+/** Above this nothing more should be fetched for the peer. */
+export const HIGH_WATER_BYTES = 256 * 1024;
+const LOW_WATER_BYTES = 128 * 1024;
+
+export interface OutputOwner {
+  /** Bytes were above the high mark and are below the low one. */
+  onOutputWritable(): void;
+}
+
+/** What one connection sends: all frames of a turn in one buffer and one write, one write at a time. */
+export class FrameOutput implements Flushable {
+  readonly #socket: Socket;
+  readonly #turn: WriteTurn;
+  readonly #owner: OutputOwner;
+  #builder: ByteBuilder | undefined;
+  #writing: ByteBuilder | undefined;
+  #writingBytes = 0;
+  #scheduled = false;
+  #full = false;
+  #writes = 0;
+  #written = 0;
+  /** The write that is waited for; 0 = none. */
+  #awaited = 0;
+  #endsAfter = false;
+  /** Frames that answer the peer or manage the connection, since everything was last with the kernel. */
+  controlFrames = 0;
+
+  constructor(socket: Socket, turn: WriteTurn, owner: OutputOwner) {
+    this.#socket = socket;
+    this.#turn = turn;
+    this.#owner = owner;
+  }
+
+  /** Where frames are put; what is put there will be sent. */
+  get builder(): ByteBuilder {
+    if (!this.#scheduled) {
+      this.#scheduled = true;
+      this.#turn.schedule(this);
+    }
+    this.#builder ??= this.#turn.takeBuilder();
+    return this.#builder;
+  }
+
+  /** Bytes that are not with the kernel yet. */
+  get queued(): number {
+    return this.#writingBytes + (this.#builder?.length ?? 0);
+  }
+
+  get congested(): boolean {
+    if (this.queued < HIGH_WATER_BYTES) return false;
+    this.#full = true;
+    return true;
+  }
+
+  /** Called after data was put: much of it goes at once. */
+  relieve(): void {
+    if (this.#awaited === 0 && (this.#builder?.length ?? 0) >= WRITE_NOW_BYTES) this.#write();
+  }
+
+  flush(): void {
+    this.#scheduled = false;
+    if (this.#awaited === 0) this.#write();
+  }
+
+  /** Sends what there is, and then the end. */
+  end(): void {
+    this.#endsAfter = true;
+    if (this.#awaited === 0) this.#write();
+  }
+
+  /** Drops everything; the socket is gone. */
+  discard(): void {
+    if (this.#builder !== undefined) this.#turn.giveBack(this.#builder);
+    this.#builder = undefined;
+  }
+
+  #write(): void {
+    const builder = this.#builder;
+    const socket = this.#socket;
+    if (socket.destroyed || socket.writableEnded) {
+      this.discard();
+      return;
+    }
+    if (builder === undefined || builder.length === 0) {
+      if (this.#endsAfter) socket.end();
+      return;
+    }
+    this.#builder = undefined;
+    this.#writes += 1;
+    this.#writing = builder;
+    this.#writingBytes = builder.length;
+    this.#awaited = this.#writes;
+    socket.write(builder.buffer.subarray(0, builder.length), this.#onWritten);
+    // A plain socket whose kernel buffer has room is done by now, and its buffer free again.
+    if (socket.writableLength === 0) this.#done();
+  }
+
+  readonly #onWritten = (): void => {
+    this.#written += 1;
+    if (this.#awaited !== 0 && this.#written >= this.#awaited) this.#done();
+  };
+
+  #done(): void {
+    this.#awaited = 0;
+    this.#writingBytes = 0;
+    if (this.#writing !== undefined) this.#turn.giveBack(this.#writing);
+    this.#writing = undefined;
+    const waiting = this.#builder?.length ?? 0;
+    if (waiting === 0) {
+      this.controlFrames = 0;
+      if (this.#endsAfter && !this.#socket.destroyed) this.#socket.end();
+    } else if (!this.#scheduled) {
+      this.#write();
+    }
+    if (this.#full && this.queued <= LOW_WATER_BYTES) {
+      this.#full = false;
+      this.#owner.onOutputWritable();
+    }
+  }
+}

@@ -82,7 +82,8 @@ function connection(
     let pending: Buffer | undefined;
     const send = (): void => {
       // A connection of its own is part of the exchange.
-      if (everyMs > 0) startMs = pace.dueMs;
+      // A timer may fire a little early.
+      if (everyMs > 0) startMs = Math.min(pace.dueMs, performance.now());
       else if (!options.oneExchange) startMs = performance.now();
       socket.write(request);
     };

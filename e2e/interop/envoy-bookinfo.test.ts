@@ -84,7 +84,7 @@ describe.skipIf(found.path === undefined)('IO-01 Envoy as the sidecar of product
       const upstream = new RegExp(`^cluster\\.outbound\\|9080\\|.*\\|${service}\\.default.*ssl\\.handshake`);
       expect(counterSum(statistics, upstream)).toBeGreaterThan(0);
     }
-    const { stdout } = await mesh.weft(['status']);
+    const { stdout } = await mesh.weft(['status', '--all']);
     expect(stdout).toMatch(/productpage-v1\.default +synced +synced +synced +synced/);
     expect(stdout).toMatch(/productpage-v1\.default admin .*Envoy's admin port asks nobody/);
   });

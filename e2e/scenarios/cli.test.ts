@@ -36,6 +36,10 @@ describe('CL-01 without a mesh', () => {
       code: 64,
       stderr: expect.stringContaining('virtualservices') as string,
     });
+    expect(await weft(['get', 'vss'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/did you mean vs\?/) as string,
+    });
     for (const shell of ['bash', 'zsh', 'fish']) {
       expect(await weft(['completion', shell])).toMatchObject({
         code: 0,
@@ -46,13 +50,21 @@ describe('CL-01 without a mesh', () => {
 
   it('CL-01 without a running mesh each command says so, what to do, and with -o json as JSON', async () => {
     await using dir = await tempDir();
-    for (const args of [['status'], ['get', 'vs'], ['apply', '-f', '-'], ['dashboard'], ['delete', 'vs/x']]) {
+    for (const args of [
+      ['status'],
+      ['get', 'vs'],
+      ['apply', '-f', '-'],
+      ['dashboard'],
+      ['delete', 'vs/x'],
+      ['run', '--name', 'x', '--port', '7000', '--', 'true'],
+      ['agent', '--name', 'x', '--port', '7000'],
+    ]) {
       const [verb = '', ...rest] = args;
       const result = await weft([verb, '--state', dir.path, ...rest], { input: ROUTE });
       expect([args, result.code, result.stderr]).toEqual([
         args,
         69,
-        expect.stringMatching(/no control plane answers[\s\S]*fix:.*weft (up|demo)/),
+        expect.stringMatching(/no mesh runs in .*weft-test-[\s\S]*fix:.*weft (up|demo)/),
       ]);
     }
     const json = await weft(['status', '--state', dir.path, '-o', 'json']);
@@ -134,7 +146,16 @@ describe('CL-01 with a mesh', () => {
   it('CL-01 status, dashboard and logs tell where to look', async () => {
     const status = await mesh.weft(['status']);
     expect(status.code).toBe(0);
-    expect(status.stdout).toMatch(/echo-v1\.default\s+synced/);
+    expect(status.stdout).toMatch(/echo-v1\.default\s+healthy\s+synced\s+127\.[\d.]+:8000/);
+    expect(status.stdout).toMatch(/2 of 2 proxies in sync/);
+    expect(status.stdout).toContain(mesh.console);
+    expect(status.stdout).toMatch(/weft status --all/);
+    expect(status.stdout).not.toMatch(/outbound|certificate ends/i);
+    const all = await mesh.weft(['status', '--all']);
+    expect(all.stdout).toMatch(/CERTIFICATE ENDS[\s\S]*echo-v1\.default\s+synced(\s+\S+){3}/);
+    expect(all.stdout.split('\n').length).toBeGreaterThan(status.stdout.split('\n').length);
+    const json = JSON.parse((await mesh.weft(['status', '-o', 'json'])).stdout) as { mesh: { ports: unknown[] } };
+    expect(json.mesh.ports.length).toBeGreaterThan(4);
     const { stdout: link } = await mesh.weft(['dashboard', '--no-browser', 'traffic']);
     expect(link).toMatch(new RegExp(`^http://127\\.0\\.0\\.1:${mesh.ports.console}/`));
     expect(await mesh.weft(['dashboard', 'grap'])).toMatchObject({

@@ -2,7 +2,7 @@
 import { request } from 'node:http';
 import type { ErrorBody } from '@weft/contracts/console-views';
 import { errorCode, WeftError } from '@weft/kit';
-import { stateDirAt } from '@weft/local';
+import { callUnix, notRunning, stateDirAt, type StateDir } from '@weft/local';
 import { stateDirOf } from './mesh/options.ts';
 
 export interface Api {
@@ -20,11 +20,11 @@ export interface ApiFlags {
 const DEFAULT_TIMEOUT_MS = 30_000;
 
 export function openApi(flags: ApiFlags): Api {
-  const { apiSocket, root } = stateDirAt(stateDirOf(flags.state));
+  const dir = stateDirAt(stateDirOf(flags.state));
   const timeoutMs = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : Number(flags.timeout) * 1000;
   if (!(timeoutMs > 0)) throw new WeftError('WEFT_USAGE', `--timeout needs seconds, not "${flags.timeout}"`);
   const call = async <T>(method: string, path: string, body?: unknown, extraMs = 0): Promise<T> => {
-    const { status, text } = await exchange(apiSocket, root, method, path, body, timeoutMs + extraMs);
+    const { status, text } = await exchange(dir, method, path, body, timeoutMs + extraMs);
     if (status < 400) return (text === '' ? undefined : JSON.parse(text)) as T;
     throw refusal(status, text);
   };
@@ -62,8 +62,7 @@ function refusal(status: number, text: string): WeftError {
 }
 
 function exchange(
-  socketPath: string,
-  root: string,
+  dir: StateDir,
   method: string,
   path: string,
   body: unknown,
@@ -73,13 +72,19 @@ function exchange(
     const payload = body === undefined ? undefined : JSON.stringify(body);
     const headers =
       payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
-    const call = request({ socketPath, method, path, agent: false, headers: { host: 'localhost', ...headers } });
+    const call = request({
+      socketPath: dir.apiSocket,
+      method,
+      path,
+      agent: false,
+      headers: { host: 'localhost', ...headers },
+    });
     const timer = setTimeout(() => {
       call.destroy(new WeftError('WEFT_TIMEOUT', `the control plane did not answer within ${timeoutMs / 1000} s`));
     }, timeoutMs);
     const fail = (error: Error): void => {
       clearTimeout(timer);
-      reject(unreachable(error, root));
+      void unreachable(error, dir).then(reject);
     };
     call.once('error', fail);
     call.once('response', (response) => {
@@ -96,13 +101,20 @@ function exchange(
   });
 }
 
-function unreachable(error: Error, root: string): Error {
+async function unreachable(error: Error, dir: StateDir): Promise<Error> {
   if (error instanceof WeftError) return error;
   const code = errorCode(error);
-  if (code === 'ENOENT' || code === 'ECONNREFUSED') {
-    return new WeftError('WEFT_NOT_RUNNING', `no control plane answers in ${root}`, {
-      fix: 'start a mesh with "weft up" or "weft demo", or name its folder with --state DIR',
+  if (code !== 'ENOENT' && code !== 'ECONNREFUSED')
+    return new WeftError('WEFT_UNREACHABLE', `the control plane can not be reached: ${error.message}`, {
+      cause: error,
     });
+  try {
+    await callUnix(dir.supervisorSocket, { method: 'GET', path: '/v1/status' });
+  } catch {
+    return notRunning(dir.root, error);
   }
-  return new WeftError('WEFT_UNREACHABLE', `the control plane can not be reached: ${error.message}`, { cause: error });
+  return new WeftError('WEFT_UNREACHABLE', `the control plane of the mesh in ${dir.root} is away at the moment`, {
+    cause: error,
+    fix: 'it is started again by itself: try in a moment, or see "weft logs control-plane"',
+  });
 }

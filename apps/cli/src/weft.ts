@@ -59,7 +59,10 @@ function workloadFlags(command: Command): Command {
     .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
     .option('--service-account <name>', 'its identity (default: the service)')
     .option('--label <key=value>', 'a label; may be repeated', collect, [])
-    .option('--health-path <path>', 'path of the heartbeat for http (default: /)');
+    .option(
+      '--health-path <path>',
+      'GET this path once a second to see whether it hangs (default: only connect to its port)',
+    );
 }
 
 const AGENT_HELP = `
@@ -135,7 +138,8 @@ export function createProgram(): Command {
       action(async (kind, name, flags) => (await import('./commands/delete.ts')).remove(defined(kind, name), flags)),
     );
   output(remote(program.command('status')), 'table, json, yaml')
-    .description('health of the mesh: proxies, workloads, certificates, ports')
+    .description('health of the mesh: its parts, workloads, what is not in sync, and where to look')
+    .option('--all', 'also what each proxy has, certificates and every listener')
     .action(action(async (flags) => (await import('./commands/status.ts')).status(flags)));
   remote(program.command('dashboard'))
     .description('open the console, signed in')

@@ -35,3 +35,4 @@ export { configJsonSchema, kindJsonSchema, type JsonSchema } from './emit/json-s
 export type { Path, PathSegment, Position } from './source/locate.ts';
 export { textHere, type ConfigText } from './text/config-text.ts';
 export { createTextThread, type TextThread, type TextThreadOptions } from './text/text-thread.ts';
+export { nearest } from './validate/names.ts';

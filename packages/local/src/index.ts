@@ -39,7 +39,7 @@ export { createRemoteLink, type RemoteLink } from './remote-link.ts';
 export { watchRegistry, type RegistryClient } from './registry-client.ts';
 export { serviceOf } from './admission.ts';
 export { startReaper, type Reaper } from './reaper.ts';
-export { callUnix } from './unix-client.ts';
+export { notRunning, callUnix } from './unix-client.ts';
 export { pickPort, tryPort } from './port-picker.ts';
 export { TOKEN_AUDIENCE, TOKEN_ISSUER } from './tokens.ts';
 export type { Probe } from './probe.ts';

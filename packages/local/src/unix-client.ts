@@ -1,4 +1,5 @@
 /** Small JSON calls over a Unix socket. */
+import { dirname } from 'node:path';
 import { request, type IncomingMessage } from 'node:http';
 import { errorCode, WeftError } from '@weft/kit';
 
@@ -27,19 +28,19 @@ export function openUnix(socketPath: string, call: UnixCall): Promise<IncomingMe
     outgoing.once('error', (error) => {
       const code = errorCode(error);
       const absent = code === 'ENOENT' || code === 'ECONNREFUSED';
-      reject(
-        absent
-          ? new WeftError('WEFT_NOT_RUNNING', `no mesh runs here (${socketPath})`, {
-              cause: error,
-              fix: 'start one with "weft up" or "weft demo"',
-            })
-          : error,
-      );
+      reject(absent ? notRunning(dirname(dirname(socketPath)), error) : error);
     });
     outgoing.once('response', resolve);
     outgoing.end(body);
   });
 }
+
+/** In the same words wherever a command finds no mesh. @param root its state folder. */
+export const notRunning = (root: string, cause: unknown): WeftError =>
+  new WeftError('WEFT_NOT_RUNNING', `no mesh runs in ${root}`, {
+    cause,
+    fix: 'start one with "weft up" or "weft demo", or name its folder with --state DIR',
+  });
 
 export async function callUnix(socketPath: string, call: UnixCall): Promise<unknown> {
   const response = await openUnix(socketPath, call);

@@ -173,7 +173,7 @@ function healthTargets(spec: WorkloadSpec, admission: Admission, flags: AgentFla
     },
     {
       what: `its program to answer on ${app.host}:${app.port}`,
-      probe: flags.protocol === 'http' ? { kind: 'http', path: flags.healthPath ?? '/' } : { kind: 'tcp' },
+      probe: flags.healthPath === undefined ? { kind: 'tcp' } : { kind: 'http', path: flags.healthPath },
       ...app,
     },
   ];

@@ -1,14 +1,22 @@
 /** How people name configuration on a command line: `vs/reviews`, `virtualservice reviews`, `reviews.ns`. */
 import { kindByAlias, KIND_NAMES, kindInfo, type KindName } from '@weft/contracts/config';
+import { nearest } from '@weft/config';
 import { WeftError } from '@weft/kit';
 
 export function parseKind(word: string): KindName {
   const kind = kindByAlias(word);
   if (kind) return kind;
+  const guess = nearest(word, KIND_NAMES.flatMap(wordsFor));
   throw new WeftError('WEFT_USAGE', `unknown kind "${word}"`, {
-    fix: `use one of: ${KIND_NAMES.map((name) => kindInfo(name).plural).join(', ')}`,
+    fix: `${guess === undefined ? '' : `did you mean ${guess}? or `}use one of: ${KIND_NAMES.map((name) => kindInfo(name).plural).join(', ')}`,
   });
 }
+
+const wordsFor = (kind: KindName): readonly string[] => [
+  ...kindInfo(kind).shortNames,
+  kindInfo(kind).plural,
+  kind.toLowerCase(),
+];
 
 export interface NamedObject {
   readonly kind: KindName;

@@ -43,7 +43,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
       {
         spec,
         command: { argv: [program, ...args], cwd: process.cwd(), env: definedEnv() },
-        ...(flags.protocol === 'http' ? { probe: { kind: 'http' as const, path: flags.healthPath ?? '/' } } : {}),
+        ...(flags.healthPath === undefined ? {} : { probe: { kind: 'http' as const, path: flags.healthPath } }),
         restart: false,
       },
       {

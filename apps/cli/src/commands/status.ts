@@ -18,6 +18,7 @@ import { printable } from '../output/printable.ts';
 import { age, table, type Column } from '../output/table.ts';
 
 export interface StatusFlags extends ApiFlags {
+  readonly all?: boolean;
   readonly output?: string;
 }
 
@@ -40,9 +41,10 @@ export async function status(flags: StatusFlags): Promise<number> {
   const format = parseFormat(flags.output, ['table', 'json', 'yaml']);
   const picture = await takePicture(flags);
   if (format === 'table') {
-    process.stdout.write(
-      [summary(picture), proxyTable(picture), refusals(picture), workloadTable(picture), portTable(picture)].join(''),
-    );
+    const tables = flags.all
+      ? [workloadTable(picture), applicationTable(picture), proxyTable(picture), portTable(picture)]
+      : [workloadTable(picture), whereToLook(picture)];
+    process.stdout.write([summary(picture), refusals(picture), ...tables].join(''));
   } else {
     const { proxies, workloads, config, ...rest } = picture;
     printData(
@@ -74,9 +76,44 @@ async function takePicture(flags: StatusFlags): Promise<Picture> {
   return { mesh, proxies, workloads, certificates, config, supervisor };
 }
 
-function summary({ mesh }: Picture): string {
-  const line = `mesh ${mesh.meshId}, trust domain ${mesh.trustDomain}, up ${age(mesh.startedAt, mesh.generatedAt)}: ${mesh.health.status}\n`;
-  return [line, ...mesh.attention.map(({ message }) => `  ! ${printable(message)}\n`)].join('');
+function summary({ mesh, supervisor }: Picture): string {
+  const { counts } = mesh;
+  const up = age(mesh.startedAt, mesh.generatedAt);
+  const doubts = [
+    ...(counts.configErrors > 0 ? [`${counts.configErrors} with errors`] : []),
+    ...(counts.configWarnings > 0 ? [`${counts.configWarnings} with warnings`] : []),
+  ];
+  const processes = [
+    `supervisor ${supervisor.pid}`,
+    supervisor.controlPlanePid === undefined ? 'no control plane' : `control plane ${supervisor.controlPlanePid}`,
+  ];
+  const rows: readonly (readonly [string, string])[] = [
+    ['mesh', `${mesh.meshId}, ${mesh.health.status}, up ${up}, trust domain ${mesh.trustDomain}`],
+    ['processes', processes.join(', ')],
+    ['proxies', `${counts.proxiesSynced} of ${counts.proxies} proxies in sync`],
+    ['configuration', `${counts.config} objects${doubts.length === 0 ? '' : `, ${doubts.join(', ')}`}`],
+    ...mesh.open.map(({ name, url }): readonly [string, string] => [name, url]),
+  ];
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return [
+    ...rows.map(([name, value]) => `${name.padEnd(width)}   ${printable(value)}\n`),
+    ...mesh.attention.map(({ message }) => `  ! ${printable(message)}\n`),
+  ].join('');
+}
+
+/** The next command, by what there is to see. */
+function whereToLook({ workloads }: Picture): string {
+  const ill = workloads.items.find((row) => row.health.status === 'failure' || row.proxy !== 'synced');
+  const lines: readonly (readonly [string, string])[] = [
+    [
+      `weft logs ${ill?.name ?? workloads.items[0]?.name ?? 'control-plane'}`,
+      'what a workload said; --proxy for its sidecar',
+    ],
+    ['weft dashboard', 'the same as pictures, with traffic and traces'],
+    ['weft status --all', 'what each proxy has, certificates, every listener'],
+  ];
+  const width = Math.max(...lines.map(([command]) => command.length));
+  return `\n${lines.map(([command, what]) => `${printable(command).padEnd(width)}   ${what}\n`).join('')}`;
 }
 
 const nameOf = (row: { readonly name: string; readonly namespace: string }): string => `${row.name}.${row.namespace}`;
@@ -109,27 +146,42 @@ function refusals({ proxies, config }: Picture): string {
   return [...nacks, ...files].join('');
 }
 
-function workloadTable({ workloads, certificates, supervisor }: Picture): string {
-  const local = new Map(supervisor.workloads.map((workload) => [nameOf(workload), workload]));
-  const ports = (
-    row: WorkloadSummary,
-    address: (workload: RegisteredWorkload, port: WorkloadPort) => string,
-  ): string => {
-    const workload = local.get(nameOf(row));
-    return workload?.ports.map((port) => address(workload, port)).join(' ') ?? '';
-  };
+type AddressOf = (workload: RegisteredWorkload, port: WorkloadPort) => string;
+
+function addresses({ supervisor }: Picture, row: WorkloadSummary, address: AddressOf): string {
+  const workload = supervisor.workloads.find((item) => nameOf(item) === nameOf(row));
+  return workload?.ports.map((port) => address(workload, port)).join(' ') ?? '';
+}
+
+function workloadTable(picture: Picture): string {
+  const columns: readonly Column<WorkloadSummary>[] = [
+    { header: 'workload', cell: nameOf },
+    { header: 'health', cell: (row) => row.health.status },
+    { header: 'sidecar', cell: (row) => row.proxy },
+    {
+      header: 'mesh port',
+      cell: (row) => addresses(picture, row, (workload, port) => `${workload.address}:${port.meshPort}`),
+    },
+  ];
+  return `\n${table(columns, picture.workloads.items)}`;
+}
+
+function applicationTable(picture: Picture): string {
   const ends = (row: WorkloadSummary): string | undefined => {
-    const found = certificates.workloads.find((item) => item.workload === row.name && item.namespace === row.namespace);
+    const found = picture.certificates.workloads.find(
+      (item) => item.workload === row.name && item.namespace === row.namespace,
+    );
     return found && new Date(found.notAfter).toISOString();
   };
   const columns: readonly Column<WorkloadSummary>[] = [
     { header: 'workload', cell: nameOf },
-    { header: 'health', cell: (row) => row.health.status },
-    { header: 'mesh port', cell: (row) => ports(row, (workload, port) => `${workload.address}:${port.meshPort}`) },
-    { header: 'application', cell: (row) => ports(row, (_, port) => `${port.appAddress}:${port.appPort}`) },
+    {
+      header: 'application',
+      cell: (row) => addresses(picture, row, (_, port) => `${port.appAddress}:${port.appPort}`),
+    },
     { header: 'certificate ends', cell: ends },
   ];
-  return `\n${table(columns, workloads.items)}`;
+  return `\n${table(columns, picture.workloads.items)}`;
 }
 
 function portTable({ mesh }: Picture): string {

@@ -9,6 +9,7 @@ export interface Shutdown {
 }
 
 const LAST_MOMENT_MS = 15_000;
+const SAME_WISH_MS = 100;
 
 /**
  * @param options.hangUp end on SIGHUP and when a launcher (npx, pnpm) is gone: for the demo, which belongs to a terminal.
@@ -29,11 +30,11 @@ export function watchShutdown(options: {
     if (asks === 1) first(reason);
     else options.onSecond();
   };
-  // Two signals of one Ctrl-C (the terminal's and a launcher's) are one wish.
+  // Two signals of one Ctrl-C (the terminal's and a launcher's) are one wish; two of a hand are further apart.
   let lastSignalMs = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     const nowMs = performance.now();
-    if (asks > 0 && nowMs - lastSignalMs < 500) return;
+    if (asks > 0 && nowMs - lastSignalMs < SAME_WISH_MS) return;
     lastSignalMs = nowMs;
     ask(signal);
   };

@@ -1,7 +1,7 @@
 /** The control plane's API over its Unix socket, which only this user can open. */
 import { request } from 'node:http';
 import type { ErrorBody } from '@weft/contracts/console-views';
-import { errorCode, WeftError } from '@weft/kit';
+import { errorCode, errorMessage, WeftError } from '@weft/kit';
 import { callUnix, notRunning, stateDirAt, type StateDir } from '@weft/local';
 import { stateDirOf } from './mesh/options.ts';
 
@@ -24,7 +24,11 @@ export function openApi(flags: ApiFlags): Api {
   const timeoutMs = flags.timeout === undefined ? DEFAULT_TIMEOUT_MS : Number(flags.timeout) * 1000;
   if (!(timeoutMs > 0)) throw new WeftError('WEFT_USAGE', `--timeout needs seconds, not "${flags.timeout}"`);
   const call = async <T>(method: string, path: string, body?: unknown, extraMs = 0): Promise<T> => {
-    const { status, text } = await exchange(dir, method, path, body, timeoutMs + extraMs);
+    const { status, text } = await exchange(dir.apiSocket, method, path, body, timeoutMs + extraMs).catch(
+      async (error: unknown) => {
+        throw await unreachable(error, dir);
+      },
+    );
     if (status < 400) return (text === '' ? undefined : JSON.parse(text)) as T;
     throw refusal(status, text);
   };
@@ -62,7 +66,7 @@ function refusal(status: number, text: string): WeftError {
 }
 
 function exchange(
-  dir: StateDir,
+  socketPath: string,
   method: string,
   path: string,
   body: unknown,
@@ -84,7 +88,7 @@ function exchange(
     }, timeoutMs);
     const fail = (error: Error): void => {
       clearTimeout(timer);
-      void unreachable(error, dir).then(reject);
+      reject(error);
     };
     call.once('error', fail);
     call.once('response', (response) => {
@@ -101,7 +105,7 @@ function exchange(
   });
 }
 
-async function unreachable(error: Error, dir: StateDir): Promise<Error> {
+async function unreachable(error: unknown, dir: StateDir): Promise<WeftError> {
   if (error instanceof WeftError) return error;
   const code = errorCode(error);
   if (code !== 'ENOENT' && code !== 'ECONNREFUSED')

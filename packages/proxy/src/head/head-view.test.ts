@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { H1Head } from '../http1/h1-head.ts';
 import { HeadParser } from '../http1/head-parser.ts';
+import { HpackDecoder } from '../http2/hpack/decoder.ts';
+import { FieldTable } from '../http2/hpack/field-table.ts';
+import { requestHead } from '../http2/message-rules.ts';
 import { FieldsHead } from './fields-head.ts';
 import type { HeadView } from './head-view.ts';
 
@@ -30,6 +33,21 @@ function fromFields(): HeadView {
   return head;
 }
 
+/** A block of literals, as simple as HPACK can be. */
+function fromDecodedFields(): HeadView {
+  const known = new FieldTable();
+  const decoder = new HpackDecoder(known, 4096, { maxBytes: 1000, maxFields: 20 });
+  const literal = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
+  const pairs = [[':method', 'GET'], [':scheme', 'http'], [':path', '/p?q'], [':authority', 'h:80'], ...LINES.slice(1)]; // prettier-ignore
+  const block = Buffer.concat(
+    pairs.flatMap(([name = '', value = '']) => [Buffer.from([0]), literal(name.toLowerCase()), literal(value)]),
+  );
+  decoder.decode(block, 0, block.length);
+  const { head, malformed } = requestHead(known, decoder.fields);
+  expect(malformed).toBe('');
+  return head;
+}
+
 const linesOf = (head: HeadView): string[] => {
   const lines: string[] = [];
   head.forEach((name, value) => lines.push(`${name.toLowerCase()}: ${value}`));
@@ -40,6 +58,7 @@ const linesOf = (head: HeadView): string[] => {
 describe.each([
   ['received bytes', fromBytes],
   ['a list of fields', fromFields],
+  ['decoded fields', fromDecodedFields],
 ])('HeadView over %s', (_, make) => {
   it('reads pseudo-headers and joins lines of one name', () => {
     const head = make();

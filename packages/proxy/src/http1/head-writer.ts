@@ -1,11 +1,12 @@
 // Heads as HTTP/1.1 text. Framing fields are the writer's own business; everything else comes from the head.
 
 import type { HeadView } from '../head/head-view.ts';
+import { H2Head } from '../http2/h2-head.ts';
 import { H1Head } from './h1-head.ts';
 import { statusPhrase } from './status-phrases.ts';
 
 function writeFields(head: HeadView, out: string): string {
-  if (head instanceof H1Head) return head.writeFields(out);
+  if (head instanceof H1Head || head instanceof H2Head) return head.writeFields(out);
   let text = out;
   head.forEach((name, value) => {
     text += `${name}: ${value}\r\n`;
@@ -15,6 +16,7 @@ function writeFields(head: HeadView, out: string): string {
 
 /** Of a head that came by another protocol: one Host, first, and one Cookie line (RFC 9113 §8.2.3). */
 function writeForeignRequest(head: HeadView, out: string): string {
+  if (head instanceof H2Head && head.authority !== undefined) return head.writeFields(out);
   let text = `${out}host: ${head.get(':authority') ?? ''}\r\n`;
   let cookies = '';
   head.forEach((name, value) => {

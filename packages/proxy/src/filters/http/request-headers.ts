@@ -3,6 +3,7 @@ import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import { hex16, hex32 } from '../../hex.ts';
 import { H1Head } from '../../http1/h1-head.ts';
+import { H2Head } from '../../http2/h2-head.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import type { HcmSettings } from './hcm-settings.ts';
 
@@ -32,7 +33,7 @@ const STRANGERS_MUST_NOT_SEND = new Set([
 export function stripInternalHeaders(head: HeadView, connection: DownstreamConnection, settings: HcmSettings): void {
   const stranger = settings.useRemoteAddress || (settings.direction === 'inbound' && connection.peerFingerprint === '');
   if (stranger) head.remove('x-istio-attributes');
-  if (head instanceof H1Head && !head.parser.hasInternalNames) return;
+  if (hasNoInternalNames(head)) return;
   const isInternal = (name: string): boolean =>
     name.startsWith('x-weft-') ||
     // What an application says of paths before a rewrite is no more than that.
@@ -43,12 +44,18 @@ export function stripInternalHeaders(head: HeadView, connection: DownstreamConne
 
 /** `x-weft-*` from an application or a stranger says nothing about the mesh. */
 export function stripMeshHeaders(head: HeadView): void {
-  if (head instanceof H1Head && !head.parser.hasInternalNames) return;
+  if (hasNoInternalNames(head)) return;
   removeWhere(head, (name) => name.startsWith('x-weft-'));
 }
 
+/** Known at once of heads that codecs made. */
+function hasNoInternalNames(head: HeadView): boolean {
+  if (head instanceof H1Head) return !head.parser.hasInternalNames;
+  return head instanceof H2Head && !head.hasInternalNames;
+}
+
 function removeWhere(head: HeadView, test: (lowerCaseName: string) => boolean): void {
-  if (head instanceof H1Head) {
+  if (head instanceof H1Head || head instanceof H2Head) {
     head.removeWhere(test);
     return;
   }

@@ -1,27 +1,12 @@
 import type { Static } from 'typebox';
 import { connectionPool, exportTo, matchLabelsSelector, portSelector } from './common.ts';
-import {
-  ENVOY_ONLY,
-  bool,
-  choice,
-  duration,
-  int32,
-  list,
-  map,
-  message,
-  num,
-  opt,
-  text,
-  uint32,
-  type FieldMeta,
-} from './meta.ts';
+import { bool, choice, duration, int32, list, map, message, num, opt, text, uint32, type FieldMeta } from './meta.ts';
 
 const VERIFY: FieldMeta = {
   effect: 'refused',
   reason: 'asks for a certificate check that the proxies do not make yet',
   mend: 'Leave it out: services of the mesh are verified by their SPIFFE identity.',
 };
-const LATER: FieldMeta = { effect: 'not-yet', reason: 'does not change balancing yet' };
 
 const loadBalancer = message({
   simple: opt(
@@ -62,7 +47,7 @@ const loadBalancer = message({
         ),
         minimumRingSize: opt(uint32({ deprecated: 'ringHash.minimumRingSize' })),
       },
-      { oneof: 'lb_policy', requiredOneofs: ['hash_key'], ...LATER },
+      { oneof: 'lb_policy', requiredOneofs: ['hash_key'], test: 'LB-02' },
     ),
   ),
   localityLbSetting: opt(
@@ -73,7 +58,7 @@ const loadBalancer = message({
         failoverPriority: opt(list(text(), { since: '1.12' })),
         enabled: opt(bool()),
       },
-      LATER,
+      { test: 'LB-03' },
     ),
   ),
   zoneAwareLbSetting: opt(
@@ -84,10 +69,10 @@ const loadBalancer = message({
         failoverPriority: opt(list(text())),
         minClusterSize: opt(uint32({ default: 6 })),
       },
-      { since: '1.31', ...LATER },
+      { since: '1.31', test: 'LB-03' },
     ),
   ),
-  warmupDurationSecs: opt(duration({ since: '1.14', deprecated: 'warmup.duration', ...LATER })),
+  warmupDurationSecs: opt(duration({ since: '1.14', deprecated: 'warmup.duration', test: 'LB-04' })),
   warmup: opt(
     message(
       {
@@ -95,7 +80,7 @@ const loadBalancer = message({
         minimumPercent: opt(num({ min: 0, max: 100, default: 10 })),
         aggression: opt(num({ min: 1, default: 1 })),
       },
-      { since: '1.24', ...LATER },
+      { since: '1.24', test: 'LB-04' },
     ),
   ),
 });
@@ -103,9 +88,7 @@ const loadBalancer = message({
 const outlierDetection = message(
   {
     consecutive5xxErrors: opt(uint32({ proto: 'consecutive_5xx_errors', default: 5 })),
-    consecutiveErrors: opt(
-      int32({ min: 0, deprecated: 'consecutive5xxErrors', effect: 'not-yet', reason: 'is deprecated' }),
-    ),
+    consecutiveErrors: opt(int32({ min: 0, deprecated: 'consecutive5xxErrors' })),
     consecutiveGatewayErrors: opt(uint32({ since: '1.5', default: 0 })),
     splitExternalLocalOriginErrors: opt(bool({ since: '1.11', default: false })),
     consecutiveLocalOriginFailures: opt(uint32({ since: '1.11', default: 5 })),
@@ -121,7 +104,7 @@ const outlierDetection = message(
       }),
     ),
   },
-  ENVOY_ONLY,
+  { test: 'RE-06' },
 );
 
 const clientTls = message({

@@ -25,9 +25,7 @@ const retries = message({
   attempts: opt(int32({ min: 0, default: 2, test: 'RE-02' })),
   perTryTimeout: opt(duration({ test: 'RE-02' })),
   retryOn: opt(text({ default: 'connect-failure,refused-stream,unavailable,cancelled', test: 'RE-02' })),
-  retryRemoteLocalities: opt(
-    bool({ since: '1.6', default: false, effect: 'not-yet', reason: 'needs locality balancing' }),
-  ),
+  retryRemoteLocalities: opt(bool({ since: '1.6', default: false, test: 'RE-02' })),
   retryIgnorePreviousHosts: opt(bool({ since: '1.26', default: true })),
   backoff: opt(duration({ since: '1.26', default: '25ms' })),
 });

@@ -8,6 +8,7 @@ import {
 import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
+  type Cluster_CommonLbConfigSchema,
   type Cluster_SlowStartConfigSchema,
   type ClusterSchema,
 } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
@@ -15,10 +16,12 @@ import {
   OutlierDetectionSchema,
   type OutlierDetection as EnvoyOutlierDetection,
 } from '@weft/contracts/full/envoy/config/cluster/v3/outlier_detection';
+import { HealthStatus } from '@weft/contracts/full/envoy/config/core/v3/health_check';
 import { HttpProtocolOptionsSchema } from '@weft/contracts/full/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import type { ClientTls, ConnectionPool, LoadBalancer, OutlierDetection } from '../config-store/kinds.ts';
 import { durationMs } from '../model/duration.ts';
 import { isHttp, isHttp2, type Protocol } from '../model/protocol.ts';
+import type { Service } from '../model/service.ts';
 import type { EffectivePolicy } from '../snapshot/destination-rules.ts';
 import { duration, pack, type Init } from './envoy.ts';
 
@@ -26,6 +29,7 @@ export const HTTP_PROTOCOL_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpPro
 
 const UNLIMITED = 0xffff_ffff;
 const DEFAULT_MIN_RING_SIZE = 1024n;
+const MIN_ZONE_HOSTS = 6;
 
 /** Limits are off unless a rule sets them; what is left is counted all the same. */
 export function circuitBreakers(
@@ -112,6 +116,31 @@ export function loadBalancer(policy: LoadBalancer | undefined): ClusterInit {
         ...(slowStartConfig ? { lbConfig: { case: 'leastRequestLbConfig', value: { slowStartConfig } } } : {}),
       };
   }
+}
+
+export function commonLbConfig(
+  { session }: Pick<Service, 'session'>,
+  { loadBalancer: balancer, outlierDetection: outlier }: EffectivePolicy,
+): Init<typeof Cluster_CommonLbConfigSchema> {
+  const zones = balancer?.zoneAwareLbSetting;
+  return {
+    // Unhealthy endpoints are sent and marked; without a threshold of its own a service never falls back to them.
+    healthyPanicThreshold: { value: outlier?.minHealthPercent ?? 0 },
+    ...(zones?.enabled
+      ? {
+          localityConfigSpecifier: {
+            case: 'zoneAwareLbConfig',
+            value: { routingEnabled: { value: 100 }, minClusterSize: BigInt(zones.minClusterSize || MIN_ZONE_HOSTS) },
+          },
+        }
+      : (balancer?.localityLbSetting?.distribute ?? []).length > 0 && balancer?.localityLbSetting?.enabled !== false
+        ? { localityConfigSpecifier: { case: 'localityWeightedLbConfig', value: {} } }
+        : {}),
+    // An instance that drains keeps the sessions it has.
+    ...(session
+      ? { overrideHostStatus: { statuses: [HealthStatus.UNKNOWN, HealthStatus.HEALTHY, HealthStatus.DRAINING] } }
+      : {}),
+  };
 }
 
 /** The caller's own destination address: no endpoints, no choice. */

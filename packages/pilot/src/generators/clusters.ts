@@ -31,6 +31,7 @@ import {
 import { endpointsOf, type MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
 import {
   circuitBreakers,
+  commonLbConfig,
   HTTP_PROTOCOL_OPTIONS,
   httpProtocolOptions,
   loadBalancer,
@@ -98,8 +99,7 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
         : { ...discovery(context.snapshot, target, name), ...loadBalancer(policy.loadBalancer) }),
       circuitBreakers: circuitBreakers(pool, policy.retryBudget),
       ...(policy.outlierDetection ? { outlierDetection: outlierDetection(policy.outlierDetection) } : {}),
-      // Unhealthy endpoints are sent and marked; without a threshold of its own a service never falls back to them.
-      commonLbConfig: { healthyPanicThreshold: { value: policy.outlierDetection?.minHealthPercent ?? 0 } },
+      commonLbConfig: commonLbConfig(service, policy),
       ...tcpKeepalive(pool),
       ...protocolOptions(service, port, policy),
       ...transportSockets(context.snapshot, target, policy, original),

@@ -16,6 +16,7 @@ import { endpointsOf, type MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
 import { peerMode } from '../snapshot/peer-authentication.ts';
 import type { GeneratorContext } from './context.ts';
 import { pipeAddress, socketAddress } from './envoy.ts';
+import { ALIKE, localityView, type LocalityView } from './locality.ts';
 import type { GeneratedEndpoints } from './resource.ts';
 import { uniqueRefs } from '../config-store/config-object.ts';
 
@@ -47,8 +48,10 @@ function buildOne({ snapshot, scope, proxy, memo }: GeneratorContext, name: stri
   const subset = parsed.subset === '' ? undefined : rule?.subsets.find((candidate) => candidate.name === parsed.subset);
   if (parsed.subset !== '' && !subset) return emptyEndpoints(name);
   const rules = (rule?.refs ?? []).map((ref) => `${ref.namespace}/${ref.name}`).join(',');
-  return memo.once(`endpoints|${serviceKey(service)}|${name}|${rules}`, () => {
-    const outlier = effectivePolicy(rule, parsed.port, subset).outlierDetection;
+  const policy = effectivePolicy(rule, parsed.port, subset);
+  const view = localityView({ labels: proxy.labels, clusterId: snapshot.mesh.clusterId }, policy);
+  return memo.once(`endpoints|${serviceKey(service)}|${name}|${rules}|${view.key}`, () => {
+    const outlier = policy.outlierDetection;
     const endpoints = endpointsOf(snapshot, service).filter(
       (endpoint) =>
         endpoint.servicePort === parsed.port &&
@@ -56,7 +59,7 @@ function buildOne({ snapshot, scope, proxy, memo }: GeneratorContext, name: stri
         // In panic a cluster uses the unhealthy too; so those that are known to be dead are not told of at all.
         (endpoint.health === 'healthy' || !outlier?.minHealthPercent),
     );
-    const message = buildAssignment(snapshot, name, endpoints, true);
+    const message = buildAssignment(snapshot, name, endpoints, true, view);
     return {
       name,
       message,
@@ -79,30 +82,22 @@ function policyRefs(snapshot: MeshSnapshot, service: Service): ReturnType<typeof
     .flatMap((endpoint) => (endpoint.hasSidecar ? peerMode(snapshot, endpoint, endpoint.workloadPort).refs : []));
 }
 
-/** Grouped by locality; a locality weighs what its endpoints weigh together. */
+/** Grouped by locality, as the client looks at places. */
 export function buildAssignment(
   snapshot: MeshSnapshot,
   name: string,
   endpoints: readonly Endpoint[],
   metadata: boolean,
+  view: LocalityView = ALIKE,
 ): ClusterLoadAssignment {
-  const groups = new Map<string, Endpoint[]>();
-  for (const endpoint of endpoints) {
-    const { region, zone, subZone } = endpoint.locality;
-    const key = [region, zone, subZone].join('/');
-    const group = groups.get(key);
-    if (group) group.push(endpoint);
-    else groups.set(key, [endpoint]);
-  }
   return create(ClusterLoadAssignmentSchema, {
     clusterName: name,
-    endpoints: [...groups.entries()]
-      .toSorted(([a], [b]) => compareText(a, b))
-      .map(([, group]) => ({
-        ...(group[0] && group[0].locality.region !== '' ? { locality: group[0].locality } : {}),
-        loadBalancingWeight: group.reduce((sum, endpoint) => sum + endpoint.weight, 0),
-        lbEndpoints: group.map((endpoint) => lbEndpoint(snapshot, endpoint, metadata)),
-      })),
+    endpoints: view.group(endpoints).map((group) => ({
+      ...(group.locality.region === '' ? {} : { locality: group.locality }),
+      priority: group.priority,
+      loadBalancingWeight: group.weight,
+      lbEndpoints: group.endpoints.map((endpoint) => lbEndpoint(snapshot, endpoint, metadata)),
+    })),
   });
 }
 

@@ -4,6 +4,7 @@ import { FilterSchema, type Filter } from '@weft/contracts/full/envoy/config/lis
 import type { RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
+import { StatefulSessionSchema } from '@weft/contracts/full/envoy/extensions/filters/http/stateful_session/v3/stateful_session';
 import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
 import {
   HttpConnectionManager_ForwardClientCertDetails,
@@ -16,6 +17,7 @@ import { canonicalName, canonicalRevision } from '../model/labels.ts';
 import { accessLogs } from './access-log.ts';
 import type { GeneratorContext } from './context.ts';
 import { adsSource, duration, pack, type Init } from './envoy.ts';
+import { SESSION_FILTER } from './session.ts';
 
 export const FAULT_FILTER = 'envoy.filters.http.fault';
 export const CORS_FILTER = 'envoy.filters.http.cors';
@@ -49,7 +51,7 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
           typeof stack.routes === 'string'
             ? { case: 'rds', value: { configSource: adsSource(), routeConfigName: stack.routes } }
             : { case: 'routeConfig', value: stack.routes },
-        httpFilters: httpFilters(stack),
+        httpFilters: httpFilters(stack, context),
         // Inside the mesh, long polls and streams have no limit but those that routes set.
         streamIdleTimeout: duration(0),
         normalizePath: true,
@@ -96,12 +98,16 @@ function sideOf(side: HttpSide, serverName: string): Hcm {
 }
 
 /** Fault and CORS do nothing here: routes carry their settings. */
-function httpFilters({ side, authorization = [] }: HttpStack): HttpFilter[] {
+function httpFilters({ side, authorization = [] }: HttpStack, { scope }: GeneratorContext): HttpFilter[] {
   const onRoutes =
     side === 'inbound'
       ? []
       : [httpFilter(FAULT_FILTER, pack(HTTPFaultSchema)), httpFilter(CORS_FILTER, pack(CorsSchema))];
-  return [...authorization, ...onRoutes, httpFilter(ROUTER_FILTER, pack(RouterSchema))];
+  const sessions =
+    side !== 'inbound' && scope.clusterServices.some(({ session }) => session !== undefined)
+      ? [httpFilter(SESSION_FILTER, pack(StatefulSessionSchema))]
+      : [];
+  return [...authorization, ...onRoutes, ...sessions, httpFilter(ROUTER_FILTER, pack(RouterSchema))];
 }
 
 export const httpFilter = (name: string, value: ReturnType<typeof pack>): HttpFilter =>

@@ -92,10 +92,10 @@ export function tcpChain(context: GeneratorContext, target: OutboundTarget | und
       },
       refs: [],
     };
-  const { targets, idleMs, refs } = tcpTargets(context, target);
+  const { targets, idleMs, hashSourceIp, refs } = tcpTargets(context, target);
   const prefix = `outbound|${target.port.number}||${target.service.hostname}`;
   return {
-    chain: { name: prefix, filters: [tcpProxy(mesh, prefix, targets, idleMs)] },
+    chain: { name: prefix, filters: [tcpProxy(mesh, prefix, targets, idleMs, hashSourceIp)] },
     refs: [...target.service.refs, ...refs],
   };
 }

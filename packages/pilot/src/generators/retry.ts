@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { RetryPolicySchema, type RetryPolicy } from '@weft/contracts/full/envoy/config/route/v3/route_components';
+import { PreviousPrioritiesConfigSchema } from '@weft/contracts/full/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { PreviousHostsPredicateSchema } from '@weft/contracts/full/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts';
 import type { HttpRetry } from '../config-store/kinds.ts';
 import { durationMs } from '../model/duration.ts';
@@ -7,6 +8,8 @@ import { DEFAULT_RETRY_ON, type DefaultRetryPolicy } from '../options.ts';
 import { duration, pack } from './envoy.ts';
 
 const MAX_RE_PICKS = 5n;
+// Two attempts in each locality before another one is tried (Istio).
+const ATTEMPTS_PER_LOCALITY = 2;
 
 /** @param consistentHash the route picks by a hash, which would always pick the same host: earlier hosts are then allowed again. @returns undefined when retries are off. */
 export function retryPolicy(
@@ -34,6 +37,17 @@ export function retryPolicy(
             },
           ],
           hostSelectionRetryMaxAttempts: MAX_RE_PICKS,
+        }
+      : {}),
+    ...(retries?.retryRemoteLocalities === true
+      ? {
+          retryPriority: {
+            name: 'envoy.retry_priorities.previous_priorities',
+            configType: {
+              case: 'typedConfig',
+              value: pack(PreviousPrioritiesConfigSchema, { updateFrequency: ATTEMPTS_PER_LOCALITY }),
+            },
+          },
         }
       : {}),
     ...(backoffMs === undefined

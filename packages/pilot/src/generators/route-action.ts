@@ -168,6 +168,7 @@ function hashPolicy(hash: ConsistentHash): HashPolicyInit | undefined {
           name: hash.httpCookie.name,
           path: hash.httpCookie.path ?? '',
           ...(ttl === undefined ? {} : { ttl: duration(ttl) }),
+          attributes: (hash.httpCookie.attributes ?? []).map(({ name, value = '' }) => ({ name, value })),
         },
       },
     };

@@ -18,6 +18,7 @@ import { planOutbound, type OutboundHttpListener, type OutboundTarget } from './
 import { generated, type GeneratedRoutes } from './resource.ts';
 import { retryPolicy } from './retry.ts';
 import { hashPolicyOf } from './route-action.ts';
+import { sessionConfig } from './session.ts';
 import { createDomainClaims, domainsWithPort, serviceDomains } from './virtual-hosts.ts';
 import { hostsOf, virtualServiceFor } from './virtual-service-lookup.ts';
 import { virtualServiceRoutes, type MadeRoutes } from './virtual-service-routes.ts';
@@ -175,6 +176,7 @@ function defaultRoute(context: GeneratorContext, { service, port }: OutboundTarg
     name: 'default',
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
     decorator: { operation: `${service.hostname}:${port.number}/*` },
+    typedPerFilterConfig: sessionConfig(service),
     action: {
       case: 'route',
       value: {

@@ -16,6 +16,7 @@ export function tcpProxy(
   statPrefix: string,
   targets: readonly WeightedName[],
   idleMs?: number,
+  hashSourceIp = false,
 ): Filter {
   const [only, ...others] = targets;
   return create(FilterSchema, {
@@ -35,6 +36,7 @@ export function tcpProxy(
               },
         accessLog: accessLogs(mesh),
         ...(idleMs === undefined ? {} : { idleTimeout: duration(idleMs) }),
+        ...(hashSourceIp ? { hashPolicy: [{ policySpecifier: { case: 'sourceIp', value: {} } }] } : {}),
       }),
     },
   });

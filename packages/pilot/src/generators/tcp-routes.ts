@@ -1,7 +1,7 @@
 import { clusterName } from '@weft/contracts';
 import type { SourceRef } from '../config-store/config-object.ts';
 import { durationMs } from '../model/duration.ts';
-import { effectivePolicy, findDestinationRule } from '../snapshot/destination-rules.ts';
+import { effectivePolicy, findDestinationRule, type EffectivePolicy } from '../snapshot/destination-rules.ts';
 import type { GeneratorContext } from './context.ts';
 import { resolveDestination } from './destinations.ts';
 import type { OutboundTarget } from './outbound-plan.ts';
@@ -12,6 +12,8 @@ import { virtualServiceFor } from './virtual-service-lookup.ts';
 export interface TcpTargets {
   readonly targets: readonly WeightedName[];
   readonly idleMs: number | undefined;
+  /** A caller's address decides which instance it gets. */
+  readonly hashSourceIp: boolean;
   readonly refs: readonly SourceRef[];
 }
 
@@ -30,7 +32,7 @@ export function tcpTargets(context: GeneratorContext, { service, port }: Outboun
     const rule = findDestinationRule(snapshot, proxy, service);
     return {
       targets: [{ name: clusterName('outbound', port.number, service.hostname), weight: 1 }],
-      idleMs: durationMs(effectivePolicy(rule, port.number).connectionPool?.tcp?.idleTimeout),
+      ...tcpPolicy(effectivePolicy(rule, port.number)),
       refs: rule?.refs ?? [],
     };
   }
@@ -44,7 +46,12 @@ export function tcpTargets(context: GeneratorContext, { service, port }: Outboun
   const subset = rule?.subsets.find((candidate) => candidate.name === first?.subset);
   return {
     targets: resolved.map(({ cluster, weight }) => ({ name: cluster, weight })),
-    idleMs: first ? durationMs(effectivePolicy(rule, first.port, subset).connectionPool?.tcp?.idleTimeout) : undefined,
+    ...tcpPolicy(first ? effectivePolicy(rule, first.port, subset) : {}),
     refs: [virtualService.ref, ...(rule?.refs ?? [])],
   };
 }
+
+const tcpPolicy = (policy: EffectivePolicy): Pick<TcpTargets, 'idleMs' | 'hashSourceIp'> => ({
+  idleMs: durationMs(policy.connectionPool?.tcp?.idleTimeout),
+  hashSourceIp: policy.loadBalancer?.consistentHash?.useSourceIp === true,
+});

@@ -4,6 +4,7 @@ import type { Any } from '@bufbuild/protobuf/wkt';
 import { RouteSchema, type Route, type RouteMatch } from '@weft/contracts/full/envoy/config/route/v3/route_components';
 import type { SourceRef } from '../config-store/config-object.ts';
 import type { HttpMatch, HttpRoute } from '../config-store/kinds.ts';
+import type { Service } from '../model/service.ts';
 import type { VirtualService } from '../snapshot/scope.ts';
 import type { GeneratorContext } from './context.ts';
 import { corsPolicy } from './cors.ts';
@@ -13,6 +14,7 @@ import { headerFields } from './header-operations.ts';
 import { CORS_FILTER, FAULT_FILTER } from './http-connection-manager.ts';
 import { directResponse, forwardAction, redirectAction, soleDestinationHeaders } from './route-action.ts';
 import { isCatchAll, routeMatch } from './route-match.ts';
+import { sessionConfig } from './session.ts';
 import { holdsStatically, type RouteSite } from './static-match.ts';
 
 export interface MadeRoutes {
@@ -69,7 +71,7 @@ function buildRoute(
     action: made.action,
     ...(metadata ? { metadata } : {}),
     decorator: { operation: made.operation },
-    typedPerFilterConfig: perFilter(http),
+    typedPerFilterConfig: { ...perFilter(http), ...sessionConfig(made.service) },
     ...levels(http),
   });
   return { route, match: routed, refs: made.refs };
@@ -78,6 +80,8 @@ function buildRoute(
 interface MadeAction {
   readonly action: NonNullable<Init<typeof RouteSchema>['action']>;
   readonly operation: string;
+  /** Where it forwards to first. */
+  readonly service?: Service | undefined;
   readonly refs: readonly SourceRef[];
 }
 
@@ -104,7 +108,7 @@ function actionOf(
   if (!http.route || http.route.length === 0) return undefined;
   const { action, first, refs } = forwardAction(context, virtualService, http, port, match?.uri !== undefined);
   const operation = first ? `${first.hostname}:${first.port}${path}` : own;
-  return { action: { case: 'route', value: action }, operation, refs };
+  return { action: { case: 'route', value: action }, operation, service: first?.service, refs };
 }
 
 function pathPattern({ pathSpecifier }: RouteMatch): string {

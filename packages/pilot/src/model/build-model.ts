@@ -166,6 +166,7 @@ function kubernetesServices(
       subjectAltNames: [],
       createdAt: config.createdAt,
       refs: [config.ref],
+      ...sessionOf(config.labels),
     };
     if (external)
       return { service, endpoints: ports.map((port) => externalEndpoint(config, spec.externalName ?? '', port.port)) };
@@ -190,6 +191,17 @@ function kubernetesServices(
     );
     return { service, endpoints };
   });
+}
+
+const COOKIE_LABEL = 'istio.io/persistent-session';
+const HEADER_LABEL = 'istio.io/persistent-session-header';
+
+/** `NAME` or `NAME:PATH` for a cookie; labels can not hold a `/`, so that annotations of the same name count too. */
+function sessionOf(words: Readonly<Record<string, string>>): Pick<Service, 'session'> {
+  const header = words[HEADER_LABEL];
+  if (header !== undefined && header !== '') return { session: { kind: 'header', name: header.toLowerCase() } };
+  const [name = '', path = '/'] = (words[COOKIE_LABEL] ?? '').split(':');
+  return name === '' ? {} : { session: { kind: 'cookie', name, path } };
 }
 
 function annotationExportTo(config: Config<unknown>, mesh: MeshOptions): readonly string[] {

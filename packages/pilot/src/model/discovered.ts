@@ -2,7 +2,8 @@
 import type { RegisteredWorkload, WorkloadPort } from '@weft/contracts';
 import type { MeshOptions } from '../options.ts';
 import { identityOf } from './identity.ts';
-import { parseLocality, type Endpoint, type Service } from './service.ts';
+import { localityOf } from './locality.ts';
+import type { Endpoint, Service } from './service.ts';
 
 export interface Discovered {
   readonly service: Service;
@@ -30,10 +31,7 @@ export function workloadEndpoint(
     health: HEALTH[workload.health],
     weight: 1,
     labels: workload.labels,
-    locality: parseLocality(
-      workload.labels['topology.istio.io/locality']?.replaceAll('.', '/') ??
-        workload.labels['istio-locality']?.replaceAll('.', '/'),
-    ),
+    locality: localityOf(workload.labels),
     workload: workload.name,
     namespace: workload.namespace,
     identity: identityOf(mesh.trustDomain, workload.namespace, workload.serviceAccount),

@@ -21,12 +21,19 @@ export interface Service {
   readonly subjectAltNames: readonly string[];
   /** Epoch milliseconds; undefined when the source does not say. */
   readonly createdAt: number | undefined;
+  /** How a caller stays with the instance that it was given; undefined = it does not. */
+  readonly session?: PersistentSession;
   /** The objects that declared it; empty for services known only from workloads. */
   readonly refs: readonly SourceRef[];
 }
 
 /** How the endpoints of a service are found: told by us, asked of DNS (all addresses or the first), or the caller's own destination. */
 export type Resolution = 'eds' | 'dns' | 'dns-round-robin' | 'passthrough';
+
+/** The cookie or header that carries the instance (labels `istio.io/persistent-session` and `…-header`). */
+export type PersistentSession =
+  | { readonly kind: 'cookie'; readonly name: string; readonly path: string }
+  | { readonly kind: 'header'; readonly name: string };
 
 export interface ServicePort {
   readonly number: number;

@@ -5,6 +5,7 @@ import { faultFilter } from '../filters/http/fault/fault.ts';
 import type { HcmRoutes } from '../filters/http/hcm-settings.ts';
 import type { CompileDeps, FilterDeps, HttpFilter, HttpFilterFactory } from '../filters/http/http-filter.ts';
 import { rbacFilter } from '../filters/http/rbac/rbac.ts';
+import { statefulSessionFilter } from '../filters/http/stateful-session/stateful-session.ts';
 import { typeNameOf } from './any.ts';
 
 /** One `typed_per_filter_config` entry, decoded once; undefined = of a filter that has no effect here. */
@@ -23,7 +24,7 @@ export interface ListedFilter {
   readonly disabled: boolean;
 }
 
-const FACTORIES: readonly HttpFilterFactory<unknown>[] = [faultFilter, corsFilter, rbacFilter];
+const FACTORIES: readonly HttpFilterFactory<unknown>[] = [faultFilter, corsFilter, rbacFilter, statefulSessionFilter];
 
 // Known, and without effect in this proxy: what they do is done elsewhere, or is not done yet and restricts nothing.
 const INERT_TYPES = new Set(['envoy.extensions.filters.http.grpc_stats.v3.FilterConfig']);

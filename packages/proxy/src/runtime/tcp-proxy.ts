@@ -16,9 +16,16 @@ export function compileTcpProxy(
   return {
     clusters: clustersOf(clusterSpecifier, resource),
     idleTimeoutMs: millisOr(message.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
+    hashSourceIp: hashesSourceIp(message, resource),
     maxConnectAttempts: Math.max(1, message.maxConnectAttempts ?? 1),
     accessLog: accessLogs?.create(message.accessLog, resource),
   };
+}
+
+function hashesSourceIp({ hashPolicy }: TcpProxy, resource: string): boolean {
+  if (hashPolicy.some(({ policySpecifier }) => policySpecifier.case !== 'sourceIp'))
+    throw new ConfigRejectedError(resource, 'tcp_proxy.hash_policy: only source_ip is supported');
+  return hashPolicy.length > 0;
 }
 
 function clustersOf(specifier: TcpProxy['clusterSpecifier'], resource: string): TcpProxySettings['clusters'] {

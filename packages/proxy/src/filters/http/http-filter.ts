@@ -31,6 +31,8 @@ export interface FilterStream extends AuthorizationFacts {
   readonly slots: unknown[];
   /** "address:port" of the host that the client's session is bound to; empty when it is not. A filter may set it. */
   boundTo: string;
+  /** That host or none. */
+  boundStrictly: boolean;
   requestHeader(name: string): string | undefined;
   /** After `pending`. */
   resume(): void;

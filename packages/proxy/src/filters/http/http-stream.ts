@@ -42,6 +42,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   /** State of filters, by their slot. */
   readonly slots: unknown[] = [];
   boundTo = '';
+  boundStrictly = false;
   outcome: Outcome | undefined;
   /** Cluster of the outcome, once routed. */
   clusterName = '';

@@ -10,13 +10,16 @@ import { Deadline, type TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { Connecting } from '../../upstream/connector.ts';
 import type { Host } from '../../upstream/host.ts';
-import { FIRST_ATTEMPT } from '../../upstream/lb/lb-policy.ts';
+import { Xxh64 } from '../../upstream/hash/xxh64.ts';
+import { FIRST_ATTEMPT, type LbAttempt } from '../../upstream/lb/lb-policy.ts';
 
 export interface TcpProxySettings {
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
   /** Nothing moved in either direction; 0 = no limit. */
   readonly idleTimeoutMs: number;
   readonly maxConnectAttempts: number;
+  /** The client's address is the key of consistent hashing. */
+  readonly hashSourceIp: boolean;
   readonly accessLog: AccessLogger | undefined;
 }
 
@@ -131,7 +134,7 @@ export class TcpSession {
     const cluster = this.#cluster;
     if (cluster === undefined) return;
     const host =
-      cluster.original === undefined ? cluster.pick(FIRST_ATTEMPT) : cluster.original.hostFor(this.#connection, '');
+      cluster.original === undefined ? cluster.pick(this.#lbAttempt()) : cluster.original.hostFor(this.#connection, '');
     if (host === undefined) return this.#end('no-healthy-upstream');
     this.#attempts += 1;
     this.#record.attempts = this.#attempts;
@@ -143,6 +146,13 @@ export class TcpSession {
       onConnected: (socket, peer) => this.#onConnected(socket, peer),
       onConnectFailed: (failure, detail) => this.#onConnectFailed(failure, detail),
     });
+  }
+
+  #lbAttempt(): LbAttempt {
+    if (!this.#settings.hashSourceIp) return FIRST_ATTEMPT;
+    const hash = new Xxh64();
+    hash.text(this.#connection.remoteAddress);
+    return { ...FIRST_ATTEMPT, hashed: true, hashHigh: hash.high, hashLow: hash.low };
   }
 
   #onConnectFailed(failure: UpstreamFailure, detail: string): void {

@@ -181,6 +181,7 @@ describe('a bound session', () => {
   });
   it('goes elsewhere when its host is gone or ejected', () => {
     expect(spread(balancer([host(1)]), 50, bound)).toEqual({ 1: expect.closeTo(100) });
+    expect(balancer([host(1)]).pick({ ...bound, boundStrictly: true })).toBeUndefined();
     const ejected = [host(1), host(2)];
     for (const one of ejected.slice(1)) one.ejected = true;
     expect(spread(balancer(ejected), 50, bound)).toEqual({ 1: expect.closeTo(100) });

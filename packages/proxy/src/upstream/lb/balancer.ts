@@ -93,6 +93,7 @@ export class Balancer {
     if (attempt.boundTo !== '') {
       const bound = this.#input.hosts.get(attempt.boundTo);
       if (bound !== undefined && this.#input.settings.boundHealth.has(boundState(bound))) return bound;
+      if (attempt.boundStrictly) return undefined;
     }
     if (attempt.otherPriorityEvery > 0 && attempt.failedAttempts >= attempt.otherPriorityEvery)
       return this.#pickElsewhere(attempt);

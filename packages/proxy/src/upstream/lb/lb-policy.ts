@@ -23,6 +23,8 @@ export interface LbAttempt {
   readonly otherPriorityEvery: number;
   /** "address:port" of the host that the caller's session is bound to; empty when it is not. */
   readonly boundTo: string;
+  /** That host or none. */
+  readonly boundStrictly: boolean;
 }
 
 export const FIRST_ATTEMPT: LbAttempt = {
@@ -34,6 +36,7 @@ export const FIRST_ATTEMPT: LbAttempt = {
   failedAttempts: 0,
   otherPriorityEvery: 0,
   boundTo: '',
+  boundStrictly: false,
 };
 
 /** How much of the traffic a host is worth now; above 0. */

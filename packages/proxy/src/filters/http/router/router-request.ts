@@ -208,6 +208,9 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   onPoolReady(connection: UpstreamConnection): void {
     const stream = this.#stream;
     const { head } = stream;
+  get boundStrictly(): boolean {
+    return this.#stream.boundStrictly;
+  }
     if (this.#over || head === undefined) return;
     const { record } = stream;
     record.upstreamLocalAddress = connection.localAddress;
@@ -294,7 +297,11 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     const outlier = this.#cluster?.outlier;
     if (outlier !== undefined && this.#host !== undefined) noteHead(outlier, this.#host, status, head);
     const policy = this.#action?.retry;
-    if (policy !== undefined && mayAskForRetry(policy, status, head) && this.#mayRetry({ kind: 'response', status, head, meshReason })) {
+    if (
+      policy !== undefined &&
+      mayAskForRetry(policy, status, head) &&
+      this.#mayRetry({ kind: 'response', status, head, meshReason })
+    ) {
       const upstream = this.#upstream;
       if (last) this.#upstream = undefined;
       const resetMs = policy.rateLimited === undefined ? undefined : resetWaitMs(policy.rateLimited, head, manager);

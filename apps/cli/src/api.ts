@@ -77,7 +77,7 @@ function exchange(
     const headers =
       payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) };
     const call = request({
-      socketPath: dir.apiSocket,
+      socketPath,
       method,
       path,
       agent: false,
@@ -109,7 +109,7 @@ async function unreachable(error: unknown, dir: StateDir): Promise<WeftError> {
   if (error instanceof WeftError) return error;
   const code = errorCode(error);
   if (code !== 'ENOENT' && code !== 'ECONNREFUSED')
-    return new WeftError('WEFT_UNREACHABLE', `the control plane can not be reached: ${error.message}`, {
+    return new WeftError('WEFT_UNREACHABLE', `the control plane can not be reached: ${errorMessage(error)}`, {
       cause: error,
     });
   try {

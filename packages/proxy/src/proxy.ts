@@ -3,6 +3,9 @@ import { type Clock, errorMessage, type Logger, type Random } from '@weft/kit';
 import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
 import type { FilterDeps } from './filters/http/http-filter.ts';
 import { Mirrors } from './filters/http/mirror/mirrors.ts';
+import { H2Counters } from './http2/connection/counters.ts';
+import { WriteTurn } from './http2/frames/write-turn.ts';
+import { FieldTable } from './http2/hpack/field-table.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
 import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
 import type {
@@ -73,11 +76,13 @@ export function createProxy(options: ProxyOptions): DataPath {
         compiled.port === port &&
         (compiled.address === address || (compiled.address === ANY_ADDRESS && hasAddress(address))),
     );
+  const http2 = { known: new FieldTable(), turn: new WriteTurn(), timers, random };
   const clusters = new ClusterSet({
     timers,
     random,
     readBuffer,
     stats,
+    http2,
     logger,
     openMarked: options.openMarked,
     isOwnListener,
@@ -128,6 +133,8 @@ export function createProxy(options: ProxyOptions): DataPath {
     mirrors: new Mirrors({ clusters: clusters.live, timers, random, stats, peers: options.peers }),
     secrets,
     readBuffer,
+    http2,
+    http2Counters: new H2Counters(stats, 'http2.'),
     routesOf,
     logger,
     total,

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 import type { ReasonCode } from '@weft/contracts';
 import type { RegexEngine } from '@weft/evaluator';
 import type { Random } from '@weft/kit';
@@ -8,6 +8,7 @@ import type { HcmRoutes } from '../filters/http/hcm-settings.ts';
 import { connectionAllowed } from '../filters/network/rbac.ts';
 import { TcpSession } from '../filters/network/tcp-proxy.ts';
 import { localReply } from '../failures.ts';
+import type { ServerConnection } from '../http/connections.ts';
 import type { DownstreamConnection } from '../http/streams.ts';
 import { RequestRecord } from '../request-record.ts';
 import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
@@ -64,7 +65,10 @@ export class LiveChain {
     if (tls !== undefined) {
       this.#terminator = new TlsTerminator(
         tls,
-        { http: terminal.kind === 'http', handshakeTimeoutMs: compiled.handshakeTimeoutMs },
+        {
+          http1Only: terminal.kind === 'http' && terminal.hcm.settings.codec === 'http1',
+          handshakeTimeoutMs: compiled.handshakeTimeoutMs,
+        },
         deps,
         `Listener "${listener.name}"`,
         {
@@ -168,8 +172,10 @@ export class LiveChain {
       return;
     }
     if (this.#manager !== undefined) {
-      const http = this.#manager.open(socket, connection);
-      take = (buffer, start, end) => http.onBytes(buffer, start, end);
+      const takeBy = (one: ServerConnection): void => {
+        take = (buffer, start, end) => one.onBytes(buffer, start, end);
+      };
+      takeBy(this.#manager.open(socket, connection, alpnOf(socket), takeBy));
     } else if (terminal.kind === 'tcp') {
       const session = new TcpSession(
         socket,
@@ -227,6 +233,9 @@ export class LiveChain {
     this.#terminator?.close();
   }
 }
+
+const alpnOf = (socket: Socket): string =>
+  socket instanceof TLSSocket && typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';
 
 const UNFINISHED: TlsRefusal = { reason: 'downstream-tls-failure', detail: 'the handshake was not finished' };
 const EMPTY = Buffer.alloc(0);

@@ -1,5 +1,6 @@
 import {
   type HttpConnectionManager,
+  HttpConnectionManager_CodecType as CodecType,
   HttpConnectionManager_ForwardClientCertDetails as ForwardDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction as SlashAction,
   HttpConnectionManager_ServerHeaderTransformation as ServerTransformation,
@@ -13,6 +14,8 @@ import type { CertForwarding, HcmSettings } from '../filters/http/hcm-settings.t
 import type { FilterDeps } from '../filters/http/http-filter.ts';
 import type { AccessLogger, AccessLogs, TracingSettings } from '../ports.ts';
 import type { Direction } from '../request-record.ts';
+import { DEFAULT_H2_LIMITS } from '../http2/connection/options.ts';
+import type { HeadLimits } from '../http1/head-parser.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { factoryOf, isInert, type ListedFilter } from './routes.ts';
@@ -41,6 +44,7 @@ const DEFAULT_HEADERS_TIMEOUT_MS = 60_000;
 const DEFAULT_LINGER_MS = 1_000;
 const DEFAULT_MAX_HEAD_KIB = 60;
 const DEFAULT_MAX_FIELDS = 100;
+const DEFAULT_PING_TIMEOUT_MS = 20_000;
 const DEFAULT_SERVER_NAME = 'weft';
 
 const CERT_FORWARDING: Readonly<Record<ForwardDetails, CertForwarding>> = {
@@ -96,10 +100,7 @@ export function compileHcm(
             ? 'matching'
             : 'no',
       rejectUnderscores: common?.headersWithUnderscoresAction === Underscores.REJECT_REQUEST,
-      limits: {
-        maxBytes: (message.maxRequestHeadersKb ?? DEFAULT_MAX_HEAD_KIB) * 1024,
-        maxFields: common?.maxHeadersCount ?? DEFAULT_MAX_FIELDS,
-      },
+      limits: headLimits(message),
       idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
       streamIdleTimeoutMs: millisOr(message.streamIdleTimeout, DEFAULT_STREAM_IDLE_TIMEOUT_MS),
       requestTimeoutMs: millisOr(message.requestTimeout, 0),
@@ -110,6 +111,8 @@ export function compileHcm(
         defaultHost10: message.httpProtocolOptions?.defaultHostForHttp10 ?? '',
       },
       forwardContinue: message.proxy100Continue,
+      codec: codecOf(message.codecType),
+      http2: downstreamHttp2(message, upgrades.size > 0),
       lingerMs: millisOr(message.delayedCloseTimeout, DEFAULT_LINGER_MS),
       upgrades,
       tracing: message.tracing === undefined ? undefined : tracingSettings(message.tracing),
@@ -117,6 +120,39 @@ export function compileHcm(
     },
   };
 }
+
+function codecOf(type: CodecType): HcmSettings['codec'] {
+  if (type === CodecType.HTTP1) return 'http1';
+  return type === CodecType.HTTP2 ? 'http2' : 'auto';
+}
+
+/** @param upgrades whether any is configured: without one there is nothing to offer. */
+function downstreamHttp2(message: HttpConnectionManager, upgrades: boolean): HcmSettings['http2'] {
+  const options = message.http2ProtocolOptions;
+  const common = message.commonHttpProtocolOptions;
+  const ping = options?.connectionKeepalive;
+  return {
+    limits: {
+      ...DEFAULT_H2_LIMITS,
+      maxConcurrentStreams: options?.maxConcurrentStreams ?? DEFAULT_H2_LIMITS.maxConcurrentStreams,
+      streamWindow: options?.initialStreamWindowSize ?? DEFAULT_H2_LIMITS.streamWindow,
+      connectionWindow: options?.initialConnectionWindowSize ?? DEFAULT_H2_LIMITS.connectionWindow,
+      head: headLimits(message),
+      keepalive:
+        ping?.interval === undefined
+          ? undefined
+          : { intervalMs: millisOr(ping.interval, 0), timeoutMs: millisOr(ping.timeout, DEFAULT_PING_TIMEOUT_MS) },
+    },
+    connectProtocol: upgrades,
+    maxConnectionMs: millisOr(common?.maxConnectionDuration, 0),
+    maxRequests: common?.maxRequestsPerConnection ?? 0,
+  };
+}
+
+const headLimits = (message: HttpConnectionManager): HeadLimits => ({
+  maxBytes: (message.maxRequestHeadersKb ?? DEFAULT_MAX_HEAD_KIB) * 1024,
+  maxFields: message.commonHttpProtocolOptions?.maxHeadersCount ?? DEFAULT_MAX_FIELDS,
+});
 
 function compileFilters(message: HttpConnectionManager, deps: FilterDeps, resource: string) {
   const filters: ListedFilter[] = [];

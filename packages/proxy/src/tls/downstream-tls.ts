@@ -47,7 +47,7 @@ export class TlsTerminator {
 
   constructor(
     message: DownstreamTlsContext,
-    options: { readonly http: boolean; readonly handshakeTimeoutMs: number },
+    options: { readonly http1Only: boolean; readonly handshakeTimeoutMs: number },
     deps: { readonly secrets: LiveSecrets; readonly regex: RegexEngine },
     resource: string,
     events: TlsTerminatorEvents,
@@ -61,8 +61,8 @@ export class TlsTerminator {
     if (this.#requireClient && this.#material.roots === undefined) {
       throw new ConfigRejectedError(resource, 'require_client_certificate needs a validation context with roots');
     }
-    // HTTP chains speak HTTP/1.1; a client that offers nothing else is refused by the handshake.
-    const spoken = this.#material.alpn.filter((name) => !options.http || name !== 'h2');
+    // A client that offers nothing of what is spoken is refused by the handshake.
+    const spoken = this.#material.alpn.filter((name) => !options.http1Only || name !== 'h2');
     const choosesAlpn = this.#material.alpn.length > 0;
     this.#server = createServer({
       requestCert: this.#material.roots !== undefined,

@@ -4,6 +4,8 @@ import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
+import { H2Counters } from '../http2/connection/counters.ts';
+import type { H2Shared } from '../http2/connection/h2-connection.ts';
 import { Circuit } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
@@ -25,6 +27,7 @@ export interface ClusterDeps {
   readonly random: Random;
   readonly readBuffer: Buffer;
   readonly stats: StatsSink;
+  readonly http2: H2Shared;
 }
 
 /** One live upstream service: its hosts, their connections, the balancer's state and what is in flight. */
@@ -37,6 +40,7 @@ export class Cluster {
   #overprovisioningPercent = DEFAULT_OVERPROVISIONING_PERCENT;
   #outlier: OutlierDetection | undefined;
   #original: OriginalHosts | undefined;
+  #http2Counters: H2Counters | undefined;
   #closed = false;
 
   constructor(settings: ClusterSettings, deps: ClusterDeps) {
@@ -154,6 +158,8 @@ export class Cluster {
       circuit: this.circuit,
       timers: this.#deps.timers,
       http: () => this.settings.http,
+      http2: this.#deps.http2,
+      http2Counters: () => (this.#http2Counters ??= new H2Counters(this.#deps.stats, `cluster.${this.name}.http2.`)),
       secure: this.isSecure(host),
       connect: (speaks, take, outcome) => {
         host.totalConnections += 1;

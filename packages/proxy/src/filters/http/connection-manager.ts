@@ -4,7 +4,11 @@ import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
 import type { ExchangeSource, ServerConnection } from '../../http/connections.ts';
+import { UndecidedConnection } from '../../http/undecided-connection.ts';
 import { H1ServerConnection } from '../../http1/server-connection.ts';
+import type { H2Counters } from '../../http2/connection/counters.ts';
+import type { H2Shared } from '../../http2/connection/h2-connection.ts';
+import { H2ServerConnection } from '../../http2/connection/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { localReply } from '../../failures.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
@@ -18,6 +22,8 @@ import { RequestHash } from './router/request-hash.ts';
 import type { Mirrors } from './mirror/mirrors.ts';
 
 export interface ManagerDeps {
+  readonly http2: H2Shared & { readonly random: Random };
+  readonly http2Counters: H2Counters;
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly stats: StatsSink;
@@ -76,17 +82,56 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     return this.#activeRequests;
   }
 
-  /** @returns what takes the bytes of this socket. */
-  open(socket: Socket, connection: DownstreamConnection): ServerConnection {
-    const { settings } = this;
-    const made = new H1ServerConnection(socket, connection, this, this.timers, {
-      limits: settings.limits,
-      headersTimeoutMs: settings.headersTimeoutMs,
-      idleTimeoutMs: settings.idleTimeoutMs,
-      lingerMs: settings.lingerMs,
-      trailers: settings.trailers,
-      target: settings.target,
+  /**
+   * @param agreed ALPN name; empty where nothing was agreed on.
+   * @returns what takes the bytes of this socket. @param become another that takes them from now on.
+   */
+  open(
+    socket: Socket,
+    connection: DownstreamConnection,
+    agreed: string,
+    become: (next: ServerConnection) => void,
+  ): ServerConnection {
+    const { codec, idleTimeoutMs, headersTimeoutMs } = this.settings;
+    if (codec === 'http2' || (codec === 'auto' && agreed === 'h2')) return this.#openHttp2(socket, connection);
+    if (codec === 'http1' || agreed.startsWith('http/1.')) return this.#openHttp1(socket, connection);
+    const undecided = new UndecidedConnection(socket, this.timers, {
+      idleTimeoutMs,
+      headersTimeoutMs,
+      decide: (http2) => {
+        this.#connections.delete(undecided);
+        const chosen = http2 ? this.#openHttp2(socket, connection) : this.#openHttp1(socket, connection);
+        become(chosen);
+        return chosen;
+      },
+      onClosed: () => this.onConnectionClosed(undecided),
     });
+    this.#connections.add(undecided);
+    return undecided;
+  }
+
+  #openHttp1(socket: Socket, connection: DownstreamConnection): ServerConnection {
+    const { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target } = this.settings;
+    const options = { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target };
+    const made = new H1ServerConnection(socket, connection, this, this.timers, options);
+    this.#connections.add(made);
+    return made;
+  }
+
+  #openHttp2(socket: Socket, connection: DownstreamConnection): ServerConnection {
+    const { http2, http2Counters } = this.#deps;
+    const { headersTimeoutMs, idleTimeoutMs, lingerMs } = this.settings;
+    const { limits, connectProtocol, maxConnectionMs, maxRequests } = this.settings.http2;
+    const options = {
+      limits,
+      headersTimeoutMs,
+      idleTimeoutMs,
+      lingerMs,
+      maxConnectionMs,
+      maxRequests,
+      connectProtocol,
+    };
+    const made = new H2ServerConnection(socket, connection, this, http2, options, http2Counters);
     this.#connections.add(made);
     return made;
   }

@@ -3,9 +3,19 @@ import type { Direction } from '../../request-record.ts';
 import type { TracingSettings } from '../../ports.ts';
 import type { TargetRules } from '../../http1/framing.ts';
 import type { HeadLimits } from '../../http1/head-parser.ts';
+import type { H2Limits } from '../../http2/connection/options.ts';
 import type { HttpFilter } from './http-filter.ts';
 
 export type CertForwarding = 'sanitize' | 'forward-only' | 'append-forward' | 'sanitize-set' | 'always-forward-only';
+
+export interface DownstreamHttp2 {
+  readonly limits: H2Limits;
+  /** Extended CONNECT (RFC 8441) is offered. */
+  readonly connectProtocol: boolean;
+  /** 0 = no limit, for both. */
+  readonly maxConnectionMs: number;
+  readonly maxRequests: number;
+}
 
 /** What an HttpConnectionManager message says, compiled. */
 export interface HcmSettings {
@@ -39,6 +49,9 @@ export interface HcmSettings {
   /** HTTP/1.1 clients get trailers without having asked for them. */
   readonly trailers: boolean;
   readonly target: TargetRules;
+  /** `auto`: by ALPN, else by the first bytes. */
+  readonly codec: 'auto' | 'http1' | 'http2';
+  readonly http2: DownstreamHttp2;
   /** `100 Continue` is for the upstream to say; else it is said here as soon as the filters let a request through. */
   readonly forwardContinue: boolean;
   /** Lower-case upgrade types that are allowed unless the route says no. */

@@ -1,7 +1,12 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import type { ConnectionKeeper, UpstreamConnection } from '../../http/connections.ts';
 import { H1ClientConnection } from '../../http1/client-connection.ts';
 import { DEFAULT_HEAD_LIMITS } from '../../http1/head-parser.ts';
+import { H2ClientConnection } from '../../http2/connection/client-connection.ts';
+import type { H2Counters } from '../../http2/connection/counters.ts';
+import type { H2Shared } from '../../http2/connection/h2-connection.ts';
+import { DEFAULT_H2_LIMITS } from '../../http2/connection/options.ts';
 import type { TakeBytes } from '../../sockets/byte-reader.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Circuit } from '../circuit.ts';
@@ -15,6 +20,8 @@ export type Speaks = 'http1' | 'http2' | 'either';
 export interface HostPoolsOptions {
   readonly circuit: Circuit;
   readonly timers: TimerQueue;
+  readonly http2: H2Shared;
+  readonly http2Counters: () => H2Counters;
   /** As they are when a connection is made. */
   readonly http: () => UpstreamHttp;
   /** Whether the host is reached by TLS, so that protocols can be agreed on. */
@@ -84,21 +91,38 @@ export class HostPools {
         this.total += 1;
         return options.connect(speaks, take, outcome);
       },
-      open: (socket, peer, keeper) => this.#open(socket, peer, keeper),
+      open: (socket, peer, keeper) => this.#open(speaks, socket, peer, keeper),
       onConnectFailed: () => options.onConnectFailed(),
     });
   }
 
-  #open(socket: Socket, peer: string, keeper: ConnectionKeeper): UpstreamConnection {
-    const { timers, http } = this.#options;
+  #open(speaks: Speaks, socket: Socket, peer: string, keeper: ConnectionKeeper): UpstreamConnection {
+    const { timers, http, http2, http2Counters } = this.#options;
     const settings = http();
     settings.keepalive?.(socket);
-    return new H1ClientConnection(socket, peer, keeper, timers, {
-      limits: DEFAULT_HEAD_LIMITS,
+    const limits = {
       maxRequests: settings.maxRequestsPerConnection,
       idleTimeoutMs: settings.idleTimeoutMs,
       maxDurationMs: settings.maxConnectionDurationMs,
+    };
+    if (speaks === 'http2' || (speaks === 'either' && alpnOf(socket) === 'h2')) {
+      const { maxConcurrentStreams, keepalive } = settings.http2;
+      return new H2ClientConnection(
+        socket,
+        peer,
+        keeper,
+        http2,
+        { ...limits, limits: { ...DEFAULT_H2_LIMITS, maxConcurrentStreams, keepalive }, secure: this.#options.secure },
+        http2Counters(),
+      );
+    }
+    return new H1ClientConnection(socket, peer, keeper, timers, {
+      ...limits,
+      limits: DEFAULT_HEAD_LIMITS,
       trailers: settings.trailers,
     });
   }
 }
+
+const alpnOf = (socket: Socket): string =>
+  socket instanceof TLSSocket && typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';

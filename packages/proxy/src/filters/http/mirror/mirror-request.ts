@@ -45,7 +45,7 @@ export class MirrorRequest implements PoolWaiter, ResponseReceiver {
   }
 
   /** @param timeoutMs from the end of the request to the end of the answer. */
-  start(timeoutMs: number): void {
+  start(timeoutMs: number, overHttp2: boolean): void {
     this.#timeoutMs = timeoutMs;
     this.#target.inFlight += 1;
     this.#count(this.#target.sent);
@@ -58,7 +58,7 @@ export class MirrorRequest implements PoolWaiter, ResponseReceiver {
     host.totalRequests += 1;
     this.#host = host;
     if (this.#complete) this.#armTimeout();
-    this.#pool = this.#cluster.poolOf(host);
+    this.#pool = this.#cluster.poolOf(host, overHttp2, false);
     this.#pool.acquire(this);
   }
 

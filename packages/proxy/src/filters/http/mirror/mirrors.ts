@@ -61,13 +61,14 @@ export class Mirrors {
 
   /**
    * @param head of the request as it goes to its own upstream. @param last whether it has no body.
-   * @param timeoutMs of the route; 0 = none. @returns undefined when no copy is made.
+   * @param timeoutMs of the route; 0 = none. @param overHttp2 whether the caller speaks HTTP/2. @returns undefined when no copy is made.
    */
   begin(
     policies: readonly MirrorPolicy[],
     head: HeadView,
     last: boolean,
     timeoutMs: number,
+    overHttp2: boolean,
   ): MirrorRequest[] | undefined {
     let begun: MirrorRequest[] | undefined;
     for (const policy of policies) {
@@ -85,7 +86,7 @@ export class Mirrors {
       }
       const request = new MirrorRequest(this, target, cluster, mirrorHead(head, policy), last);
       (begun ??= []).push(request);
-      request.start(timeoutMs > 0 ? timeoutMs : DEFAULT_TIMEOUT_MS);
+      request.start(timeoutMs > 0 ? timeoutMs : DEFAULT_TIMEOUT_MS, overHttp2);
     }
     return begun;
   }

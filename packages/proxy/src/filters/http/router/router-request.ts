@@ -110,7 +110,13 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     const { head } = stream;
     if (head !== undefined) this.#rewrite(head, decision);
     if (decision.mirrors.length > 0 && head !== undefined && stream.upgradeType === '' && stream.method !== 'CONNECT')
-      this.#mirrors = stream.manager.mirrors.begin(decision.mirrors, head, stream.requestOver, decision.timeoutMs);
+      this.#mirrors = stream.manager.mirrors.begin(
+        decision.mirrors,
+        head,
+        stream.requestOver,
+        decision.timeoutMs,
+        stream.downstream.protocol === 'HTTP/2',
+      );
     if (stream.requestOver) this.#armRouteTimeout();
     this.#starting = true;
     this.#attempt();
@@ -202,15 +208,15 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   get boundTo(): string {
     return this.#attempts > 1 ? '' : this.#stream.boundTo;
   }
+  get boundStrictly(): boolean {
+    return this.#stream.boundStrictly;
+  }
 
   // The pool.
 
   onPoolReady(connection: UpstreamConnection): void {
     const stream = this.#stream;
     const { head } = stream;
-  get boundStrictly(): boolean {
-    return this.#stream.boundStrictly;
-  }
     if (this.#over || head === undefined) return;
     const { record } = stream;
     record.upstreamLocalAddress = connection.localAddress;

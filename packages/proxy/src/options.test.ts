@@ -14,6 +14,8 @@ describe('readOptions', () => {
         admin: '127.66.3.1:15000',
         listenFd: ['127.66.3.1:9080=4', '[::1]:80=5'],
         parentFd: '3',
+        dnsListen: '127.0.0.1:15053',
+        dnsUpstream: '10.96.0.10:53',
         concurrency: '1',
         logLevel: 'debug',
         rejectUnknownDynamicFields: true,
@@ -29,6 +31,10 @@ describe('readOptions', () => {
         ['[::1]:80', 5],
       ]),
       parentFd: 3,
+      dns: {
+        listen: { host: '127.0.0.1', port: 15_053 },
+        upstream: { kind: 'ip', address: '10.96.0.10', port: 53 },
+      },
       logLevel: 'debug',
       refuseUnknownFields: true,
     });
@@ -42,6 +48,13 @@ describe('readOptions', () => {
     });
     expect(readOptions({ nodeId: NODE, xds: 'unix:/run/x.sock' }).xdsAddress).toBe('unix:/run/x.sock');
   });
+  it('takes name servers behind a socket of this machine, and does without any', () => {
+    const dnsOf = (flags: Partial<ProxyFlags>) => readOptions({ nodeId: NODE, dnsListen: '127.0.0.1:0', ...flags }).dns;
+    expect(dnsOf({})?.upstream).toBeUndefined();
+    expect(dnsOf({ dnsUpstream: 'unix:/run/dns.sock' })?.upstream).toEqual({ kind: 'unix', path: '/run/dns.sock' });
+    expect(dnsOf({ dnsUpstream: '[fd00::1]:53' })?.upstream).toEqual({ kind: 'ip', address: 'fd00::1', port: 53 });
+    expect(readOptions({ nodeId: NODE }).dns).toBeUndefined();
+  });
   it.each<[string, Partial<ProxyFlags>]>([
     ['--node-id: "reviews" is not TYPE~IP~NAME.NAMESPACE~DOMAIN', { nodeId: 'reviews' }],
     ['--concurrency: only 1 is possible in this version', { concurrency: '2' }],
@@ -54,6 +67,14 @@ describe('readOptions', () => {
     ['--listen-fd: "1" is not a descriptor above 2', { listenFd: ['127.0.0.1:80=1'] }],
     ['--parent-fd: "x" is not a descriptor above 2', { parentFd: 'x' }],
     ['--log-level: "loud" is none of', { logLevel: 'loud' }],
+    ['--dns-listen: 0.0.0.0 is not a loopback address', { dnsListen: '0.0.0.0:15053' }],
+    ['--dns-listen: localhost is not a loopback address', { dnsListen: 'localhost:15053' }],
+    ['--dns-upstream: is of no use without --dns-listen', { dnsUpstream: '10.0.0.1:53' }],
+    [
+      '--dns-upstream: "dns.example.com:53" is neither IP:PORT nor unix:PATH',
+      { dnsListen: '127.0.0.1:1', dnsUpstream: 'dns.example.com:53' },
+    ],
+    ['--dns-upstream: unix: needs a path', { dnsListen: '127.0.0.1:1', dnsUpstream: 'unix:' }],
   ])('%s', (message, flags) => {
     expect(() => readOptions({ nodeId: NODE, ...flags })).toThrow(message);
   });

@@ -1,6 +1,8 @@
 // What a proxy is told at its start: flags as text → checked values with defaults.
+import { isIP } from 'node:net';
 import { parseNodeId } from '@weft/contracts';
 import { LOG_LEVELS, type LogLevel, WeftError } from '@weft/kit';
+import type { DnsUpstreamAddress } from './dns/dns-upstream.ts';
 
 export interface ProxyOptions {
   readonly nodeId: string;
@@ -18,6 +20,14 @@ export interface ProxyOptions {
   readonly parentFd: number | undefined;
   /** Of every connection to an upstream (SO_MARK); undefined: none. */
   readonly socketMark: number | undefined;
+  /** Where the workload's questions to DNS come to; undefined: they are not answered. */
+  readonly dns:
+    | {
+        readonly listen: { readonly host: string; readonly port: number };
+        /** undefined: names that the mesh does not know fail. */
+        readonly upstream: DnsUpstreamAddress | undefined;
+      }
+    | undefined;
   readonly logLevel: LogLevel;
   /** Resources with fields that the proxy does not read are refused. */
   readonly refuseUnknownFields: boolean;
@@ -33,6 +43,8 @@ export interface ProxyFlags {
   readonly listenFd?: readonly string[];
   readonly parentFd?: string;
   readonly socketMark?: string;
+  readonly dnsListen?: string;
+  readonly dnsUpstream?: string;
   readonly concurrency?: string;
   readonly logLevel?: string;
   readonly rejectUnknownDynamicFields?: boolean;
@@ -59,6 +71,7 @@ export function readOptions(flags: ProxyFlags): ProxyOptions {
     inherited: new Map((flags.listenFd ?? []).map(readListenFd)),
     parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),
     socketMark: flags.socketMark === undefined ? undefined : readMark(flags.socketMark),
+    dns: readDns(flags),
     logLevel: readLevel(flags.logLevel ?? 'info'),
     refuseUnknownFields: flags.rejectUnknownDynamicFields ?? false,
   };
@@ -94,6 +107,35 @@ function readAdmin(text: string): { readonly host: string; readonly port: number
     );
   }
   return { host, port };
+}
+
+function readDns({ dnsListen, dnsUpstream }: ProxyFlags): ProxyOptions['dns'] {
+  if (dnsListen === undefined) {
+    return dnsUpstream === undefined ? undefined : refuse('--dns-upstream', 'is of no use without --dns-listen');
+  }
+  const listen = splitAddress('--dns-listen', dnsListen);
+  if (isIP(listen.host) === 0 || !LOOPBACK.test(listen.host)) {
+    return refuse(
+      '--dns-listen',
+      `${listen.host} is not a loopback address`,
+      'The workload alone is to ask: bind it to 127.x.y.z.',
+    );
+  }
+  return { listen, upstream: dnsUpstream === undefined ? undefined : readDnsUpstream(dnsUpstream) };
+}
+
+const UNIX = 'unix:';
+
+function readDnsUpstream(text: string): DnsUpstreamAddress {
+  if (text.startsWith(UNIX)) {
+    const path = text.slice(UNIX.length);
+    return path === '' ? refuse('--dns-upstream', 'unix: needs a path') : { kind: 'unix', path };
+  }
+  const { host, port } = splitAddress('--dns-upstream', text);
+  if (isIP(host) === 0 || port === 0) {
+    return refuse('--dns-upstream', `"${text}" is neither IP:PORT nor unix:PATH`, 'A name server can not have a name.');
+  }
+  return { kind: 'ip', address: host, port };
 }
 
 function splitAddress(flag: string, text: string): { readonly host: string; readonly port: number } {

@@ -1,5 +1,5 @@
 // Joins the parts of a proxy process: what the parent says, what the control plane says, and the data path between them.
-import { controlPlaneId, type ParentMessage, parseSpiffeId } from '@weft/contracts';
+import { controlPlaneId, type ParentMessage, parseNodeId, parseSpiffeId } from '@weft/contracts';
 import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, WeftError } from '@weft/kit';
 import { createAdsClient, createGrpcAdsTransport, type ChannelTarget } from '@weft/xds';
 import { createAccessLogs } from './access-log/access-logs.ts';
@@ -11,6 +11,7 @@ import { judge, type Readiness, reportReadiness, stateOf } from './admin/readine
 import { readingsOf } from './admin/readings.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
+import { startDnsProxy } from './dns/dns-proxy.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
@@ -80,6 +81,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   lifecycle.defer('reporting', () => reporter.close());
   const accessLogs = createAccessLogs({ clock, logger, onRecord: (record) => reporter.log(record) });
   lifecycle.defer('access logs', () => accessLogs.close());
+  const openMarked =
+    options.socketMark === undefined ? undefined : markedSockets(loadSocketCalls(), options.socketMark);
   const dataPath: DataPath = createProxy({
     resources: resourceSetOf(EMPTY_BOOK),
     secrets,
@@ -99,10 +102,29 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     hasAddress: machineHasAddress,
     // What it loads is heavy, and few listeners want it.
     loadOriginalDestinations: () => originalDestinations(loadSocketCalls()),
-    ...(options.socketMark === undefined ? {} : { openMarked: markedSockets(loadSocketCalls(), options.socketMark) }),
+    ...(openMarked === undefined ? {} : { openMarked }),
     logger,
   });
   lifecycle.defer('data path', () => dataPath.close());
+
+  const node = parseNodeId(options.nodeId);
+  const dns =
+    options.dns === undefined
+      ? undefined
+      : await startDnsProxy({
+          ...options.dns,
+          namespace: node?.namespace ?? '',
+          clusterDomain: clusterDomainOf(node?.domain),
+          openMarked,
+          stats,
+          clock,
+          random,
+          logger,
+        });
+  if (dns !== undefined) {
+    lifecycle.defer('dns', () => dns.close());
+    logger.info({ address: dns.address }, 'DNS is answered');
+  }
 
   const unknownFields = stats.counter('server.dynamic_unknown_fields');
   const discovery = createDiscovery({
@@ -117,6 +139,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
         held,
       }),
     apply: (resources) => dataPath.update(resources),
+    ...(dns === undefined ? {} : { applyNames: (tables) => dns.setNames(tables) }),
     saved: createSavedConfig({ dir: options.saveDir, nodeId: options.nodeId, clock, logger }),
     clock,
     logger,
@@ -254,5 +277,8 @@ function setLevel(logger: Logger, level: string): void {
     logger.warn({ error: errorMessage(error) }, 'log level was not changed');
   }
 }
+
+/** Of `default.svc.cluster.local`, as a node tells its domain. */
+const clusterDomainOf = (domain = ''): string => /(?:^|\.)svc\.(.+)$/.exec(domain)?.[1] ?? 'cluster.local';
 
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : '');

@@ -18,7 +18,7 @@ export interface OriginalDestination {
 export type TellOriginalDestination = (socket: Socket) => OriginalDestination | undefined;
 
 /** @param address where it is going to connect: tells IPv4 from IPv6. @returns the descriptor of a socket that is not connected yet. @throws {WeftError} WEFT_SOCKET_MARK. */
-export type OpenMarked = (address: string) => number;
+export type OpenMarked = (address: string, kind?: 'stream' | 'datagram') => number;
 
 /** The system's calls, with errors as negative results. */
 export interface SocketCalls {
@@ -32,6 +32,7 @@ export interface SocketCalls {
 const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_IP = 0;
@@ -104,9 +105,10 @@ function readIpv6(bytes: Buffer): OriginalDestination {
 /** @throws {WeftError} WEFT_SOCKET_MARK at once where this process may not mark sockets. */
 export function markedSockets(calls: SocketCalls, mark: number): OpenMarked {
   const value = Buffer.from(Uint32Array.of(mark).buffer);
-  const open: OpenMarked = (address) => {
+  const open: OpenMarked = (address, kind = 'stream') => {
     const family = address.includes(':') ? AF_INET6 : AF_INET;
-    const fd = calls.socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    const type = kind === 'datagram' ? SOCK_DGRAM : SOCK_STREAM;
+    const fd = calls.socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) throw markError(mark, calls.errno());
     if (calls.setsockopt(fd, SOL_SOCKET, SO_MARK, value, value.length) < 0) {
       const errno = calls.errno();

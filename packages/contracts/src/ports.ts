@@ -66,6 +66,14 @@ export const PORTS = {
     fallback: 'free-port',
     authentication: 'none: loopback, for the workload itself',
   },
+  dns: {
+    name: 'dns',
+    port: 15053,
+    bind: '127.0.0.1',
+    owner: 'proxy',
+    fallback: 'refuse',
+    authentication: 'none: loopback of the network namespace of the workload',
+  },
   inbound: {
     name: 'inbound',
     port: 0,

@@ -9,6 +9,7 @@ import { NameTableSchema } from '@weft/contracts/lean/istio/networking/nds/v1/nd
 import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { freePort, tempDir, waitFor } from '@weft/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
+import { loadSocketCalls, markedSockets, type OpenMarked } from '../sockets/native-sockets.ts';
 import { createStats } from '../stats/stats.ts';
 import { workloadOfMetadata } from '../stats/workload-labels.ts';
 import { startDnsProxy, type DnsProxyDeps } from './dns-proxy.ts';
@@ -252,6 +253,29 @@ describe('names of others', () => {
       expect(parsed.kind === 'query' && answersQuestion(reply, 77, parsed.query)).toBe(true);
     }
     expect(new Set([...ids, 77]).size).toBe(4);
+  });
+});
+
+describe('marked questions', () => {
+  it('go out by datagram and by stream like others', async (context) => {
+    const opened: string[] = [];
+    let openMarked: OpenMarked;
+    try {
+      const open = markedSockets(loadSocketCalls(), 1337);
+      openMarked = (address, kind = 'stream') => {
+        opened.push(kind);
+        return open(address, kind);
+      };
+    } catch (error) {
+      return context.skip(`no marks here: ${String(error)}`);
+    }
+    const { upstream, asked } = await nameServer(addresses(60));
+    const { resolver } = await start({ upstream, openMarked });
+    expect(await resolver.resolve4('www.example.org')).toHaveLength(60);
+    expect([asked, opened]).toEqual([
+      ['udp', 'tcp'],
+      ['datagram', 'stream'],
+    ]);
   });
 });
 

@@ -1,6 +1,13 @@
 /** The discovery protocol: pure state machines, server, client and gRPC transport. */
 export { mergeChanges, type ChangeSet, type XdsNode, type XdsResource } from './resource.ts';
-export type { ProxySession, ResourceView, Subscription, Verdict, XdsSource } from './server/xds-source.ts';
+export {
+  SOURCE_NOT_READY,
+  type ProxySession,
+  type ResourceView,
+  type Subscription,
+  type Verdict,
+  type XdsSource,
+} from './server/xds-source.ts';
 export type {
   AdsCounters,
   AdsLimits,

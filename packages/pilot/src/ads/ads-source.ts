@@ -1,7 +1,7 @@
 /** The source of the ADS server: one session per connected proxy, each with the resources of the latest push. */
 import { XDS_TYPE } from '@weft/contracts';
 import { WeftError, type Logger } from '@weft/kit';
-import { nodeOfPeer } from '@weft/xds';
+import { nodeOfPeer, SOURCE_NOT_READY } from '@weft/xds';
 import type {
   ChangeSet,
   PeerIdentity,
@@ -120,10 +120,7 @@ export function createAdsSource(deps: AdsSourceDeps): AdsSource {
     connect(node) {
       const snapshot = deps.snapshot();
       if (!snapshot)
-        throw new WeftError(
-          'WEFT_PILOT_NOT_READY',
-          'the control plane has not read its configuration and registry yet',
-        );
+        throw new WeftError(SOURCE_NOT_READY, 'the control plane has not read its configuration and registry yet');
       const facts = readNode(node);
       const session = createSession(facts, resourcesFor(snapshot, facts), deps.onRejected, () => {
         sessions.delete(session);

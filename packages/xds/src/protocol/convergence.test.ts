@@ -73,14 +73,17 @@ class DeltaPair {
     this.client.connected();
   }
 
+  #now = 0;
+
   /** Lets one message arrive. @returns false when nothing was on the way. */
   step(): boolean {
     const view = viewOfWorld(this.world);
     for (let next = this.client.next(); next; next = this.client.next()) this.#up.push(next);
-    for (let next = this.#server.next(view, 0); next; next = this.#server.next(view, 0)) this.#down.push(next);
+    for (let next = this.#server.next(view, this.#now); next; next = this.#server.next(view, this.#now))
+      this.#down.push(next);
     const request = this.#up.shift();
     if (request) {
-      this.#server.handle(request, 0);
+      this.#server.handle(request, this.#now);
       return true;
     }
     const response = this.#down.shift();
@@ -106,9 +109,14 @@ class DeltaPair {
 
   quiet(): void {
     let steps = 0;
-    while (this.step()) {
+    for (;;) {
       steps += 1;
       if (steps > 10_000) throw new Error('the two talk for ever');
+      if (this.step()) continue;
+      // What is held back for a while comes when that is over.
+      const held = this.#server.heldUntil();
+      if (held === undefined) return;
+      this.#now = held;
     }
   }
 

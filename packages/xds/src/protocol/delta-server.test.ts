@@ -28,6 +28,9 @@ function streamOn(initial: Versions) {
       const error = message === undefined ? {} : { error: { code: 3, message } };
       return this.send(delta(response!.typeUrl, { nonce: response!.nonce, ...error }));
     },
+    wait(until: number): void {
+      now = until;
+    },
     /** Answers everything until the server is silent. */
     settle(responses: readonly ServerResponse[]): ServerResponse[] {
       const said: ServerResponse[] = [];
@@ -306,6 +309,34 @@ describe('order of a push', () => {
     const [clusters, endpoints] = s.change({ ...all('1'), [CDS]: { c: '2' }, [RDS]: { r: '2' } });
     s.ack(endpoints);
     expect(types(s.ack(clusters, 'rejected 1 of 1: "c": bad'))).toEqual(['route']);
+  });
+
+  it('1.6 clusters stay until routes by new names have followed their listener', () => {
+    const s = streamOn({ [CDS]: { old: '1' }, [LDS]: { l: 'r1' }, [RDS]: { r1: 'to old' } });
+    s.settle(s.send(delta(CDS)));
+    s.settle(s.send(delta(LDS)));
+    s.settle(s.send(delta(RDS, { subscribe: ['r1'] })));
+    const [clusters] = s.change({ [CDS]: { new: '1' }, [LDS]: { l: 'r2' }, [RDS]: { r2: 'to new' } });
+    expect(told(clusters)).toEqual({ new: '1' });
+    const [listeners] = s.ack(clusters);
+    expect(told(listeners)).toEqual({ l: 'r2' });
+    // Taken, but it serves once its routes are there; until then the former one does.
+    expect(s.settle(s.ack(listeners)).flatMap(({ removed }) => removed)).toEqual(['r1']);
+    const [routes] = s.send(delta(RDS, { subscribe: ['r2'] }));
+    expect(told(routes)).toEqual({ r2: 'to new' });
+    const said = s.settle(s.ack(routes));
+    expect(said.flatMap(({ removed }) => removed)).toEqual(['old']);
+    expect(s.stream.heldUntil()).toBeUndefined();
+  });
+
+  it('1.6 who never asks for a route gets removals all the same, a moment later', () => {
+    const s = streamOn({ [CDS]: { old: '1' }, [LDS]: { l: '1' }, [RDS]: { r: '1' } });
+    s.settle(s.send(delta(CDS)));
+    s.settle(s.send(delta(LDS)));
+    const said = s.settle(s.change({ [CDS]: {}, [LDS]: { l: '2' }, [RDS]: { r: '1' } }));
+    expect(said.flatMap(({ removed }) => removed)).toEqual([]);
+    s.wait(s.stream.heldUntil()!);
+    expect(s.drain().flatMap(({ removed }) => removed)).toEqual(['old']);
   });
 
   it('1.6 removes the other way round: nothing goes before what refers to it was taken', () => {

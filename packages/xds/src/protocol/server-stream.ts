@@ -39,6 +39,8 @@ export interface ServerStream<Request> {
   records(): readonly TypeRecord[];
   /** When the oldest response was sent that has no answer yet. */
   waitingSince(): number | undefined;
+  /** When `next` may have something although nothing came: what it holds back it holds back only so long. */
+  heldUntil(): number | undefined;
 }
 
 /** @param noncePrefix unique for the stream, so that no nonce of an earlier one is taken for its own. */
@@ -47,6 +49,11 @@ export const createDeltaStream = (noncePrefix: string): ServerStream<DeltaReques
 
 export const createSotwStream = (noncePrefix: string): ServerStream<SotwRequest> =>
   new Core<SotwRequest>(noncePrefix, 'sotw', handleSotw);
+
+// A listener that was just taken may be waiting for routes by new names, which the client asks for right behind its answer.
+// Until they are there the former listener serves, with clusters that may be gone from the view. Clients that never ask for
+// some of the routes get their removals this much later.
+const ROUTES_FOLLOW_MS = 1_000;
 
 // A client that asks on and on without answering is not served further until it does.
 const MAX_IN_FLIGHT = 64;
@@ -98,6 +105,7 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
   readonly #warming = new Set<string>();
   #order: string[] = [];
   #nonces = 0;
+  #heldUntil: number | undefined;
 
   constructor(noncePrefix: string, protocol: 'delta' | 'sotw', handle: Handle<Request>) {
     this.#noncePrefix = noncePrefix;
@@ -126,12 +134,17 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
   next(view: ResourceView, now: number): ServerResponse | undefined {
     const states = this.#order.flatMap((typeUrl) => this.#types.get(typeUrl) ?? []);
     for (const state of states) this.#refresh(state, view);
+    this.#heldUntil = this.#routesFollow(view, now);
     const ready = states.find((state) => this.#mayGrow(state));
     if (ready) return this.#respond(ready, view, now);
     const shrinking = states.findLast(
       (state) => state.gone.size > 0 && state.inFlight.size === 0 && this.#mayShrink(state),
     );
     return shrinking && this.#respond(shrinking, view, now);
+  }
+
+  heldUntil(): number | undefined {
+    return this.#heldUntil;
   }
 
   state(typeUrl: string): TypeState | undefined {
@@ -184,7 +197,21 @@ class Core<Request extends DeltaRequest | SotwRequest> implements ServerStream<R
     return state.changed.size > 0 || (state.gone.size > 0 && !USERS.has(state.typeUrl));
   }
 
+  /** Until when routes that the client has not asked for may be on their way, because of listeners that it just took. */
+  #routesFollow(view: ResourceView, now: number): number | undefined {
+    const [clusters, listeners, routes] = [XDS_TYPE.cluster, XDS_TYPE.listener, XDS_TYPE.route].map((typeUrl) =>
+      this.#types.get(typeUrl),
+    );
+    const takenAt = listeners?.lastAcked?.at;
+    if (clusters === undefined || clusters.gone.size === 0 || takenAt === undefined) return undefined;
+    const until = takenAt + ROUTES_FOLLOW_MS;
+    if (now >= until) return undefined;
+    for (const name of view.resources(XDS_TYPE.route).keys()) if (!routes?.covers(name)) return until;
+    return undefined;
+  }
+
   #mayShrink(state: TypeState): boolean {
+    if (this.#heldUntil !== undefined && state.typeUrl === XDS_TYPE.cluster) return false;
     return (USERS.get(state.typeUrl) ?? []).every((user) => {
       const users = this.#types.get(user);
       return !users || (users.settled && users.gone.size === 0);

@@ -5,12 +5,14 @@ import {
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
 } from '@weft/contracts/full/envoy/service/discovery/v3/discovery';
+import { WeftError } from '@weft/kit';
 import { createTestAuthority, waitFor } from '@weft/testkit';
+import { SOURCE_NOT_READY } from './xds-source.ts';
 import { describe, expect, it } from 'vitest';
 import { accountId, connectClient, nodeOf, rawStream, startTestMesh } from '../testing/mesh-peers.ts';
 import { viewOf } from '../testing/view.ts';
 
-const { cluster: CDS, endpoint: EDS, route: RDS } = XDS_TYPE;
+const { cluster: CDS, endpoint: EDS, listener: LDS, route: RDS } = XDS_TYPE;
 const REVIEWS = accountId('default', 'reviews');
 
 const request = (fields: Parameters<typeof create<typeof DiscoveryRequestSchema>>[1]): Buffer =>
@@ -161,6 +163,39 @@ describe('who may open a stream', () => {
     const big = rawStream(running, secret);
     big.call.write(request({ typeUrl: RDS, node, resourceNames: ['x'.repeat(4 * 1024 * 1024)] }));
     expect(await big.ended).toMatchObject({ code: grpc.status.RESOURCE_EXHAUSTED });
+  });
+
+  it('who comes before the source is ready is told to come again, not that it may not', async () => {
+    await using running = await mesh();
+    const served = running.source.connect;
+    for (const [code, status] of [
+      [SOURCE_NOT_READY, grpc.status.UNAVAILABLE],
+      ['WEFT_NODE_INVALID', grpc.status.PERMISSION_DENIED],
+    ] as const) {
+      running.source.connect = () => {
+        throw new WeftError(code, 'not served');
+      };
+      const { call, ended } = rawStream(running, running.authority.issue(REVIEWS));
+      call.write(request({ typeUrl: CDS, node }));
+      expect(await ended).toMatchObject({ code: status, details: 'not served' });
+    }
+    running.source.connect = served;
+    const { client, held } = connectClient(running, running.authority.issue(REVIEWS));
+    client.setSubscriptions(CDS, '*');
+    await waitFor(() => held.get(CDS)?.size === 1);
+  });
+
+  it('a removal of clusters that was held back comes by itself', async () => {
+    await using running = await startTestMesh(
+      viewOf({ [CDS]: { a: '1', old: '1' }, [LDS]: { l: '1' }, [RDS]: { r: '1' } }),
+    );
+    const { client, held } = connectClient(running, running.authority.issue(REVIEWS));
+    client.setSubscriptions(CDS, '*');
+    client.setSubscriptions(LDS, '*');
+    await waitFor(() => held.get(LDS)?.size === 1);
+    running.source.change(viewOf({ [CDS]: { a: '1' }, [LDS]: { l: '2' }, [RDS]: { r: '1' } }));
+    await waitFor(() => held.get(LDS)?.get('l') === '2');
+    await waitFor(() => held.get(CDS)?.size === 1, { what: 'the removal' });
   });
 
   it('a stream that says nothing is ended', async () => {

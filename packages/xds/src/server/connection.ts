@@ -7,7 +7,7 @@ import type { Handled, ServerResponse, ServerStream } from '../protocol/server-s
 import type { XdsNode } from '../resource.ts';
 import type { PeerIdentity } from '../transport/peer.ts';
 import type { AdsLimits, ConnectionRecord } from './ads-server-types.ts';
-import type { ProxySession, ResourceView, XdsSource } from './xds-source.ts';
+import { SOURCE_NOT_READY, type ProxySession, type ResourceView, type XdsSource } from './xds-source.ts';
 
 /** Why a stream is ended by the server. */
 export type EndReason = 'invalid' | 'denied' | 'exhausted' | 'unresponsive' | 'unavailable';
@@ -54,6 +54,7 @@ export function createConnection<Request extends DeltaRequest | SotwRequest>(
   let view: ResourceView | undefined;
   let writing = false;
   let over = false;
+  let resume: Timer | undefined;
   let watchdog: Timer | undefined = clock.after(limits.firstRequestTimeoutMs, () =>
     end('invalid', 'no request came in time'),
   );
@@ -62,6 +63,7 @@ export function createConnection<Request extends DeltaRequest | SotwRequest>(
     if (over) return;
     over = true;
     watchdog?.cancel();
+    resume?.cancel();
     session?.close();
     if (node) logger.info({ connectedMs: clock.now() - connectedAt }, 'xds stream closed');
   }
@@ -87,7 +89,7 @@ export function createConnection<Request extends DeltaRequest | SotwRequest>(
       session = deps.source.connect(introduced, peer);
     } catch (error) {
       end(
-        error instanceof WeftError ? 'denied' : 'unavailable',
+        error instanceof WeftError && error.code !== SOURCE_NOT_READY ? 'denied' : 'unavailable',
         error instanceof WeftError ? errorMessage(error) : 'the node can not be served',
       );
       if (!(error instanceof WeftError))
@@ -177,6 +179,9 @@ export function createConnection<Request extends DeltaRequest | SotwRequest>(
         pump();
       });
     }
+    resume?.cancel();
+    const held = stream.heldUntil();
+    resume = held === undefined || over ? undefined : clock.at(held, pump);
     watch();
   }
 

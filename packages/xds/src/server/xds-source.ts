@@ -43,7 +43,13 @@ export interface Verdict {
   readonly message: string;
 }
 
+/** Code of the error of a source that can not serve anybody yet: the proxy is to come again, nothing is wrong with it. */
+export const SOURCE_NOT_READY = 'WEFT_PILOT_NOT_READY';
+
 export interface XdsSource {
-  /** A new stream of an authorized proxy. @throws {WeftError} when the node can not be served; its message goes to the peer. */
+  /**
+   * A new stream of an authorized proxy. @throws {WeftError} when the node can not be served (`SOURCE_NOT_READY`: not yet);
+   * its message goes to the peer.
+   */
   connect(node: XdsNode, peer: PeerIdentity): ProxySession;
 }

@@ -59,6 +59,7 @@ function workloadFlags(command: Command): Command {
     .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
     .option('--service-account <name>', 'its identity (default: the service)')
     .option('--label <key=value>', 'a label; may be repeated', collect, [])
+    .option('--locality <region/zone/subzone>', 'where it is, for balancing by place')
     .option(
       '--health-path <path>',
       'GET this path once a second to see whether it hangs (default: only connect to its port)',

@@ -99,3 +99,14 @@ export type {
   WorkloadRef,
 } from './telemetry-views.ts';
 export { XDS_PUSH_ORDER, XDS_TYPE, xdsShortName, type XdsKind } from './xds.ts';
+export {
+  LOCAL_CLUSTER,
+  LOCALITY_LABEL,
+  localityName,
+  localityOf,
+  parseLocality,
+  REGION_LABEL,
+  SUBZONE_LABEL,
+  ZONE_LABEL,
+  type Locality,
+} from './locality.ts';

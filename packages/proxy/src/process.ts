@@ -1,5 +1,5 @@
 // Joins the parts of a proxy process: what the parent says, what the control plane says, and the data path between them.
-import { controlPlaneId, type ParentMessage, parseNodeId, parseSpiffeId } from '@weft/contracts';
+import { controlPlaneId, localityName, parseNodeId, parseSpiffeId, type ParentMessage } from '@weft/contracts';
 import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, WeftError } from '@weft/kit';
 import { createAdsClient, createGrpcAdsTransport, type ChannelTarget } from '@weft/xds';
 import { createAccessLogs } from './access-log/access-logs.ts';
@@ -24,7 +24,7 @@ import { openParentChannel, openParentSocket, type ParentChannel } from './secre
 import { createSecretStore } from './secrets/secret-store.ts';
 import { createPeerExchange } from './stats/peer-exchange.ts';
 import { createStats } from './stats/stats.ts';
-import { workloadOfMetadata } from './stats/workload-labels.ts';
+import { localityOfMetadata, workloadOfMetadata } from './stats/workload-labels.ts';
 import { createTracer } from './tracing/tracer.ts';
 
 export interface ProxyProcessDeps {
@@ -48,6 +48,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   const { clock, random, logger, lifecycle } = deps;
   const startedAt = clock.now();
   const self = workloadOfMetadata(options.metadata);
+  const locality = localityOfMetadata(options.metadata);
   const secrets = createSecretStore();
   const stats = createStats(self, { ownPrincipal: () => secrets.identity?.spiffeId ?? '' });
   let xdsAddress = options.xdsAddress;
@@ -100,6 +101,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     random,
     inheritedFds: options.inherited,
     hasAddress: machineHasAddress,
+    locality: locality.region === '' ? '' : localityName(locality),
     // What it loads is heavy, and few listeners want it.
     loadOriginalDestinations: () => originalDestinations(loadSocketCalls()),
     ...(openMarked === undefined ? {} : { openMarked }),
@@ -131,7 +133,12 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     createClient: (handlers, held) =>
       createAdsClient({
         transport: createGrpcAdsTransport(controlPlane),
-        node: { id: options.nodeId, metadata: options.metadata, userAgentVersion: deps.version },
+        node: {
+          id: options.nodeId,
+          metadata: options.metadata,
+          userAgentVersion: deps.version,
+          ...(locality.region === '' ? {} : { locality }),
+        },
         handlers,
         clock,
         random,

@@ -42,6 +42,8 @@ export interface ProxyOptions {
   readonly random: Random;
   readonly inheritedFds?: InheritedFds;
   readonly logger: Logger;
+  /** "region/zone/subzone" where this proxy runs; default: not known. */
+  readonly locality?: string;
   /** Client connections of the whole proxy. Default 10 000. */
   readonly maxConnections?: number;
   /** Default: everywhere. */
@@ -83,6 +85,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     readBuffer,
     stats,
     http2,
+    locality: options.locality ?? '',
     logger,
     openMarked: options.openMarked,
     isOwnListener,

@@ -1,4 +1,5 @@
 /** What `run` and `agent` are told of a workload, from flags to values. */
+import { LOCALITY_LABEL } from '@weft/contracts';
 import { WeftError } from '@weft/kit';
 import { pickPort, type WorkloadSpec } from '@weft/local';
 import { parsePort } from './options.ts';
@@ -13,6 +14,7 @@ export interface WorkloadFlags {
   readonly protocol: string;
   readonly serviceAccount?: string;
   readonly label: readonly string[];
+  readonly locality?: string;
 }
 
 /** @param isolated the program has the addresses of its namespace to itself: it listens where clients call. */
@@ -34,7 +36,7 @@ export async function workloadSpec(flags: WorkloadFlags, isolated: boolean): Pro
     namespace: flags.namespace,
     kind: 'sidecar',
     serviceAccount: flags.serviceAccount ?? flags.service ?? name,
-    labels: { app: flags.service ?? name, version: flags.version, ...labels },
+    labels: { app: flags.service ?? name, version: flags.version, ...localityLabel(flags.locality), ...labels },
     ...(flags.service === undefined ? {} : { service: flags.service }),
     ports: [
       {
@@ -45,4 +47,14 @@ export async function workloadSpec(flags: WorkloadFlags, isolated: boolean): Pro
       },
     ],
   };
+}
+
+// What a label's value may be made of, but for the dot, which stands for the slash there.
+const LOCALITY = /^[A-Za-z0-9][\w-]*(?:\/[A-Za-z0-9][\w-]*){0,2}$/;
+
+function localityLabel(locality: string | undefined): Record<string, string> {
+  if (locality === undefined) return {};
+  if (!LOCALITY.test(locality))
+    throw new WeftError('WEFT_USAGE', `--locality needs REGION, REGION/ZONE or REGION/ZONE/SUBZONE, not "${locality}"`);
+  return { [LOCALITY_LABEL]: locality.replaceAll('/', '.') };
 }

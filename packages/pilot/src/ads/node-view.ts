@@ -1,4 +1,4 @@
-import { parseNodeId, type RegisteredWorkload } from '@weft/contracts';
+import { LOCALITY_LABEL, localityName, localityOf, parseNodeId, type RegisteredWorkload } from '@weft/contracts';
 import { WeftError } from '@weft/kit';
 import type { XdsNode } from '@weft/xds';
 import { workloadKey } from '../model/build-model.ts';
@@ -40,7 +40,7 @@ export function readNode(node: XdsNode): NodeFacts {
     namespace,
     address: parsed.ip,
     serviceAccount: text(metadata['SERVICE_ACCOUNT']) ?? 'default',
-    labels: labels(metadata['LABELS']),
+    labels: placed(labels(metadata['LABELS']), node),
     redirected: mode === 'REDIRECT',
   };
 }
@@ -58,6 +58,12 @@ export function findWorkload(
 export function foreignWorkload(facts: NodeFacts, workload: RegisteredWorkload | undefined): string | undefined {
   if (!workload || workload.serviceAccount === facts.serviceAccount) return undefined;
   return `workload ${workload.namespace}/${workload.name} runs as ${workload.serviceAccount}, not as ${facts.serviceAccount}`;
+}
+
+/** What a node says of its place beside its labels, such as an Envoy by its bootstrap, becomes one. */
+function placed(known: Readonly<Record<string, string>>, { locality }: XdsNode): Readonly<Record<string, string>> {
+  if (locality === undefined || locality.region === '' || localityOf(known).region !== '') return known;
+  return { ...known, [LOCALITY_LABEL]: localityName(locality).replaceAll('/', '.') };
 }
 
 const text = (value: unknown): string | undefined => (typeof value === 'string' && value !== '' ? value : undefined);

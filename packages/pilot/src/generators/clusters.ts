@@ -6,6 +6,7 @@ import {
   INBOUND_PASSTHROUGH_CLUSTER,
   INBOUND_SOURCE_ADDRESS,
   ISTIO_METADATA,
+  LOCAL_CLUSTER,
   PASSTHROUGH_CLUSTER,
 } from '@weft/contracts';
 import {
@@ -67,6 +68,7 @@ export function buildClusters(context: GeneratorContext): readonly GeneratedClus
     ...outbound,
     ...inbound,
     blackHole(snapshot),
+    ...localCluster(context),
     passthrough(snapshot, PASSTHROUGH_CLUSTER, redirected),
     ...(redirected ? [inboundPassthrough(snapshot)] : []),
   ].toSorted((a, b) => compareText(a.name, b.name));
@@ -219,6 +221,34 @@ function outboundMetadata({ service, port, rule, subset }: ClusterTarget, policy
 }
 
 /** To the application, on the address where it listens. */
+/** The proxy's own peers, where some service is balanced by zone: how callers are spread decides how traffic is. */
+function localCluster({ snapshot, scope, proxy }: GeneratorContext): readonly GeneratedCluster[] {
+  const zoned = scope.clusterServices.some((service) => {
+    const rule = findDestinationRule(snapshot, proxy, service);
+    return service.ports.some(
+      (port) => effectivePolicy(rule, port.number).loadBalancer?.zoneAwareLbSetting?.enabled === true,
+    );
+  });
+  if (!zoned || proxy.type !== 'sidecar') return [];
+  const own = scope.clusterServices.find(
+    (service) =>
+      service.resolution === 'eds' &&
+      endpointsOf(snapshot, service).some(
+        ({ address, workload }) => workload === proxy.name && address === proxy.address,
+      ),
+  );
+  const [port] = own?.ports ?? [];
+  if (!own || !port) return [];
+  const message = create(ClusterSchema, {
+    name: LOCAL_CLUSTER,
+    connectTimeout: duration(snapshot.mesh.connectTimeoutMs),
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { edsConfig: adsSource(), serviceName: clusterName('outbound', port.number, own.hostname) },
+    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+  });
+  return [generated(message, own.refs)];
+}
+
 function inboundCluster(context: GeneratorContext, port: InboundPort): GeneratedCluster {
   const { snapshot } = context;
   const pool = port.connectionPool;

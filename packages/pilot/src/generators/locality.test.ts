@@ -1,8 +1,9 @@
+import { localityOf } from '@weft/contracts';
 import { describe, expect, it } from 'vitest';
 import { messageJson, SCHEMAS } from '../testing/json.ts';
 import { registryOf } from '../testing/registry.ts';
 import { contextOf, snapshotOf } from '../testing/snapshots.ts';
-import { inLocality, localityOf } from '../model/locality.ts';
+import { inLocality } from '../model/locality.ts';
 import { buildClusters } from './clusters.ts';
 import { buildEndpoints } from './endpoints.ts';
 

@@ -1,9 +1,10 @@
 /** Which priority and weight the places of endpoints have for one client: Istio's locality load balancing. */
+import { localityName, localityOf, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL, type Locality } from '@weft/contracts';
 import type { LoadBalancer } from '../config-store/kinds.ts';
 import { compareText } from '../model/hostname.ts';
 import type { Labels } from '../model/labels.ts';
-import { inLocality, localityName, localityOf, REGION_LABEL, SUBZONE_LABEL, ZONE_LABEL } from '../model/locality.ts';
-import type { Endpoint, Locality } from '../model/service.ts';
+import { inLocality } from '../model/locality.ts';
+import type { Endpoint } from '../model/service.ts';
 import type { EffectivePolicy } from '../snapshot/destination-rules.ts';
 
 /** Endpoints of one place and priority. */

@@ -1,5 +1,5 @@
 /** Registries and configuration become services and endpoints: a pure function, independent of the order of its input. */
-import type { RegisteredWorkload, RegistryState } from '@weft/contracts';
+import { parseLocality, type RegisteredWorkload, type RegistryState } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { ServiceSpec } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
@@ -8,7 +8,7 @@ import { compareText, serviceHostname } from './hostname.ts';
 import { workloadEndpoint, type Discovered } from './discovered.ts';
 import { matchesLabels } from './labels.ts';
 import { protocolOf } from './protocol.ts';
-import { parseLocality, type Endpoint, type Service, type ServicePort } from './service.ts';
+import type { Endpoint, Service, ServicePort } from './service.ts';
 import { buildServiceEntries } from './service-entries.ts';
 
 export interface Model {

@@ -1,8 +1,7 @@
 /** What one source says of a service: itself and the endpoints that it knows. */
-import type { RegisteredWorkload, WorkloadPort } from '@weft/contracts';
+import { localityOf, type RegisteredWorkload, type WorkloadPort } from '@weft/contracts';
 import type { MeshOptions } from '../options.ts';
 import { identityOf } from './identity.ts';
-import { localityOf } from './locality.ts';
 import type { Endpoint, Service } from './service.ts';
 
 export interface Discovered {

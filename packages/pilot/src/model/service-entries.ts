@@ -1,4 +1,4 @@
-import type { RegisteredWorkload } from '@weft/contracts';
+import { parseLocality, type RegisteredWorkload } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { ServiceEntrySpec, WorkloadEntrySpec } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
@@ -7,7 +7,7 @@ import { workloadEndpoint, type Discovered } from './discovered.ts';
 import { identityOf } from './identity.ts';
 import { matchesLabels, type Labels } from './labels.ts';
 import { parseProtocol } from './protocol.ts';
-import { parseLocality, type Endpoint, type Resolution, type Service } from './service.ts';
+import type { Endpoint, Resolution, Service } from './service.ts';
 import { exportToOr } from './visibility.ts';
 
 const RESOLUTION: Readonly<Record<string, Resolution>> = {

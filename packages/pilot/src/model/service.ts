@@ -1,3 +1,4 @@
+import type { Locality } from '@weft/contracts';
 import type { SourceRef } from '../config-store/config-object.ts';
 import type { Labels } from './labels.ts';
 import type { Protocol } from './protocol.ts';
@@ -59,16 +60,4 @@ export interface Endpoint {
   readonly identity: string | undefined;
   /** It has a sidecar that takes mutual TLS, unless policy says otherwise. */
   readonly hasSidecar: boolean;
-}
-
-export interface Locality {
-  readonly region: string;
-  readonly zone: string;
-  readonly subZone: string;
-}
-
-/** `region/zone/subzone`; missing parts are empty. */
-export function parseLocality(text: string | undefined): Locality {
-  const [region = '', zone = '', subZone = ''] = (text ?? '').split('/');
-  return { region, zone, subZone };
 }

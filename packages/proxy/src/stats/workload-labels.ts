@@ -1,4 +1,5 @@
-// Who a workload is, as metrics and logs name it.
+// Who a workload is, as metrics and logs name it, and where.
+import { localityOf, type Locality } from '@weft/contracts';
 
 export interface WorkloadLabels {
   readonly workload: string;
@@ -43,6 +44,12 @@ type Metadata = Readonly<Record<string, unknown>>;
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const record = (value: unknown): Metadata =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Metadata) : {};
+
+/** Where a node's labels say that it is. */
+export const localityOfMetadata = (metadata: Metadata): Locality =>
+  localityOf(
+    Object.fromEntries(Object.entries(record(metadata['LABELS'])).map(([name, value]) => [name, text(value)])),
+  );
 
 /** Reads a node's metadata (Istio's bootstrap and peer exchange use the same names). */
 export function workloadOfMetadata(metadata: Metadata): WorkloadLabels {

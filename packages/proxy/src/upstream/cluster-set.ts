@@ -1,20 +1,24 @@
+import { LOCAL_CLUSTER } from '@weft/contracts';
 import type { Logger } from '@weft/kit';
 import type { ClusterStatus, HostStatus } from '../ports.ts';
 import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { createResolver, type Resolver } from './dns.ts';
 import type { Host } from './host.ts';
+import type { OwnZone } from './lb/balancer.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type Endpoints, type HostFacts } from './host-facts.ts';
 
-export interface ClusterSetDeps extends ClusterDeps {
+export interface ClusterSetDeps extends Omit<ClusterDeps, 'own'> {
   readonly logger: Logger;
+  /** "region/zone/subzone" of this proxy; empty when it is not known. */
+  readonly locality: string;
 }
 
 /** All live clusters by name. A cluster lives as long as its name; hosts, connections and balancer state with it. */
 export class ClusterSet {
   readonly live: ReadonlyMap<string, Cluster>;
   readonly #clusters = new Map<string, Cluster>();
-  readonly #deps: ClusterSetDeps;
+  readonly #deps: ClusterDeps;
   readonly #resolver: Resolver;
   #settings: ReadonlyMap<string, ClusterSettings> = new Map();
   #endpoints: ReadonlyMap<string, Endpoints> = new Map();
@@ -23,7 +27,7 @@ export class ClusterSet {
 
   constructor(deps: ClusterSetDeps) {
     this.live = this.#clusters;
-    this.#deps = deps;
+    this.#deps = { ...deps, own: () => this.#ownZone(deps.locality) };
     this.#resolver = createResolver(deps.timers, (name) => this.#refresh(name));
   }
 
@@ -90,6 +94,13 @@ export class ClusterSet {
     }
     cluster.update(settings, facts, this.#overprovisioningOf(settings));
     this.#applied.set(name, { settings, facts });
+    if (name !== LOCAL_CLUSTER) return;
+    for (const other of this.#clusters.values()) if (other.settings.lb.zoneAware !== undefined) other.rebalance();
+  }
+
+  #ownZone(locality: string): OwnZone | undefined {
+    const peers = this.#clusters.get(LOCAL_CLUSTER)?.hosts;
+    return peers === undefined || locality === '' ? undefined : { locality, peers };
   }
 
   #overprovisioningOf(settings: ClusterSettings): number {

@@ -11,7 +11,7 @@ import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
 import { Host } from './host.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type HostFacts, hostName } from './host-facts.ts';
-import { Balancer } from './lb/balancer.ts';
+import { Balancer, type OwnZone } from './lb/balancer.ts';
 import type { LbAttempt } from './lb/lb-policy.ts';
 import { OutlierDetection } from './outlier/outlier-detection.ts';
 import { OriginalHosts } from './original-hosts.ts';
@@ -27,6 +27,8 @@ export interface ClusterDeps {
   readonly random: Random;
   readonly readBuffer: Buffer;
   readonly stats: StatsSink;
+  /** Where this proxy is, and its peers, as far as that is known. */
+  own(): OwnZone | undefined;
   readonly http2: H2Shared;
 }
 
@@ -140,7 +142,7 @@ export class Cluster {
         hosts: this.#hosts,
         settings: this.settings.lb,
         overprovisioningPercent: this.#overprovisioningPercent,
-        own: undefined,
+        own: this.#deps.own(),
         random,
         now: () => timers.now(),
       },

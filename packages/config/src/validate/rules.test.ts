@@ -313,7 +313,7 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
       dr({ loadBalancer: { simple: 'ROUND_ROBINN' } }),
       'W0013 spec.trafficPolicy.loadBalancer.simple',
     ],
-    ['passthrough', dr({ loadBalancer: { simple: 'PASSTHROUGH' } }), 'W0031 spec.trafficPolicy.loadBalancer.simple'],
+    ['passthrough', dr({ loadBalancer: { simple: 'PASSTHROUGH' } }), 'ok'],
     ['hash', dr({ loadBalancer: { consistentHash: { httpHeaderName: 'x' } } }), 'ok'],
     [
       'hash of nothing',
@@ -339,7 +339,7 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     [
       'upgrade and client protocol',
       dr({ connectionPool: { http: { useClientProtocol: true, h2UpgradePolicy: 'UPGRADE' } } }),
-      'W0031 spec.trafficPolicy.connectionPool.http.useClientProtocol, W0024 spec.trafficPolicy.connectionPool.http.useClientProtocol, W0031 spec.trafficPolicy.connectionPool.http.h2UpgradePolicy',
+      'W0024 spec.trafficPolicy.connectionPool.http.useClientProtocol',
     ],
     [
       'ejection',

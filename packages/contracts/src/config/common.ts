@@ -1,6 +1,5 @@
 /** Messages that several kinds share. Each is a function, so that a kind can give its use a metadata of its own. */
 import {
-  ENVOY_ONLY,
   bool,
   choice,
   duration,
@@ -103,40 +102,31 @@ export const listenerPort = (meta: FieldMeta = {}) =>
     meta,
   );
 
-const HTTP2_LATER: FieldMeta = {
-  effect: 'not-yet',
-  reason: 'acts on HTTP/2, which the proxies do not speak to each other yet',
-};
-
 export const connectionPool = (meta: FieldMeta = {}) =>
   message(
     {
       tcp: opt(
         message({
-          maxConnections: opt(int32({ min: 0, default: 4_294_967_295 })),
+          maxConnections: opt(int32({ min: 0, default: 4_294_967_295, test: 'RE-05' })),
           connectTimeout: opt(duration({ default: '10s' })),
           tcpKeepalive: opt(
-            message({ probes: opt(uint32()), time: opt(duration()), interval: opt(duration()) }, ENVOY_ONLY),
+            message({ probes: opt(uint32()), time: opt(duration()), interval: opt(duration()) }, { test: 'RE-08' }),
           ),
-          maxConnectionDuration: opt(duration({ since: '1.15', ...ENVOY_ONLY })),
+          maxConnectionDuration: opt(duration({ since: '1.15', test: 'RE-08' })),
           idleTimeout: opt(text({ format: 'duration-or-zero', default: '1h' })),
         }),
       ),
       http: opt(
         message({
-          http1MaxPendingRequests: opt(int32({ min: 0, default: 4_294_967_295 })),
-          http2MaxRequests: opt(int32({ min: 0, default: 4_294_967_295 })),
-          maxRequestsPerConnection: opt(int32({ min: 0, max: 536_870_912, default: 0 })),
-          maxRetries: opt(int32({ min: 0, default: 4_294_967_295 })),
-          idleTimeout: opt(text({ format: 'duration-or-zero', default: '1h' })),
-          h2UpgradePolicy: opt(
-            choice(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'], { default: 'DEFAULT', ...HTTP2_LATER }),
-          ),
-          useClientProtocol: opt(bool({ since: '1.8', default: false, ...HTTP2_LATER })),
-          maxConcurrentStreams: opt(int32({ min: 0, since: '1.21', ...HTTP2_LATER })),
-          http2KeepAlive: opt(
-            message({ interval: duration(), timeout: duration() }, { since: '1.31', ...HTTP2_LATER }),
-          ),
+          http1MaxPendingRequests: opt(int32({ min: 0, default: 4_294_967_295, test: 'RE-05' })),
+          http2MaxRequests: opt(int32({ min: 0, default: 4_294_967_295, test: 'RE-05' })),
+          maxRequestsPerConnection: opt(int32({ min: 0, max: 536_870_912, default: 0, test: 'RE-08' })),
+          maxRetries: opt(int32({ min: 0, default: 4_294_967_295, test: 'RE-05' })),
+          idleTimeout: opt(text({ format: 'duration-or-zero', default: '1h', test: 'RE-08' })),
+          h2UpgradePolicy: opt(choice(['DEFAULT', 'DO_NOT_UPGRADE', 'UPGRADE'], { default: 'DEFAULT', test: 'RE-08' })),
+          useClientProtocol: opt(bool({ since: '1.8', default: false, test: 'RE-08' })),
+          maxConcurrentStreams: opt(int32({ min: 0, since: '1.21', test: 'RE-08' })),
+          http2KeepAlive: opt(message({ interval: duration(), timeout: duration() }, { since: '1.31', test: 'RE-08' })),
         }),
       ),
     },

@@ -160,17 +160,29 @@ function slowStart(policy: LoadBalancer | undefined): Init<typeof Cluster_SlowSt
   };
 }
 
+/** What a cluster speaks to its hosts: one of the versions, or what the caller spoke. */
+export type SpokenHttp = 'http1' | 'http2' | 'as-caller';
+
+/** @returns undefined for protocols that are not HTTP. */
+export function spokenHttp(protocol: Protocol, pool: ConnectionPool | undefined): SpokenHttp | undefined {
+  if (!isHttp(protocol) && protocol !== 'auto') return undefined;
+  const upgrade = pool?.http?.h2UpgradePolicy === 'UPGRADE' && protocol !== 'auto';
+  if (upgrade) return 'http2';
+  if (pool?.http?.useClientProtocol === true || protocol === 'auto') return 'as-caller';
+  return isHttp2(protocol) ? 'http2' : 'http1';
+}
+
 /** HTTP options of a cluster; undefined where Envoy's defaults (HTTP/1.1, idle after an hour) are meant. */
 export function httpProtocolOptions(
   protocol: Protocol,
   pool: ConnectionPool | undefined,
   autoNames: { readonly sni: boolean; readonly sans: boolean },
 ): Any | undefined {
-  if (!isHttp(protocol) && protocol !== 'auto') return undefined;
+  const spoken = spokenHttp(protocol, pool);
+  if (spoken === undefined) return undefined;
   const http = pool?.http;
-  const upgrade = http?.h2UpgradePolicy === 'UPGRADE' && protocol !== 'auto';
-  const useClientProtocol = (http?.useClientProtocol === true || protocol === 'auto') && !upgrade;
-  const http2 = (isHttp2(protocol) || upgrade) && !useClientProtocol;
+  const useClientProtocol = spoken === 'as-caller';
+  const http2 = spoken === 'http2';
   const idleMs = durationMs(http?.idleTimeout ?? pool?.tcp?.idleTimeout);
   const durationLimitMs = durationMs(pool?.tcp?.maxConnectionDuration);
   const maxRequests = http?.maxRequestsPerConnection;
@@ -181,7 +193,18 @@ export function httpProtocolOptions(
   };
   const plain = Object.keys(common).length === 0 && !http2 && !useClientProtocol && !autoNames.sni && !autoNames.sans;
   if (plain) return undefined;
-  const http2ProtocolOptions = http?.maxConcurrentStreams ? { maxConcurrentStreams: http.maxConcurrentStreams } : {};
+  const keepAlive = http?.http2KeepAlive;
+  const http2ProtocolOptions = {
+    ...(http?.maxConcurrentStreams ? { maxConcurrentStreams: http.maxConcurrentStreams } : {}),
+    ...(keepAlive
+      ? {
+          connectionKeepalive: {
+            interval: duration(durationMs(keepAlive.interval) ?? 0),
+            timeout: duration(durationMs(keepAlive.timeout) ?? 0),
+          },
+        }
+      : {}),
+  };
   return pack(HttpProtocolOptionsSchema, {
     ...(Object.keys(common).length === 0 ? {} : { commonHttpProtocolOptions: common }),
     ...(autoNames.sni || autoNames.sans

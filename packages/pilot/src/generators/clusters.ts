@@ -39,6 +39,7 @@ import {
   needsAutoTlsNames,
   originalDestination,
   outlierDetection,
+  spokenHttp,
   tcpKeepalive,
   type ClusterInit,
 } from './cluster-policy.ts';
@@ -67,8 +68,8 @@ export function buildClusters(context: GeneratorContext): readonly GeneratedClus
   return [
     ...outbound,
     ...inbound,
-    blackHole(snapshot),
     ...localCluster(context),
+    blackHole(snapshot),
     passthrough(snapshot, PASSTHROUGH_CLUSTER, redirected),
     ...(redirected ? [inboundPassthrough(snapshot)] : []),
   ].toSorted((a, b) => compareText(a.name, b.name));
@@ -172,7 +173,7 @@ function transportSockets(
       hostname: service.hostname,
       port: port.number,
       subset: subset?.name ?? '',
-      protocol: port.protocol,
+      speaks: spokenHttp(port.protocol, policy.connectionPool) ?? 'tcp',
       identities: identitiesOf(snapshot, service),
     });
   if (policy.tls) {
@@ -220,7 +221,6 @@ function outboundMetadata({ service, port, rule, subset }: ClusterTarget, policy
   });
 }
 
-/** To the application, on the address where it listens. */
 /** The proxy's own peers, where some service is balanced by zone: how callers are spread decides how traffic is. */
 function localCluster({ snapshot, scope, proxy }: GeneratorContext): readonly GeneratedCluster[] {
   const zoned = scope.clusterServices.some((service) => {
@@ -249,6 +249,7 @@ function localCluster({ snapshot, scope, proxy }: GeneratorContext): readonly Ge
   return [generated(message, own.refs)];
 }
 
+/** To the application, on the address where it listens. */
 function inboundCluster(context: GeneratorContext, port: InboundPort): GeneratedCluster {
   const { snapshot } = context;
   const pool = port.connectionPool;

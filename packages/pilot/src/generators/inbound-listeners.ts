@@ -119,10 +119,10 @@ export function chainsOf(
   { snapshot }: GeneratorContext,
 ): ChainInit[] {
   const { name } = port;
-  const tls = {
-    transportSocket: meshServerTls(port.protocol, snapshot.mesh),
+  const tls = (serves: 'http' | 'tcp'): ChainInit => ({
+    transportSocket: meshServerTls(serves, snapshot.mesh),
     transportSocketConnectTimeout: duration(15_000),
-  };
+  });
   const http = isHttp(port.protocol);
   const detect = port.protocol === 'auto';
   const meshTls = { transportProtocol: 'tls', applicationProtocols: [...MESH_HTTP_ALPN] };
@@ -136,32 +136,34 @@ export function chainsOf(
   switch (mode) {
     case 'STRICT':
       // One chain and nothing to inspect: what is not mutual TLS fails its handshake.
-      if (!detect) return [{ name, filters: http ? stacks.http() : stacks.tcp(), ...tls }];
+      if (!detect) return [{ name, filters: http ? stacks.http() : stacks.tcp(), ...tls(http ? 'http' : 'tcp') }];
       return [
-        { name: `${name}_http`, filterChainMatch: httpTls, filters: stacks.http(), ...tls },
-        { name: `${name}_tcp`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp(), ...tls },
+        { name: `${name}_http`, filterChainMatch: httpTls, filters: stacks.http(), ...tls('http') },
+        { name: `${name}_tcp`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp(), ...tls('tcp') },
       ];
     case 'DISABLE':
       if (!detect) return [{ name, filters: http ? stacks.http() : stacks.tcp() }];
       return [
         { name: `${name}_http`, filterChainMatch: plainHttp, filters: stacks.http() },
-        { name: `${name}_tcp`, filters: stacks.tcp() },
+        // Named by transport as well: the match does not go back from a chain that fits better up to there.
+        { name: `${name}_tcp`, filterChainMatch: plain, filters: stacks.tcp() },
+        { name: `${name}_tls`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp() },
       ];
     case 'PERMISSIVE':
       if (http) {
         return [
-          { name: `${name}_mtls`, filterChainMatch: meshTls, filters: stacks.http(), ...tls },
+          { name: `${name}_mtls`, filterChainMatch: meshTls, filters: stacks.http(), ...tls('http') },
           { name: `${name}_plain`, filterChainMatch: plain, filters: stacks.http() },
         ];
       }
       return [
         ...(detect
           ? [
-              { name: `${name}_http_mtls`, filterChainMatch: httpTls, filters: stacks.http(), ...tls },
+              { name: `${name}_http_mtls`, filterChainMatch: httpTls, filters: stacks.http(), ...tls('http') },
               { name: `${name}_http_plain`, filterChainMatch: plainHttp, filters: stacks.http() },
             ]
           : []),
-        { name: `${name}_mtls`, filterChainMatch: detect ? tcpTls : meshTls, filters: stacks.tcp(), ...tls },
+        { name: `${name}_mtls`, filterChainMatch: detect ? tcpTls : meshTls, filters: stacks.tcp(), ...tls('tcp') },
         // An application's own TLS goes through untouched.
         { name: `${name}_tls`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp() },
         { name: `${name}_plain`, filterChainMatch: plain, filters: stacks.tcp() },

@@ -25,6 +25,7 @@ import {
 } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/tls';
 import type { ClientTls } from '../config-store/kinds.ts';
 import { isHttp, isHttp2, type Protocol } from '../model/protocol.ts';
+import type { SpokenHttp } from './cluster-policy.ts';
 import type { MeshOptions } from '../options.ts';
 import { duration, pack, stringMatcher } from './envoy.ts';
 
@@ -95,9 +96,9 @@ const dnsSan = (value: string): SubjectAltNameMatcher =>
   });
 
 /** ALPN names by which a server tells mesh traffic from an application's own TLS; the last is what is spoken inside. */
-export function meshAlpn(protocol: Protocol): readonly string[] {
-  if (isHttp2(protocol)) return ['istio-h2', 'istio', 'h2'];
-  if (isHttp(protocol)) return ['istio-http/1.1', 'istio', 'http/1.1'];
+export function meshAlpn(speaks: SpokenHttp | 'tcp'): readonly string[] {
+  if (speaks === 'http2') return ['istio-h2', 'istio', 'h2'];
+  if (speaks === 'http1') return ['istio-http/1.1', 'istio', 'http/1.1'];
   return ['istio-peer-exchange', 'istio'];
 }
 
@@ -109,18 +110,19 @@ export const MESH_HTTP_ALPN: readonly string[] = [
   'istio-h2',
 ];
 
-const serverAlpn = (protocol: Protocol): readonly string[] =>
-  isHttp(protocol) ? ['h2', 'http/1.1'] : ['istio-peer-exchange', 'istio', 'h2', 'http/1.1'];
+/** The first that a client offers too is agreed on: where HTTP is served, it must tell which. */
+const serverAlpn = (serves: 'http' | 'tcp'): readonly string[] =>
+  serves === 'http' ? ['h2', 'http/1.1'] : ['istio-peer-exchange', 'istio', 'h2', 'http/1.1'];
 
 /** A server's side of mutual TLS: any identity of the trust domains; who may do what is for authorization. */
-export function meshServerTls(protocol: Protocol, mesh: MeshOptions): TransportSocket {
+export function meshServerTls(serves: 'http' | 'tcp', mesh: MeshOptions): TransportSocket {
   const sans = [mesh.trustDomain, ...mesh.trustDomainAliases].map((domain) => uriSan('prefix', `spiffe://${domain}/`));
   return create(TransportSocketSchema, {
     name: 'envoy.transport_sockets.tls',
     configType: {
       case: 'typedConfig',
       value: pack(DownstreamTlsContextSchema, {
-        commonTlsContext: meshTlsContext(serverAlpn(protocol), sans),
+        commonTlsContext: meshTlsContext(serverAlpn(serves), sans),
         requireClientCertificate: true,
       }),
     },
@@ -131,7 +133,7 @@ export interface MeshClientTls {
   readonly hostname: string;
   readonly port: number;
   readonly subset: string;
-  readonly protocol: Protocol;
+  readonly speaks: SpokenHttp | 'tcp';
   /** Exact SPIFFE ids of those who may answer, sorted. */
   readonly identities: readonly string[];
 }
@@ -148,7 +150,7 @@ export function meshClientTls(tls: MeshClientTls): TransportSocket {
       case: 'typedConfig',
       value: pack(UpstreamTlsContextSchema, {
         commonTlsContext: meshTlsContext(
-          meshAlpn(tls.protocol),
+          meshAlpn(tls.speaks),
           identities.map((identity) =>
             identity.startsWith('spiffe://') ? uriSan('exact', identity) : dnsSan(identity),
           ),

@@ -24,6 +24,8 @@ export interface EnvoyBootstrapOptions {
   readonly sdsSocket: string;
   /** A loopback address: Envoy's admin pages know no authentication. */
   readonly admin: SocketAddress;
+  /** SO_MARK of its connections, by which redirect rules know them. */
+  readonly socketMark?: number;
 }
 
 /** A JSON object of `envoy.config.bootstrap.v3.Bootstrap`. */
@@ -61,6 +63,9 @@ export function envoyBootstrap(options: EnvoyBootstrapOptions): EnvoyBootstrap {
       cds_config: ADS_SOURCE,
       lds_config: ADS_SOURCE,
     },
+    ...(options.socketMark === undefined
+      ? {}
+      : { cluster_manager: { upstream_bind_config: marked(options.socketMark) } }),
     static_resources: { clusters: [xdsCluster(options), sdsCluster(options.sdsSocket)] },
     layered_runtime: {
       layers: [
@@ -107,6 +112,17 @@ function xdsCluster({ xds, controlPlaneId }: EnvoyBootstrapOptions): Record<stri
     },
   };
 }
+
+// Linux values.
+const SOL_SOCKET = 1;
+const SO_MARK = 36;
+
+const marked = (mark: number): Record<string, unknown> => ({
+  source_address: { address: '0.0.0.0', port_value: 0 },
+  socket_options: [
+    { description: 'SO_MARK', level: SOL_SOCKET, name: SO_MARK, int_value: mark, state: 'STATE_PREBIND' },
+  ],
+});
 
 const sdsCluster = (path: string): Record<string, unknown> => ({
   name: SDS_CLUSTER,

@@ -14,12 +14,6 @@ const loadBalancer = message({
       oneof: 'lb_policy',
       default: 'LEAST_REQUEST',
       test: 'LB-01',
-      values: {
-        PASSTHROUGH: {
-          effect: 'not-yet',
-          reason: 'needs the caller’s original destination address, which is not used yet',
-        },
-      },
     }),
   ),
   consistentHash: opt(

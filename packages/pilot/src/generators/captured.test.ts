@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import type { RegistryState } from '@weft/contracts';
+import { Cluster_DiscoveryType } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { buildProxyResources, type ProxyResources } from '../ads/proxy-resources.ts';
 import { affectedBy } from '../push/affected.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
-import { isolatedBookinfo } from '../testing/registry.ts';
+import { bookinfo, isolatedBookinfo } from '../testing/registry.ts';
 import { routerOf } from '../testing/requests.ts';
 import { contextOf, snapshotOf } from '../testing/snapshots.ts';
 import { planCaptured } from './captured-plan.ts';
+import { buildClusters } from './clusters.ts';
 import { createEncoder } from './encoder.ts';
 import { buildListeners } from './listeners.ts';
 import { createMemo } from './memo.ts';
@@ -143,5 +145,26 @@ spec: { mtls: { mode: DISABLE } }`;
       expect(versions(resources)).toEqual(versions(make(snapshot)));
       former = [snapshot, resources];
     }
+  });
+
+  it('says that nobody chooses instances where sidecars are dialled, and sends such callers to the balancer', () => {
+    const yaml = `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ratings, namespace: default }
+spec: { host: ratings, trafficPolicy: { loadBalancer: { simple: PASSTHROUGH } } }`;
+    const [dialled, redirected] = [
+      snapshotOf({ yaml, registry: bookinfo() }),
+      snapshotOf({ yaml, registry: isolatedBookinfo() }),
+    ];
+    expect(dialled.diagnostics).toMatchObject([{ code: 'W0031', object: 'DestinationRule/default/ratings' }]);
+    expect(redirected.diagnostics).toEqual([]);
+    const typeOf = (snapshot: MeshSnapshot): unknown =>
+      buildClusters(contextOf(snapshot, 'productpage-v1')).find(({ name }) => name.includes('ratings'))?.message
+        .clusterDiscoveryType.value;
+    expect([typeOf(dialled), typeOf(redirected)]).toEqual([
+      Cluster_DiscoveryType.EDS,
+      Cluster_DiscoveryType.ORIGINAL_DST,
+    ]);
   });
 });

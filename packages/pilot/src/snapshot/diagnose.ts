@@ -3,6 +3,7 @@
  * that say more than is enforced. What restricts fails closed; what routes is left out; each is named here.
  */
 import type { Problem } from '@weft/config';
+import type { RegisteredWorkload } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { AuthorizationPolicySpec, AuthorizationRule, GatewayServer } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
@@ -54,6 +55,29 @@ export function diagnose(config: MeshConfig): readonly Problem[] {
         : [],
     ),
   ];
+}
+
+/** What needs callers to be redirected, where they dial their sidecars. */
+export function diagnoseInterception(config: MeshConfig, workloads: Iterable<RegisteredWorkload>): readonly Problem[] {
+  if (![...workloads].some(({ interception }) => interception.mode === 'loopback')) return [];
+  return config.destinationRules.flatMap((rule) =>
+    [rule.spec.trafficPolicy, ...(rule.spec.subsets ?? []).map((subset) => subset.trafficPolicy)].some((policy) =>
+      [policy, ...(policy?.portLevelSettings ?? [])].some((block) => block?.loadBalancer?.simple === 'PASSTHROUGH'),
+    )
+      ? [
+          {
+            ...problem(
+              rule,
+              'spec.trafficPolicy.loadBalancer.simple',
+              'workloads of the loopback form dial their sidecars and so choose no instance: for them the balancer does',
+              'Use another policy, or the isolated form.',
+            ),
+            code: 'W0031' as const,
+            severity: 'warning' as const,
+          },
+        ]
+      : [],
+  );
 }
 
 /** Plain HTTP, also as HTTP/2 and gRPC; a `tls` block only for the redirect to https. */

@@ -5,7 +5,7 @@ import { buildMeshConfig, type MeshConfig } from '../config-store/mesh-config.ts
 import { buildModel, serviceKey } from '../model/build-model.ts';
 import type { Endpoint, Service } from '../model/service.ts';
 import type { MeshOptions } from '../options.ts';
-import { diagnose } from './diagnose.ts';
+import { diagnose, diagnoseInterception } from './diagnose.ts';
 
 /** One consistent view of the mesh. Frozen when built; every generator of a push reads the same one. */
 export interface MeshSnapshot {
@@ -31,7 +31,8 @@ export interface SnapshotInput {
 export function buildSnapshot({ version, objects, registry, mesh }: SnapshotInput): MeshSnapshot {
   const config = buildMeshConfig(objects);
   const model = buildModel(config, registry, mesh);
-  return Object.freeze({ version, mesh, config, ...model, diagnostics: diagnose(config) });
+  const diagnostics = [...diagnose(config), ...diagnoseInterception(config, model.workloads.values())];
+  return Object.freeze({ version, mesh, config, ...model, diagnostics });
 }
 
 export const endpointsOf = (snapshot: MeshSnapshot, service: Service): readonly Endpoint[] =>

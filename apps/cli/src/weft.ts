@@ -45,6 +45,10 @@ function meshFlags(command: Command): Command {
         .default('text'),
     )
     .option('--trace-sampling <percent>', 'share of requests that are traced when their caller did not decide', '100')
+    .option(
+      '--path-normalization <mode>',
+      'what paths are made equal before they are matched: NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES (default: BASE)',
+    )
     .option('--certificate-ttl <seconds>', 'lifetime of workload certificates; renewed at its half (default: 86400)')
     .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')
     .option('--log-level <level>', "level of the mesh's own logs (default: info)");

@@ -110,3 +110,4 @@ export {
   ZONE_LABEL,
   type Locality,
 } from './locality.ts';
+export { DEFAULT_PATH_NORMALIZATION, PATH_NORMALIZATIONS, type PathNormalization } from './path-normalization.ts';

@@ -1,7 +1,7 @@
 // Runs the control plane alone: flags → options → createPilot → serve → drain.
 import { readFile } from 'node:fs/promises';
 import { createDirectoryStore } from '@weft/config';
-import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
+import { DEFAULT_TRUST_DOMAIN, PORTS, PATH_NORMALIZATIONS, type PathNormalization } from '@weft/contracts';
 import {
   createLifecycle,
   createLogger,
@@ -35,6 +35,7 @@ interface Flags {
   readonly accessLogFormat: string;
   readonly accessLogEncoding: MeshOptions['accessLogEncoding'];
   readonly sampling: string;
+  readonly pathNormalization: PathNormalization;
   readonly logLevel: LogLevel;
 }
 
@@ -66,6 +67,11 @@ const program = new Command('pilot')
     '--sampling <percent>',
     'of requests to trace that nobody decided about',
     String(DEFAULT_MESH_OPTIONS.tracingSampling),
+  )
+  .addOption(
+    new Option('--path-normalization <mode>', 'what paths are made equal before they are matched')
+      .choices([...PATH_NORMALIZATIONS])
+      .default(DEFAULT_MESH_OPTIONS.pathNormalization),
   )
   .addOption(new Option('--log-level <level>', 'how much is logged to stderr').choices([...LOG_LEVELS]).default('info'))
   .action(run);
@@ -121,6 +127,7 @@ function meshOptions(flags: Flags): Partial<MeshOptions> {
     accessLogFormat: flags.accessLogFormat,
     accessLogEncoding: flags.accessLogEncoding,
     tracingSampling,
+    pathNormalization: flags.pathNormalization,
   };
 }
 

@@ -1,5 +1,5 @@
 import type { JsonObject } from '@bufbuild/protobuf';
-import { DEFAULT_TRUST_DOMAIN } from '@weft/contracts';
+import { DEFAULT_PATH_NORMALIZATION, DEFAULT_TRUST_DOMAIN, type PathNormalization } from '@weft/contracts';
 import { WeftError } from '@weft/kit';
 
 /** The part of Istio's MeshConfig that the control plane acts on. Durations are milliseconds. */
@@ -29,6 +29,8 @@ export interface MeshOptions {
   readonly defaultDestinationRuleExportTo: readonly string[];
   /** `server` header of inbound responses and gateways. */
   readonly serverName: string;
+  /** What paths are made equal before anything is matched against them. */
+  readonly pathNormalization: PathNormalization;
 }
 
 export interface DefaultRetryPolicy {
@@ -61,6 +63,7 @@ export const DEFAULT_MESH_OPTIONS: MeshOptions = {
   defaultVirtualServiceExportTo: ['*'],
   defaultDestinationRuleExportTo: ['*'],
   serverName: 'istio-envoy',
+  pathNormalization: DEFAULT_PATH_NORMALIZATION,
 };
 
 export interface PushOptions {

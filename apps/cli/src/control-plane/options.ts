@@ -1,10 +1,11 @@
 /** Flags of the control plane process. The supervisor gives all of them; run by hand, defaults hold. */
 import { Command } from 'commander';
-import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
+import { DEFAULT_TRUST_DOMAIN, PORTS, type PathNormalization } from '@weft/contracts';
 import { LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
 import {
   ACCESS_LOG_MODES,
   parseAccessLog,
+  parsePathNormalization,
   parsePercent,
   parsePort,
   stateDirOf,
@@ -28,6 +29,7 @@ export interface ControlPlaneOptions {
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogMode;
   readonly traceSampling: number;
+  readonly pathNormalization: PathNormalization;
 }
 
 export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneOptions {
@@ -51,6 +53,7 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, 'info')
     .option('--access-log <how>', `one of ${ACCESS_LOG_MODES.join(', ')}`)
     .option('--trace-sampling <percent>', 'share of requests that are traced')
+    .option('--path-normalization <mode>', 'what paths are made equal before they are matched')
     .parse([...argv], { from: 'user' });
   const flags = command.opts<Record<string, string | undefined>>();
   const port = (name: string, flag: string): number => parsePort(flags[name], 0, flag);
@@ -71,6 +74,7 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     logLevel,
     accessLog: parseAccessLog(flags['accessLog']),
     traceSampling: parsePercent(flags['traceSampling'], 100, '--trace-sampling'),
+    pathNormalization: parsePathNormalization(flags['pathNormalization']),
   };
 }
 

@@ -1,7 +1,13 @@
 /** Flags that `up` and `demo` share, from text to values. */
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { DEFAULT_TRUST_DOMAIN, PORTS } from '@weft/contracts';
+import {
+  DEFAULT_PATH_NORMALIZATION,
+  DEFAULT_TRUST_DOMAIN,
+  PATH_NORMALIZATIONS,
+  PORTS,
+  type PathNormalization,
+} from '@weft/contracts';
 import { LOG_LEVELS, WeftError, type LogLevel } from '@weft/kit';
 import { parseInterception, type InterceptionWish } from '../isolated/form.ts';
 
@@ -15,6 +21,7 @@ export interface MeshFlags {
   readonly drain?: string;
   readonly accessLog?: string;
   readonly traceSampling?: string;
+  readonly pathNormalization?: string;
   readonly certificateTtl?: string;
   readonly interception?: string;
 }
@@ -32,6 +39,7 @@ export interface MeshOptions {
   readonly interception: InterceptionWish;
   /** 0–100. */
   readonly traceSampling: number;
+  readonly pathNormalization: PathNormalization;
 }
 
 export const ACCESS_LOG_MODES = ['text', 'json', 'off'] as const;
@@ -57,6 +65,7 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     certificateTtlMs: parseTtl(flags.certificateTtl),
     interception: parseInterception(flags.interception ?? process.env['WEFT_INTERCEPTION']),
     traceSampling: parsePercent(flags.traceSampling, 100, '--trace-sampling'),
+    pathNormalization: parsePathNormalization(flags.pathNormalization),
   };
 }
 
@@ -91,6 +100,12 @@ export function parseAccessLog(text: string | undefined): AccessLogMode {
   const mode = ACCESS_LOG_MODES.find((item) => item === (text ?? 'text'));
   if (mode) return mode;
   throw new WeftError('WEFT_USAGE', `--access-log is one of ${ACCESS_LOG_MODES.join(', ')}, not "${text}"`);
+}
+
+export function parsePathNormalization(text: string | undefined): PathNormalization {
+  const mode = PATH_NORMALIZATIONS.find((item) => item === (text ?? DEFAULT_PATH_NORMALIZATION));
+  if (mode) return mode;
+  throw new WeftError('WEFT_USAGE', `--path-normalization is one of ${PATH_NORMALIZATIONS.join(', ')}, not "${text}"`);
 }
 
 function parseLogLevel(text: string | undefined): LogLevel {

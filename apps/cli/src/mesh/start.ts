@@ -89,6 +89,7 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
           `--log-level=${options.logLevel}`,
           `--access-log=${options.accessLog}`,
           `--trace-sampling=${options.traceSampling}`,
+          `--path-normalization=${options.pathNormalization}`,
         ],
         baseEnv: meshEnvironment(),
       },

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import type { PathNormalization } from '@weft/contracts';
 import { HttpProtocolOptions_HeadersWithUnderscoresAction } from '@weft/contracts/full/envoy/config/core/v3/protocol';
 import { FilterSchema, type Filter } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
 import type { RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
@@ -8,6 +9,7 @@ import { StatefulSessionSchema } from '@weft/contracts/full/envoy/extensions/fil
 import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
 import {
   HttpConnectionManager_ForwardClientCertDetails,
+  HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManagerSchema,
   HttpFilterSchema,
   type HttpConnectionManager_TracingSchema,
@@ -54,7 +56,7 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
         httpFilters: httpFilters(stack, context),
         // Inside the mesh, long polls and streams have no limit but those that routes set.
         streamIdleTimeout: duration(0),
-        normalizePath: true,
+        ...paths(mesh.pathNormalization),
         upgradeConfigs: [{ upgradeType: 'websocket' }],
         // Whether the body is wanted is for the application to say.
         proxy100Continue: true,
@@ -64,6 +66,24 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
       }),
     },
   });
+}
+
+/** Paths are compared as the application will see them: what is not made equal here must be equal to it, too. */
+function paths(mode: PathNormalization): Hcm {
+  switch (mode) {
+    case 'NONE':
+      return { normalizePath: false };
+    case 'BASE':
+      return { normalizePath: true };
+    case 'MERGE_SLASHES':
+      return { normalizePath: true, mergeSlashes: true };
+    case 'DECODE_AND_MERGE_SLASHES':
+      return {
+        normalizePath: true,
+        mergeSlashes: true,
+        pathWithEscapedSlashesAction: HttpConnectionManager_PathWithEscapedSlashesAction.UNESCAPE_AND_FORWARD,
+      };
+  }
 }
 
 /** What is trusted of the caller, and what it is told. */

@@ -34,6 +34,10 @@ const WITHOUT_RULES: Answers = {
   'application asks by UDP from the same port': 'peer dns',
   'application asks by TCP': 'peer 53',
   'proxy asks by TCP': 'peer 53',
+  'application to elsewhere by IPv6': 'peer 80',
+  'application to ::1': 'app ::1',
+  'peer to the application by IPv6': 'app fd00:244::1',
+  'application asks by UDP over IPv6': 'peer dns',
 };
 const CAPTURED: Answers = {
   ...WITHOUT_RULES,
@@ -43,6 +47,9 @@ const CAPTURED: Answers = {
   'application asks by UDP': 'dns',
   'application asks by UDP from the same port': 'dns',
   'application asks by TCP': 'dns 10.96.0.10:53',
+  'application to elsewhere by IPv6': 'outbound [fd00:96::10]:80',
+  'peer to the application by IPv6': 'inbound [fd00:244::2]:8080',
+  'application asks by UDP over IPv6': 'dns',
 };
 const BY_USER: Answers = { 'user of the proxy to elsewhere': 'peer 80' };
 
@@ -62,10 +69,17 @@ function lacks(flags: string, backend: BackendName): string | undefined {
   if (!there) return `${program} is not installed`;
   const { status, stderr } = spawnSync(
     'unshare',
-    [flags, 'sh', '-c', 'ip link add weft0 type veth peer name weft1 && exec unshare -n true'],
+    [
+      flags,
+      'sh',
+      '-c',
+      'ip link add weft0 type veth peer name weft1 && ip addr add fd00::1/64 dev weft0 && exec unshare -n true',
+    ],
     { encoding: 'utf8', timeout: 10_000 },
   );
-  return status === 0 ? undefined : `network namespaces can not be made (${stderr?.trim() || 'no unshare'})`;
+  return status === 0
+    ? undefined
+    : `network namespaces with both families of addresses can not be made (${stderr?.trim() || 'no unshare'})`;
 }
 
 const cases = (Object.keys(PROGRAMS) as BackendName[]).flatMap((backend) =>

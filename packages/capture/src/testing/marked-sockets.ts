@@ -10,7 +10,7 @@ const getsockopt = libc.func('int getsockopt(int fd, int level, int name, void *
 const bind = libc.func('int bind(int fd, const void *address, unsigned int length)');
 const connect = libc.func('int connect(int fd, const void *address, unsigned int length)');
 
-const [AF_INET, SOCK_STREAM, SOL_SOCKET, SOL_IP, SO_MARK, SO_ORIGINAL_DST] = [2, 1, 1, 0, 36, 80];
+const [AF_INET, SOCK_STREAM, SOL_SOCKET, SOL_IP, SOL_IPV6, SO_MARK, SO_ORIGINAL_DST] = [2, 1, 1, 0, 41, 36, 80];
 
 const check = (result: unknown, what: string): number => {
   if (typeof result === 'number' && result >= 0) return result;
@@ -46,10 +46,14 @@ export function connectFrom(
 
 /** @returns `address:port`, or why there is none. */
 export function originalDestination(connection: Socket): string {
-  const name = Buffer.alloc(16);
-  const length = Buffer.from(Uint32Array.of(16).buffer);
-  if (getsockopt(fdOf(connection), SOL_IP, SO_ORIGINAL_DST, name, length) !== 0) return `errno ${koffi.errno()}`;
-  return `${name.subarray(4, 8).join('.')}:${name.readUInt16BE(2)}`;
+  const isV6 = connection.remoteFamily === 'IPv6';
+  const name = Buffer.alloc(28);
+  const length = Buffer.from(Uint32Array.of(name.length).buffer);
+  if (getsockopt(fdOf(connection), isV6 ? SOL_IPV6 : SOL_IP, SO_ORIGINAL_DST, name, length) !== 0)
+    return `errno ${koffi.errno()}`;
+  const groups = name.subarray(8, 24).toString('hex').match(/.{4}/g) ?? [];
+  const address = isV6 ? new URL(`http://[${groups.join(':')}]`).hostname : name.subarray(4, 8).join('.');
+  return `${address}:${name.readUInt16BE(2)}`;
 }
 
 export async function udpSocket(mark: number, port = 0): Promise<UdpSocket> {

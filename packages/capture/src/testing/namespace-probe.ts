@@ -3,7 +3,7 @@
  * answered which call, by backend. `peer ADDRESS` is the other end.
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { createSocket } from 'node:dgram';
+import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
@@ -13,18 +13,21 @@ import { applyCapture, buildRedirectPlan, processExecutor, removeCapture, type B
 import { connectFrom, originalDestination, udpSocket } from './marked-sockets.ts';
 
 const [POD, PEER, ELSEWHERE] = ['10.244.1.2', '10.244.1.1', '10.96.0.10'];
+const [POD6, PEER6, ELSEWHERE6] = ['fd00:244::2', 'fd00:244::1', 'fd00:96::10'];
 const [APP, DNS] = [8080, 53];
 
 const tcpServer = async (port: number, answer: (connection: Socket) => string): Promise<void> => {
-  const server = createServer((connection) => {
-    connection.on('error', () => {});
-    connection.end(answer(connection));
-  });
-  await new Promise<void>((resolve) => server.listen(port, '0.0.0.0', resolve));
+  for (const host of ['0.0.0.0', '::']) {
+    const server = createServer((connection) => {
+      connection.on('error', () => {});
+      connection.end(answer(connection));
+    });
+    await new Promise<void>((resolve) => server.listen({ port, host, ipv6Only: host === '::' }, resolve));
+  }
 };
 /** Bound to the address that is asked: an answer from another one is not taken for the answer. */
 const udpServer = async (address: string, port: number, answer: string): Promise<void> => {
-  const server = createSocket('udp4');
+  const server = createSocket(address.includes(':') ? 'udp6' : 'udp4');
   server.on('message', (_, from) => server.send(answer, from.port, from.address));
   await new Promise<void>((resolve) => server.bind(port, address, resolve));
 };
@@ -35,10 +38,10 @@ const read = async (connection: Socket): Promise<string> => {
   connection.destroy();
   return text;
 };
-const ask = async (mark: number, port = 0): Promise<string> => {
-  const socket = await udpSocket(mark, port);
+const ask = async (mark: number, port = 0): Promise<string> => askBy(await udpSocket(mark, port), ELSEWHERE);
+const askBy = async (socket: UdpSocket, server: string): Promise<string> => {
   // A connected socket takes answers from the asked address only: the kernel must put it back.
-  await new Promise<void>((resolve) => socket.connect(DNS, ELSEWHERE, resolve));
+  await new Promise<void>((resolve) => socket.connect(DNS, server, resolve));
   socket.send('question');
   const timer = setTimeout(() => socket.emit('message', Buffer.from('no answer')), 5_000);
   const [answer] = (await once(socket, 'message')) as [Buffer];
@@ -51,10 +54,12 @@ async function peer(): Promise<void> {
   await Promise.all([
     ...[80, 81, 443, DNS].map((port) => tcpServer(port, () => `peer ${port}`)),
     udpServer(ELSEWHERE, DNS, 'peer dns'),
+    udpServer(ELSEWHERE6, DNS, 'peer dns'),
   ]);
   process.stdout.write('ready\n');
   for await (const line of createInterface(process.stdin)) {
-    const connection = connect(Number(line), POD);
+    const [address = '', port] = line.split(' ');
+    const connection = connect(Number(port), address);
     const text = await read(connection).catch((error: Error) => error.message);
     process.stdout.write(`${text}\n`);
   }
@@ -84,8 +89,12 @@ async function pod(backend: BackendName): Promise<void> {
       `${inPeer} ip link set lo up`,
       `${inPeer} ip addr add ${PEER}/24 dev peer0`,
       `${inPeer} ip addr add ${ELSEWHERE}/32 dev lo`,
+      `ip addr add ${POD6}/64 dev eth0 nodad`,
+      `${inPeer} ip addr add ${PEER6}/64 dev peer0 nodad`,
+      `${inPeer} ip addr add ${ELSEWHERE6}/128 dev lo`,
       `${inPeer} ip link set peer0 up`,
       `ip route add default via ${PEER}`,
+      `ip -6 route add default via ${PEER6}`,
     ])
       command(text);
     const [nsenter = '', ...rest] = inPeer.split(' ');
@@ -104,8 +113,8 @@ async function observe(backend: BackendName, other: ChildProcess): Promise<Recor
   const { stdin } = other;
   const lines = createInterface(other.stdout)[Symbol.asyncIterator]();
   await lines.next();
-  const callFromPeer = async (port: number): Promise<string> => {
-    stdin.write(`${port}\n`);
+  const callFromPeer = async (port: number, address = POD): Promise<string> => {
+    stdin.write(`${address} ${port}\n`);
     return String((await lines.next()).value);
   };
   const redirected = (name: string) => (connection: Socket) => `${name} ${originalDestination(connection)}`;
@@ -114,6 +123,7 @@ async function observe(backend: BackendName, other: ChildProcess): Promise<Recor
     tcpServer(15_006, redirected('inbound')),
     tcpServer(15_053, redirected('dns')),
     udpServer('127.0.0.1', 15_053, 'dns'),
+    udpServer('::1', 15_053, 'dns'),
     tcpServer(15_021, () => 'readiness'),
     tcpServer(APP, (connection) => `app ${connection.remoteAddress ?? ''}`),
   ]);
@@ -140,6 +150,10 @@ async function observe(backend: BackendName, other: ChildProcess): Promise<Recor
       'application asks by UDP from the same port': await ask(0, B),
       'application asks by TCP': await call(ELSEWHERE, DNS),
       'proxy asks by TCP': await call(ELSEWHERE, DNS, { mark }),
+      'application to elsewhere by IPv6': await read(connect(80, ELSEWHERE6)),
+      'application to ::1': await read(connect(APP, '::1')),
+      'peer to the application by IPv6': await callFromPeer(APP, POD6),
+      'application asks by UDP over IPv6': await askBy(createSocket('udp6'), ELSEWHERE6),
       ...(process.argv.includes('uid') ? { 'user of the proxy to elsewhere': callAs(1337) } : {}),
     };
   };
@@ -151,6 +165,7 @@ async function observe(backend: BackendName, other: ChildProcess): Promise<Recor
     // One user and one group only exist in a user namespace of an ordinary user.
     proxy: process.argv.includes('uid') ? { mark, uid: 1337 } : { mark },
     dnsPort: 15_053,
+    ipv6: true,
     excludeOutboundPorts: [81],
     excludeOutboundCidrs: [`${PEER}/32`],
     excludeInterfaces: ['other0'],

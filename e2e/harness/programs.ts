@@ -16,6 +16,8 @@ export interface EchoOptions {
   /** Default SERVICE-VERSION. */
   readonly name?: string;
   readonly labels?: readonly string[];
+  /** region/zone/subzone */
+  readonly locality?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -30,6 +32,7 @@ export function startEcho(mesh: TestMesh, options: EchoOptions): Promise<RunHand
       `--port=${port}`,
       '--health-path=/health',
       ...labels.map((label) => `--label=${label}`),
+      ...(options.locality === undefined ? [] : [`--locality=${options.locality}`]),
       '--',
       process.execPath,
       programPath('echo.mjs'),

@@ -71,6 +71,9 @@ const portsOf = (state: string): { xds: number; gateway: number; console: number
     }
   ).ports;
 
+const supervisorOf = (state: string): number =>
+  (JSON.parse(readFileSync(join(state, 'run/mesh.json'), 'utf8')) as { pid: number }).pid;
+
 /** No process and no open port; what an ordered end also removes is the caller's question. */
 async function nothingLeft(state: string, ports: { xds: number; gateway: number; console: number }): Promise<void> {
   await waitFor(() => processesWith(state).length === 0, { timeoutMs: 20_000, what: 'every process to end' });
@@ -96,10 +99,11 @@ describe('NW-01 one command, no container, no root', () => {
   });
 
   it('NW-01 a killed supervisor takes everything with it', async () => {
-    const { state, child } = await startDemo();
+    const { state } = await startDemo();
     const ports = portsOf(state);
     expect(processesWith(state).length).toBeGreaterThan(5);
-    child.kill('SIGKILL');
+    // In the isolated form it is not the process that was started, but one in the hub.
+    process.kill(supervisorOf(state), 'SIGKILL');
     await nothingLeft(state, ports);
     // The next start says so and goes on.
     const again = spawn(
@@ -125,6 +129,13 @@ describe('NW-01 one command, no container, no root', () => {
     expect(text).toContain('ended without cleaning up');
     again.kill('SIGTERM');
     await once(again, 'exit');
+  });
+
+  it('NW-01 the command killed: nothing of the mesh stays', async () => {
+    const { state, child } = await startDemo();
+    const ports = portsOf(state);
+    child.kill('SIGKILL');
+    await nothingLeft(state, ports);
   });
 
   it('NW-01 when its launcher is killed, as npx is by SIGTERM, it ends in order', async () => {

@@ -142,6 +142,16 @@ export function createProgram(): Command {
     .action(
       action(async (kind, name, flags) => (await import('./commands/delete.ts')).remove(defined(kind, name), flags)),
     );
+  scoped(state(program.command('exec')))
+    .description('run a command where the application of a workload runs')
+    .argument('<workload>', 'its name')
+    .argument('[command...]', 'the command and its arguments, after -- (default: $SHELL)')
+    .passThroughOptions()
+    .action(
+      action(async (name: string, command: string[], flags) =>
+        (await import('./commands/exec.ts')).exec(name, command, flags),
+      ),
+    );
   output(remote(program.command('status')), 'table, json, yaml')
     .description('health of the mesh: its parts, workloads, what is not in sync, and where to look')
     .option('--all', 'also what each proxy has, certificates and every listener')

@@ -1,5 +1,5 @@
 /** What a program in the mesh finds in its environment and command line. Pure. */
-import type { OutboundBind } from '@weft/contracts';
+import type { OutboundBind, RegisteredService } from '@weft/contracts';
 import type { Admission } from './mesh-link.ts';
 
 export interface AppPlace {
@@ -37,12 +37,13 @@ export function appEnvironment(place: AppPlace): Record<string, string> {
 export function callablesOf(admission: Admission): Pick<AppPlace, 'outbound' | 'httpProxy'> {
   const { httpProxy, outbound, pod, services } = admission;
   if (!pod) return { outbound, ...(httpProxy ? { httpProxy } : {}) };
-  return {
-    outbound: services.flatMap(({ hostname, ports, vip }) =>
-      vip === undefined ? [] : ports.map(({ port }) => ({ hostname, servicePort: port, bind: vip, port })),
-    ),
-  };
+  return { outbound: callableServices(services) };
 }
+
+export const callableServices = (services: readonly RegisteredService[]): readonly OutboundBind[] =>
+  services.flatMap(({ hostname, ports, vip }) =>
+    vip === undefined ? [] : ports.map(({ port }) => ({ hostname, servicePort: port, bind: vip, port })),
+  );
 
 /** Fills `{host}` and `{port}` in a command line. */
 export function fillArguments(argv: readonly [string, ...string[]], host: string, port: number): [string, ...string[]] {

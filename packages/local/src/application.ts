@@ -1,5 +1,7 @@
 /** The user's program: started, its output kept, its end seen. It knows nothing of the mesh. */
 import { spawn, type ChildProcess } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, resolve } from 'node:path';
 import { errorMessage } from '@weft/kit';
 import type { Clock } from '@weft/kit';
 import type { LogSink } from './log-sink.ts';
@@ -7,6 +9,8 @@ import type { Reaper } from './reaper.ts';
 
 export interface ApplicationOptions {
   readonly argv: readonly [string, ...string[]];
+  /** Words before it that put it elsewhere and become it. */
+  readonly enter?: (argv: readonly [string, ...string[]]) => readonly [string, ...string[]];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
 }
@@ -33,7 +37,10 @@ export function startApplication(
     readonly onExit: (exit: ApplicationExit) => void;
   },
 ): Application {
-  const [command, ...args] = options.argv;
+  const [program] = options.argv;
+  // What would put it elsewhere could only say so in its output.
+  const missing = options.enter && !isProgram(program, options.env['PATH'], options.cwd);
+  const [command, ...args] = missing || !options.enter ? options.argv : options.enter(options.argv);
   const child: ChildProcess = spawn(command, args, {
     cwd: options.cwd,
     env: options.env,
@@ -77,6 +84,18 @@ export function startApplication(
       });
     },
   };
+}
+
+function isProgram(name: string, path: string | undefined, cwd: string): boolean {
+  const folders = name.includes('/') ? [cwd] : (path ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter);
+  return folders.some((folder) => {
+    try {
+      accessSync(resolve(folder, name), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
 }
 
 function signalGroup(group: number, signal: NodeJS.Signals): void {

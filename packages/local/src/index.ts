@@ -43,7 +43,7 @@ export { notRunning, callUnix } from './unix-client.ts';
 export { pickPort, tryPort } from './port-picker.ts';
 export { TOKEN_AUDIENCE, TOKEN_ISSUER } from './tokens.ts';
 export type { Probe } from './probe.ts';
-export { appEnvironment, callablesOf, type AppPlace } from './app-environment.ts';
+export { appEnvironment, callableServices, type AppPlace } from './app-environment.ts';
 export { certificateFacts } from './certificate-facts.ts';
 export { proxyNode, type ProxyNode } from './proxy-node.ts';
 export { watchHealth, type HealthTarget, type HealthWatch } from './health-watch.ts';

@@ -171,7 +171,8 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     const { argv, cwd, env } = options.command;
     app = startApplication(
       {
-        argv: place.enterAsUser(fillArguments(argv, host, port), cwd),
+        argv: fillArguments(argv, host, port),
+        ...(place.pid === undefined ? {} : { enter: (own) => place.enterAsUser(own, cwd) }),
         cwd,
         env: { ...env, ...appEnvironment({ host, port, namespace, ...callablesOf(admission) }) },
       },

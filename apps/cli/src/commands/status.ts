@@ -9,7 +9,7 @@ import type {
   WorkloadSummary,
 } from '@weft/contracts/console-views';
 import type { RegisteredWorkload, WorkloadPort } from '@weft/contracts';
-import { callUnix, stateDirAt } from '@weft/local';
+import { callUnix, stateDirAt, type MeshInterception } from '@weft/local';
 import { openApi, type ApiFlags } from '../api.ts';
 import { stateDirOf } from '../mesh/options.ts';
 import { describe } from '../output/diagnostics.ts';
@@ -25,6 +25,7 @@ export interface StatusFlags extends ApiFlags {
 interface SupervisorStatus {
   readonly pid: number;
   readonly controlPlanePid?: number;
+  readonly interception: MeshInterception;
   readonly workloads: readonly RegisteredWorkload[];
 }
 
@@ -76,6 +77,11 @@ async function takePicture(flags: StatusFlags): Promise<Picture> {
   return { mesh, proxies, workloads, certificates, config, supervisor };
 }
 
+function interceptionLine({ form, reason }: MeshInterception): string {
+  const what = form === 'isolated' ? 'each workload in a network namespace of its own' : 'by addresses of 127.0.0.0/8';
+  return `${form}: ${what}${reason === undefined ? '' : `; the isolated form is not possible here: ${reason}`}`;
+}
+
 function summary({ mesh, supervisor }: Picture): string {
   const { counts } = mesh;
   const up = age(mesh.startedAt, mesh.generatedAt);
@@ -89,6 +95,7 @@ function summary({ mesh, supervisor }: Picture): string {
   ];
   const rows: readonly (readonly [string, string])[] = [
     ['mesh', `${mesh.meshId}, ${mesh.health.status}, up ${up}, trust domain ${mesh.trustDomain}`],
+    ['interception', interceptionLine(supervisor.interception)],
     ['processes', processes.join(', ')],
     ['proxies', `${counts.proxiesSynced} of ${counts.proxies} proxies in sync`],
     ['configuration', `${counts.config} objects${doubts.length === 0 ? '' : `, ${doubts.join(', ')}`}`],

@@ -15,14 +15,18 @@ export type ToHub = { readonly type: 'relaying' } | { readonly type: 'failed'; r
 export async function handOver(server: Server, dnsSocket: string): Promise<void> {
   const message: FromHub = { type: 'hub', dnsSocket };
   const gone = (): WeftError => new WeftError('WEFT_STOPPED', 'the process on the host has ended');
+  let forget = (): void => {};
   await new Promise<void>((resolve, reject) => {
-    process.once('message', (answer: ToHub) => {
+    const onAnswer = (answer: ToHub): void => {
       if (answer.type === 'relaying') resolve();
       else reject(new WeftError('WEFT_POD', `the way out of the mesh could not be opened: ${answer.message}`));
-    });
-    process.once('disconnect', () => reject(gone()));
-    if (!process.send?.(message, server, {}, (error) => error && reject(gone()))) reject(gone());
-  });
+    };
+    const onGone = (): void => reject(gone());
+    process.on('message', onAnswer);
+    process.on('disconnect', onGone);
+    forget = () => process.off('message', onAnswer).off('disconnect', onGone);
+    process.send?.(message, server, {}, (error) => error && reject(gone()));
+  }).finally(() => forget());
   // The other process has it now; ours must not accept.
   server.close();
 }

@@ -67,6 +67,8 @@ export function watchShutdown(options: {
       process.off('SIGTERM', onSignal);
       process.off('SIGHUP', hangUp);
       process.off('disconnect', cutOff);
+      // An open line would keep this process alive.
+      if (options.inner && process.connected) process.disconnect();
     },
   };
 }

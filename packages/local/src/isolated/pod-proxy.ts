@@ -13,11 +13,7 @@ export const REDIRECT_SOCKETS: readonly SocketPlace[] = [
 ];
 
 /** Flags beside those that each proxy has. A gateway calls as it is. */
-export const podProxyFlags = ({ redirect }: PodPlan): readonly string[] =>
+export const podProxyFlags = ({ redirect, dnsSocket }: PodPlan): readonly string[] =>
   redirect
-    ? [
-        '--socket-mark',
-        String(PROXY_MARK),
-        // ...['--dns-listen', `127.0.0.1:${POD_DNS_PORT}`, '--dns-upstream', `unix:${dnsSocket}`],
-      ]
+    ? [`--socket-mark=${PROXY_MARK}`, `--dns-listen=127.0.0.1:${POD_DNS_PORT}`, `--dns-upstream=unix:${dnsSocket}`]
     : [];

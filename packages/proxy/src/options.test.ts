@@ -16,6 +16,7 @@ describe('readOptions', () => {
         parentFd: '3',
         dnsListen: '127.0.0.1:15053',
         dnsUpstream: '10.96.0.10:53',
+        dnsAuthoritative: true,
         concurrency: '1',
         logLevel: 'debug',
         rejectUnknownDynamicFields: true,
@@ -34,6 +35,7 @@ describe('readOptions', () => {
       dns: {
         listen: { host: '127.0.0.1', port: 15_053 },
         upstream: { kind: 'ip', address: '10.96.0.10', port: 53 },
+        authoritative: true,
       },
       logLevel: 'debug',
       refuseUnknownFields: true,
@@ -69,6 +71,7 @@ describe('readOptions', () => {
     ['--log-level: "loud" is none of', { logLevel: 'loud' }],
     ['--dns-listen: 0.0.0.0 is not a loopback address', { dnsListen: '0.0.0.0:15053' }],
     ['--dns-listen: localhost is not a loopback address', { dnsListen: 'localhost:15053' }],
+    ['--dns-authoritative: is of no use without --dns-listen', { dnsAuthoritative: true }],
     ['--dns-upstream: is of no use without --dns-listen', { dnsUpstream: '10.0.0.1:53' }],
     [
       '--dns-upstream: "dns.example.com:53" is neither IP:PORT nor unix:PATH',

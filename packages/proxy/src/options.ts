@@ -26,6 +26,8 @@ export interface ProxyOptions {
         readonly listen: { readonly host: string; readonly port: number };
         /** undefined: names that the mesh does not know fail. */
         readonly upstream: DnsUpstreamAddress | undefined;
+        /** No other server knows the mesh's own domain. */
+        readonly authoritative: boolean;
       }
     | undefined;
   readonly logLevel: LogLevel;
@@ -45,6 +47,7 @@ export interface ProxyFlags {
   readonly socketMark?: string;
   readonly dnsListen?: string;
   readonly dnsUpstream?: string;
+  readonly dnsAuthoritative?: boolean;
   readonly concurrency?: string;
   readonly logLevel?: string;
   readonly rejectUnknownDynamicFields?: boolean;
@@ -109,9 +112,10 @@ function readAdmin(text: string): { readonly host: string; readonly port: number
   return { host, port };
 }
 
-function readDns({ dnsListen, dnsUpstream }: ProxyFlags): ProxyOptions['dns'] {
+function readDns({ dnsListen, dnsUpstream, dnsAuthoritative = false }: ProxyFlags): ProxyOptions['dns'] {
   if (dnsListen === undefined) {
-    return dnsUpstream === undefined ? undefined : refuse('--dns-upstream', 'is of no use without --dns-listen');
+    if (dnsUpstream !== undefined) refuse('--dns-upstream', 'is of no use without --dns-listen');
+    return dnsAuthoritative ? refuse('--dns-authoritative', 'is of no use without --dns-listen') : undefined;
   }
   const listen = splitAddress('--dns-listen', dnsListen);
   if (isIP(listen.host) === 0 || !LOOPBACK.test(listen.host)) {
@@ -121,7 +125,11 @@ function readDns({ dnsListen, dnsUpstream }: ProxyFlags): ProxyOptions['dns'] {
       'The workload alone is to ask: bind it to 127.x.y.z.',
     );
   }
-  return { listen, upstream: dnsUpstream === undefined ? undefined : readDnsUpstream(dnsUpstream) };
+  return {
+    listen,
+    upstream: dnsUpstream === undefined ? undefined : readDnsUpstream(dnsUpstream),
+    authoritative: dnsAuthoritative,
+  };
 }
 
 const UNIX = 'unix:';

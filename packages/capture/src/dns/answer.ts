@@ -42,8 +42,10 @@ export function answerAlone(
   clusterDomain: string,
 ): Buffer {
   if (known) return writeReply(query, { authoritative: true });
-  const own = query.name === clusterDomain || query.name.endsWith(`.${clusterDomain}`);
-  return own
+  return isUnder(query.name, clusterDomain)
     ? writeReply(query, { rcode: RCODE.NXDOMAIN, authoritative: true })
     : writeReply(query, { rcode: RCODE.SERVFAIL });
 }
+
+/** @param name lower case. */
+export const isUnder = (name: string, domain: string): boolean => name === domain || name.endsWith(`.${domain}`);

@@ -1,5 +1,5 @@
 /** DNS for a workload of the mesh: pure; sockets are the caller's. */
-export { answer, answerAlone, type AnswerOptions, type DnsAnswer } from './answer.ts';
+export { answer, answerAlone, isUnder, type AnswerOptions, type DnsAnswer } from './answer.ts';
 export { createFrameReader, frame, type FrameReader } from './framing.ts';
 export {
   answersQuestion,

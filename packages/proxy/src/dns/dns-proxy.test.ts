@@ -198,6 +198,15 @@ describe('names of others', () => {
     expect([isTruncated(cut), cut.length <= 512]).toEqual([true, true]);
     expect(await resolver.resolve4('long.example.org')).toHaveLength(60);
   });
+  it('are not asked in a domain that no other server has', async () => {
+    const { upstream, asked } = await nameServer(addresses(1));
+    const { port, resolver, dns } = await start({ upstream, authoritative: true });
+    expect(rcodeOf(await askUdp(port, question('www.example.org.default.svc.cluster.local')))).toBe(RCODE.NXDOMAIN);
+    expect(asked).toEqual([]);
+    expect(await resolver.resolve4('www.example.org')).toEqual(['192.0.2.1']);
+    dns.setNames([]);
+    expect(rcodeOf(await askUdp(port, question('reviews.default.svc.cluster.local')))).toBe(RCODE.SERVFAIL);
+  });
   it('fail when the server does not answer in time', async () => {
     const { upstream } = await nameServer(() => undefined);
     const { port, stat } = await start({ upstream, upstreamTimeoutMs: 50 });
@@ -209,8 +218,15 @@ describe('names of others', () => {
     const { port, stat } = await start({ upstream });
     expect(rcodeOf(await askUdp(port, question('www.example.org')))).toBe(RCODE.SERVFAIL);
     expect(stat('upstream_rq_error')).toBe(1);
-    const none = await start({ upstream: { kind: 'unix', path: '/nonexistent/dns.sock' } });
-    expect(rcodeOf(await askUdp(none.port, question('www.example.org')))).toBe(RCODE.SERVFAIL);
+    for (const other of [
+      { kind: 'unix', path: '/nonexistent/dns.sock' },
+      // Nobody may connect there without asking for it.
+      { kind: 'ip', address: '255.255.255.255', port: 53 },
+    ] as const) {
+      const none = await start({ upstream: other });
+      expect(rcodeOf(await askUdp(none.port, question('www.example.org')))).toBe(RCODE.SERVFAIL);
+      expect(none.stat('upstream_rq_error')).toBe(1);
+    }
   });
   it('fail when too many wait, and the mesh’s own are still answered', async () => {
     const waiting: Buffer[] = [];

@@ -2,6 +2,7 @@
 import {
   answer,
   answerAlone,
+  isUnder,
   buildNameTable,
   type DnsQuery,
   EMPTY_NAMES,
@@ -27,6 +28,8 @@ export interface DnsProxyDeps {
   readonly namespace: string;
   /** Names under it are the mesh's to deny. */
   readonly clusterDomain: string;
+  /** There is no other server for that domain: what the mesh does not know in it is denied, not asked. */
+  readonly authoritative?: boolean;
   readonly openMarked?: OpenMarked | undefined;
   readonly upstreamTimeoutMs?: number;
   readonly maxInFlight?: number;
@@ -59,6 +62,7 @@ export async function startDnsProxy(deps: DnsProxyDeps): Promise<DnsProxy> {
     if (!known) return writeReply(query, { rcode: RCODE.SERVFAIL });
     return answerAlone({ query, known: isKnown }, clusterDomain);
   };
+  const isOwn = ({ name }: DnsQuery): boolean => deps.authoritative === true && isUnder(name, clusterDomain);
   const forward = (
     query: DnsQuery,
     message: Buffer,
@@ -98,7 +102,7 @@ export async function startDnsProxy(deps: DnsProxyDeps): Promise<DnsProxy> {
           count('rq_malformed');
           return;
         case 'forward':
-          if (upstream !== undefined) forward(answered.query, message, transport, reply);
+          if (upstream !== undefined && !isOwn(answered.query)) forward(answered.query, message, transport, reply);
           else {
             count('rq_unknown');
             reply(alone(answered.query, answered.known));

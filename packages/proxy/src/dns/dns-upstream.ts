@@ -121,9 +121,11 @@ function askByDatagram(
   socket.on('message', (message: Buffer) => settle(exchange, message));
   const send = (): void => {
     if (closed) return;
-    socket.connect(port, address, () => {
+    // With a callback, what can not be connected would be told to that alone.
+    socket.once('connect', () => {
       if (!closed) socket.send(exchange.message);
     });
+    socket.connect(port, address);
   };
   if (openMarked === undefined) send();
   else socket.bind({ fd: openMarked(address, 'datagram') }, send);

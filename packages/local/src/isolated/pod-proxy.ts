@@ -15,5 +15,11 @@ export const REDIRECT_SOCKETS: readonly SocketPlace[] = [
 /** Flags beside those that each proxy has. A gateway calls as it is. */
 export const podProxyFlags = ({ redirect, dnsSocket }: PodPlan): readonly string[] =>
   redirect
-    ? [`--socket-mark=${PROXY_MARK}`, `--dns-listen=127.0.0.1:${POD_DNS_PORT}`, `--dns-upstream=unix:${dnsSocket}`]
+    ? [
+        `--socket-mark=${PROXY_MARK}`,
+        `--dns-listen=127.0.0.1:${POD_DNS_PORT}`,
+        `--dns-upstream=unix:${dnsSocket}`,
+        // The host's name servers know nothing of the mesh's domain, and need not hear of it.
+        '--dns-authoritative',
+      ]
     : [];

@@ -254,7 +254,9 @@ function inboundCluster(context: GeneratorContext, port: InboundPort): Generated
   const { snapshot } = context;
   const pool = port.connectionPool;
   const name = clusterName('inbound', port.number);
-  const options = httpProtocolOptions(port.protocol, pool, { sni: false, sans: false });
+  // An upgrade is between sidecars: the application gets what its port says.
+  const own = pool?.http ? { ...pool, http: { ...pool.http, h2UpgradePolicy: 'DO_NOT_UPGRADE' as const } } : pool;
+  const options = httpProtocolOptions(port.protocol, own, { sni: false, sans: false });
   const redirected = context.proxy.interception.mode === 'redirect' && port.target.address.case === 'socketAddress';
   const message = create(ClusterSchema, {
     name,

@@ -18,6 +18,7 @@ import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readHosts } from './endpoints.ts';
 import { upstreamHttp } from './upstream-http.ts';
+import { healthCheckSettings } from './health-checks.ts';
 import { lbSettings } from './load-balancing.ts';
 import { outlierSettings } from './outlier.ts';
 
@@ -48,6 +49,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     http,
     circuit: circuitLimits(message),
     outlier: outlierSettings(message.outlierDetection, resource),
+    healthCheck: healthCheckSettings(message.healthChecks, message.name, resource),
     transports: transports(message, deps, resource),
     staticHosts: readHosts(message.loadAssignment, resource),
     dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),
@@ -55,7 +57,14 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     original: discovery === 'original-dst' ? originalHosts(message) : undefined,
     ...service,
     transportFingerprint: JSON.stringify(
-      [message.transportSocket, message.transportSocketMatches, http.protocol],
+      [
+        message.transportSocket,
+        message.transportSocketMatches,
+        message.typedExtensionProtocolOptions,
+        message.maxRequestsPerConnection,
+        message.upstreamConnectionOptions,
+        message.circuitBreakers,
+      ],
       bytesAsText,
     ),
   };

@@ -1,6 +1,7 @@
 import type { LbSettings } from './lb/balancer.ts';
 import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
+import type { HealthCheckSettings } from './health/health-check-settings.ts';
 import type { OutlierSettings } from './outlier/outlier-settings.ts';
 import type { OriginalHostsOptions } from './original-hosts.ts';
 import type { Socket } from 'node:net';
@@ -49,6 +50,7 @@ export interface ClusterSettings {
   readonly circuit: CircuitLimits;
   /** undefined = nobody is taken out. */
   readonly outlier: OutlierSettings | undefined;
+  readonly healthCheck: HealthCheckSettings | undefined;
   readonly transports: readonly TransportChoice[];
   /** Hosts of the cluster resource itself; names to resolve with `dns`. */
   readonly staticHosts: readonly HostFacts[];
@@ -60,6 +62,6 @@ export interface ClusterSettings {
   readonly serviceHost: string;
   readonly serviceName: string;
   readonly serviceNamespace: string;
-  /** Equal texts mean that connections of one may serve the other. */
+  /** Equal texts mean that connections of one may serve the other; else new ones are made, by the new limits. */
   readonly transportFingerprint: string;
 }

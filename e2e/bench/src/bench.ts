@@ -79,7 +79,7 @@ async function runCase(measured: Case): Promise<CaseFigures> {
   say(`  ${measured.title}`);
   if (unpinned === undefined)
     for (const pid of measured.contenders.flatMap(({ pids }) => pids.flatMap(familyOf))) pin(pid, PROXY_CORE);
-  const options = { rounds, durationMs: seconds * 1000, pinned: unpinned === undefined, say };
+  const options = { rounds, durationMs: seconds * 1000, pinned: unpinned === undefined, dir: lab.dir, say };
   return {
     measured,
     rounds: await measure(measured.contenders, measured.work, options),
@@ -92,7 +92,8 @@ async function measureMemory({ contenders, memoryOf, work }: Case): Promise<Side
   const pid = contender?.pids[0];
   if (contender === undefined || pid === undefined || !('http1' in work) || !(memorySeconds > 0)) return undefined;
   say(`  memory of ${contender.name}: ${memorySeconds} s at ${MEMORY_RPS} requests/s`);
-  await load(contender, { http1: { ...work.http1, rate: MEMORY_RPS } }, memorySeconds * 1000, unpinned === undefined);
+  const options = { durationMs: memorySeconds * 1000, pinned: unpinned === undefined, dir: lab.dir };
+  await load(contender, { http1: { ...work.http1, rate: MEMORY_RPS } }, options);
   return { seconds: memorySeconds, ...memoryMb(pid), nodeArgs: nodeArgsOf(pid) };
 }
 

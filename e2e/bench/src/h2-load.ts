@@ -1,12 +1,14 @@
 /** Load over HTTP/2 by h2load (Debian: nghttp2-client), which counts what failed. */
 import { execFile, execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 export interface H2LoadShape {
   readonly connections: number;
   readonly streams: number;
   readonly responseBytes: number;
-  /** A file whose bytes each request sends. */
-  readonly bodyFile?: string;
+  /** A gRPC call whose one message has so many bytes, answered by itself. */
+  readonly grpcMessageBytes?: number;
 }
 
 export interface H2LoadOptions extends H2LoadShape {
@@ -31,9 +33,23 @@ export function whyNoH2Load(): string | undefined {
   }
 }
 
-/** @param launcher argv that puts the program on its core; may be empty. */
-export function runH2Load(options: H2LoadOptions, launcher: readonly string[]): Promise<H2LoadResult> {
-  const { host, port, authority, connections, streams, durationMs, responseBytes, bodyFile } = options;
+/** A gRPC message: no compression, its length, its bytes. */
+function grpcBody(bytes: number): Buffer {
+  const body = Buffer.alloc(5 + bytes, 'y');
+  body.writeUInt8(0, 0);
+  body.writeUInt32BE(bytes, 1);
+  return body;
+}
+
+/** @param dir for a body's file. @param launcher argv that puts the program on its core; may be empty. */
+export function runH2Load(options: H2LoadOptions, dir: string, launcher: readonly string[]): Promise<H2LoadResult> {
+  const { host, port, authority, connections, streams, durationMs, responseBytes, grpcMessageBytes } = options;
+  const grpc: string[] = [];
+  if (grpcMessageBytes !== undefined) {
+    const file = join(dir, 'message');
+    writeFileSync(file, grpcBody(grpcMessageBytes));
+    grpc.push('-d', file, '-H', 'content-type: application/grpc', '-H', 'te: trailers');
+  }
   const argv = [
     ...launcher,
     'h2load',
@@ -45,7 +61,7 @@ export function runH2Load(options: H2LoadOptions, launcher: readonly string[]): 
     String(streams),
     '-H',
     `:authority: ${authority}`,
-    ...(bodyFile === undefined ? [] : ['-d', bodyFile]),
+    ...grpc,
     `http://${host}:${port}/${responseBytes}`,
   ];
   return new Promise((resolve, reject) => {

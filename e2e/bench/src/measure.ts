@@ -13,6 +13,8 @@ export interface Contender {
   readonly authority: string;
   /** What is measured, each with all its children; none for a direct way. */
   readonly pids: readonly number[];
+  /** What goes on beside the load of this one. @returns how to end it; that throws when something in it went wrong. */
+  readonly beside?: () => () => Promise<void>;
 }
 
 export type Work = { readonly http1: LoadShape } | { readonly http2: H2LoadShape };
@@ -33,6 +35,8 @@ export interface MeasureOptions {
   readonly rounds: number;
   readonly durationMs: number;
   readonly pinned: boolean;
+  /** For files. */
+  readonly dir: string;
   readonly say: (text: string) => void;
 }
 
@@ -45,7 +49,7 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<ReadonlyMap<string, readonly Round[]>> {
   const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
-  for (const contender of contenders) await load(contender, work, WARM_UP_MS, options.pinned);
+  for (const contender of contenders) await load(contender, work, { ...options, durationMs: WARM_UP_MS });
   for (let number = 1; number <= options.rounds; number += 1) {
     for (const contender of contenders) {
       const round = await oneRound(contender, work, options);
@@ -58,14 +62,16 @@ export async function measure(
   return results;
 }
 
-async function oneRound(contender: Contender, work: Work, { durationMs, pinned }: MeasureOptions): Promise<Round> {
+async function oneRound(contender: Contender, work: Work, options: MeasureOptions): Promise<Round> {
   const pids = contender.pids.flatMap(familyOf);
   const cpu = (): number => pids.reduce((sum, pid) => sum + Number(cpuNs(pid)), 0);
   const startMs = performance.now();
   const before = cpu();
-  const { requests, latencies } = await load(contender, work, durationMs, pinned);
+  const endBeside = contender.beside?.();
+  const { requests, latencies } = await load(contender, work, options);
   const ns = cpu() - before;
   const elapsedMs = performance.now() - startMs;
+  await endBeside?.();
   return {
     usPerRequest: ns / 1000 / requests,
     mbPerCpuSecond: (requests * bodyBytes(work)) / 1e6 / (ns / 1e9),
@@ -83,15 +89,14 @@ const bodyBytes = (work: Work): number =>
 export async function load(
   { host, port, name, authority }: Contender,
   work: Work,
-  durationMs: number,
-  pinned: boolean,
+  { durationMs, pinned, dir }: Pick<MeasureOptions, 'durationMs' | 'pinned' | 'dir'>,
 ): Promise<{ readonly requests: number; readonly latencies: Float64Array }> {
   const target = { host, port, authority, durationMs };
   const result =
     'http1' in work
       ? await runLoad({ ...work.http1, ...target })
       : {
-          ...(await runH2Load({ ...work.http2, ...target }, pinned ? ['taskset', '-c', String(LOAD_CORE)] : [])),
+          ...(await runH2Load({ ...work.http2, ...target }, dir, pinned ? ['taskset', '-c', String(LOAD_CORE)] : [])),
           latencies: new Float64Array(),
         };
   if (result.requests === 0) throw new Error(`${name}: no request was answered`);

@@ -2,10 +2,12 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+
+export type BackendProtocol = 'http1' | 'http2';
 
 export interface Lab {
   /** A folder of this run's own. */
@@ -13,9 +15,9 @@ export interface Lab {
   /** What can not be measured here, and why. */
   readonly missing: Set<string>;
   /** argv of the server behind the proxies. */
-  readonly backendProgram: readonly [string, ...string[]];
+  backendProgram(protocol?: BackendProtocol): readonly [string, ...string[]];
   /** The port of a backend on 127.0.0.1, started on first use. */
-  backend(): Promise<number>;
+  backend(protocol?: BackendProtocol): Promise<number>;
   /** Starts a program that is stopped with the lab. */
   start(argv: readonly [string, ...string[]]): ChildProcess;
   onStop(stop: () => Promise<void>): void;
@@ -26,10 +28,14 @@ export interface Lab {
 export function createLab(say: (text: string) => void): Lab {
   const dir = mkdtempSync(join(tmpdir(), 'weft-bench-'));
   const stops: (() => Promise<void>)[] = [];
-  const backendProgram = [process.execPath, fileURLToPath(new URL('backend.js', import.meta.url))] as const;
-  let backend: Promise<number> | undefined;
-  const startBackend = async (): Promise<number> => {
-    const child = spawn(backendProgram[0], backendProgram.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
+  const backendProgram = (protocol: BackendProtocol = 'http1'): readonly [string, ...string[]] => {
+    const file = protocol === 'http1' ? 'backend.js' : 'backend-h2.js';
+    return [process.execPath, fileURLToPath(new URL(file, import.meta.url))];
+  };
+  const backends = new Map<BackendProtocol, Promise<number>>();
+  const startBackend = async (protocol: BackendProtocol): Promise<number> => {
+    const [program, ...args] = backendProgram(protocol);
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     stops.push(() => end(child));
     const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
     return Number(line);
@@ -38,7 +44,11 @@ export function createLab(say: (text: string) => void): Lab {
     dir,
     missing: new Set(),
     backendProgram,
-    backend: () => (backend ??= startBackend()),
+    backend(protocol = 'http1') {
+      const running = backends.get(protocol) ?? startBackend(protocol);
+      backends.set(protocol, running);
+      return running;
+    },
     start([program, ...args]) {
       const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
       stops.push(() => end(child));
@@ -48,7 +58,7 @@ export function createLab(say: (text: string) => void): Lab {
     say,
     async stop() {
       for (const stop of stops.splice(0).toReversed()) await stop().catch((error: unknown) => say(String(error)));
-      backend = undefined;
+      backends.clear();
       rmSync(dir, { recursive: true, force: true });
     },
   };
@@ -60,19 +70,34 @@ async function end(child: ChildProcess): Promise<void> {
   await once(child, 'exit');
 }
 
+/** @throws when nothing takes a connection there within 20 s. */
+export async function untilItAccepts(port: number, host = '127.0.0.1'): Promise<void> {
+  for (let attempt = 0; attempt < 400; attempt += 1) {
+    const accepted = await new Promise<boolean>((resolve) => {
+      const socket = connect({ host, port });
+      socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+      socket.once('connect', () => socket.destroy());
+    });
+    if (accepted) return;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`nothing listens on ${host}:${port}`);
+}
+
 /** @throws when nothing answers 200 there within 20 s. */
 export async function untilItAnswers(port: number, host = '127.0.0.1'): Promise<void> {
+  let last = '';
   for (let attempt = 0; attempt < 400; attempt += 1) {
     try {
       const response = await fetch(`http://${host}:${port}/`);
-      await response.arrayBuffer();
+      last = `${response.status} ${await response.text()}`;
       if (response.status === 200) return;
-    } catch {
-      // Not up yet.
+    } catch (error) {
+      last = String(error);
     }
     await new Promise((done) => setTimeout(done, 50));
   }
-  throw new Error(`the proxy on ${host}:${port} does not answer`);
+  throw new Error(`the proxy on ${host}:${port} does not answer: ${last}`);
 }
 
 export async function freePort(): Promise<number> {

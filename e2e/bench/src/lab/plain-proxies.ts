@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Contender } from '../measure.ts';
-import { freePort, untilItAnswers, type Lab } from './lab.ts';
+import { freePort, untilItAccepts, untilItAnswers, type BackendProtocol, type Lab } from './lab.ts';
 import { findHaproxy, findNginx, MISSING } from './programs.ts';
 
 export async function nginx(lab: Lab, authority: string): Promise<Contender | undefined> {
@@ -34,10 +34,15 @@ http {
   return { name: 'nginx', version: found.version, host: '127.0.0.1', port, authority, pids: [child.pid ?? 0] };
 }
 
-export async function haproxy(lab: Lab, authority: string): Promise<Contender | undefined> {
+export async function haproxy(
+  lab: Lab,
+  authority: string,
+  protocol: BackendProtocol = 'http1',
+): Promise<Contender | undefined> {
   const found = findHaproxy();
   if (found === undefined) return void lab.missing.add(MISSING.haproxy);
-  const [port, backendPort, dir] = [await freePort(), await lab.backend(), folder(lab, 'haproxy')];
+  const [port, backendPort, dir] = [await freePort(), await lab.backend(protocol), folder(lab, 'haproxy')];
+  const proto = protocol === 'http2' ? ' proto h2' : '';
   const file = join(dir, 'haproxy.cfg');
   writeFileSync(
     file,
@@ -51,14 +56,14 @@ defaults
   timeout client 3600s
   timeout server 3600s
 frontend front
-  bind 127.0.0.1:${port}
+  bind 127.0.0.1:${port}${proto}
   default_backend back
 backend back
-  server one 127.0.0.1:${backendPort} pool-max-conn 64
+  server one 127.0.0.1:${backendPort} pool-max-conn 64${proto}
 `,
   );
   const child = lab.start([found.program, '-db', '-q', '-f', file]);
-  await untilItAnswers(port);
+  await untilItAccepts(port);
   return { name: 'haproxy', version: found.version, host: '127.0.0.1', port, authority, pids: [child.pid ?? 0] };
 }
 

@@ -24,10 +24,12 @@ export interface WeftWorkload {
   readonly processes?: { readonly proxy?: number };
 }
 
+export type WeftProtocol = 'http' | 'http2' | 'grpc' | 'tcp';
+
 export interface WeftMesh {
   readonly version: string;
-  /** Puts the backend into the mesh as a service. `http` or `tcp` tells the protocol of its port, 8000. */
-  run(service: string, backend: readonly string[], protocol?: 'http' | 'tcp'): Promise<void>;
+  /** Puts the backend into the mesh as a service. The protocol is that of its port, 8000. */
+  run(service: string, backend: readonly string[], protocol?: WeftProtocol): Promise<void>;
   apply(yaml: string): void;
   workload(name: string): Promise<WeftWorkload>;
   /** Its own port for peers. */

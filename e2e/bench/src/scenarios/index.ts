@@ -1,5 +1,7 @@
 /** Every scenario, in the order in which they run. */
 import type { Scenario } from '../scenario.ts';
+import { churn } from './churn.ts';
+import { grpc, http2 } from './http2.ts';
 import { addedLatency, plainBodies, plainHttp1 } from './plain-http1.ts';
 import { routes } from './scale.ts';
 import { connections, pairHttp1, pairHttp2 } from './sidecar-pair.ts';
@@ -9,7 +11,10 @@ export const scenarios: readonly Scenario[] = [
   pairHttp1,
   pairHttp2,
   plainBodies,
+  http2,
+  grpc,
   connections,
   routes,
   addedLatency,
+  churn,
 ];

@@ -8,7 +8,7 @@ import type { Case, Goal, Scenario } from '../scenario.ts';
 
 export const AUTHORITY = 'backend:8000';
 
-const PLAINTEXT = `
+export const PLAINTEXT = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: default, namespace: default }
@@ -102,7 +102,7 @@ async function weft(lab: Lab): Promise<Contender> {
   lab.say('  starting a mesh with one sidecar');
   const mesh = await startMesh(lab, 'weft-plain');
   mesh.apply(PLAINTEXT);
-  await mesh.run('backend', lab.backendProgram);
+  await mesh.run('backend', lab.backendProgram());
   const at = await mesh.inbound('backend');
   await untilItAnswers(at.port, at.host);
   return { name: 'weft', version: mesh.version, ...at, authority: AUTHORITY, pids: [await mesh.proxyPid('backend')] };

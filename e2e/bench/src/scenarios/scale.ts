@@ -33,8 +33,8 @@ async function all(
   for (const count of counts) {
     lab.say(`  starting a mesh with ${count} ${what}`);
     const mesh = await startMesh(lab, `weft-${count}-${what}`);
-    await mesh.run('backend', lab.backendProgram);
-    await mesh.run('client', lab.backendProgram);
+    await mesh.run('backend', lab.backendProgram());
+    await mesh.run('client', lab.backendProgram());
     mesh.apply(config(count));
     const at = await mesh.outbound('client', 'backend');
     await untilItAnswers(at.port, at.host);

@@ -110,8 +110,8 @@ async function weftPair(lab: Lab, http2: boolean): Promise<Contender> {
 async function startPair(lab: Lab, name: string, protocol: 'http' | 'tcp'): Promise<WeftMesh> {
   lab.say('  starting a mesh with two sidecars');
   const mesh = await startMesh(lab, name, ['--trace-sampling=1']);
-  await mesh.run('backend', lab.backendProgram, protocol);
-  await mesh.run('client', lab.backendProgram, 'http');
+  await mesh.run('backend', lab.backendProgram(), protocol);
+  await mesh.run('client', lab.backendProgram(), 'http');
   return mesh;
 }
 

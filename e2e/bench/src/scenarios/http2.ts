@@ -1,0 +1,74 @@
+/** B4 and B5: one proxy, HTTP/2 without TLS on both sides. */
+import { cluster, envoyIn, httpListener, startEnvoy } from '../lab/envoy.ts';
+import { freePort, untilItAccepts, type Lab } from '../lab/lab.ts';
+import { haproxy } from '../lab/plain-proxies.ts';
+import { startMesh } from '../lab/weft-mesh.ts';
+import { whyNoH2Load, type H2LoadShape } from '../h2-load.ts';
+import type { Contender } from '../measure.ts';
+import type { Case, Goal, Scenario } from '../scenario.ts';
+import { AUTHORITY, PLAINTEXT } from './plain-http1.ts';
+
+const KB = 1024;
+const MESSAGE_BYTES = 256;
+const goals: readonly Goal[] = [{ figure: 'usPerRequest', of: 'weft', against: 'envoy', most: 0.8 }];
+const shape: H2LoadShape = { connections: 4, streams: 100, responseBytes: KB };
+
+export const http2: Scenario = {
+  id: 'B4',
+  title: 'HTTP/2 on both sides',
+  stage: (lab) =>
+    cases(lab, [
+      { title: '1 KB, 4 connections of 100 streams', work: { http2: shape }, goals },
+      {
+        title: '64 KB responses, 4 connections of 10 streams',
+        work: { http2: { ...shape, streams: 10, responseBytes: 64 * KB } },
+        goals: [{ figure: 'mbPerCpuSecond', of: 'weft', against: 'envoy', least: 1 }],
+      },
+    ]),
+};
+
+export const grpc: Scenario = {
+  id: 'B5',
+  title: 'gRPC, unary',
+  stage: (lab) =>
+    cases(lab, [
+      {
+        title: `${MESSAGE_BYTES}-byte messages, 4 connections of 100 streams`,
+        work: { http2: { ...shape, grpcMessageBytes: MESSAGE_BYTES } },
+        goals,
+      },
+    ]),
+};
+
+async function cases(lab: Lab, list: readonly Omit<Case, 'contenders'>[]): Promise<readonly Case[]> {
+  const missing = whyNoH2Load();
+  if (missing !== undefined) {
+    lab.missing.add(`HTTP/2: ${missing}`);
+    return [];
+  }
+  const found = [await haproxy(lab, AUTHORITY, 'http2'), await envoy(lab), await weft(lab)];
+  const contenders = found.filter((contender) => contender !== undefined);
+  return list.map((item) => ({ ...item, contenders }));
+}
+
+async function envoy(lab: Lab): Promise<Contender | undefined> {
+  const found = envoyIn(lab);
+  if (!found) return undefined;
+  const port = await freePort();
+  const pid = startEnvoy(lab, found, 'envoy-h2', {
+    listeners: [httpListener({ port, cluster: 'backend' })],
+    clusters: [cluster({ name: 'backend', port: await lab.backend('http2'), http2: true })],
+  });
+  await untilItAccepts(port);
+  return { name: 'envoy', version: found.version, host: '127.0.0.1', port, authority: AUTHORITY, pids: [pid] };
+}
+
+async function weft(lab: Lab): Promise<Contender> {
+  lab.say('  starting a mesh with one sidecar');
+  const mesh = await startMesh(lab, 'weft-h2');
+  mesh.apply(PLAINTEXT);
+  await mesh.run('backend', lab.backendProgram('http2'), 'http2');
+  const at = await mesh.inbound('backend');
+  await untilItAccepts(at.port, at.host);
+  return { name: 'weft', version: mesh.version, ...at, authority: AUTHORITY, pids: [await mesh.proxyPid('backend')] };
+}

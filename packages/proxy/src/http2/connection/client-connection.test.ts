@@ -142,13 +142,13 @@ async function nodeServer(handler: Handler, server: Http2Server = createServer()
 }
 
 /** A server that says only what the test says. */
-async function rawServer(hello: readonly Buffer[] = [settings()]) {
+async function rawServer(hello = settings()) {
   const peers: RawPeer[] = [];
   const sockets: Socket[] = [];
   const server = createTcpServer((socket) => {
     sockets.push(socket);
     peers.push(new RawPeer(socket));
-    socket.write(Buffer.concat(hello));
+    socket.write(hello);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -172,7 +172,9 @@ describe('H2ClientConnection with the server of Node', () => {
       const chunks: Buffer[] = [];
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('end', () => {
-        stream.respond({ 'x-seen': `${head[':method']} ${head[':path']} ${head[':authority']} ${head['x-case']}` });
+        stream.respond({
+          'x-seen': `${head[':method']} ${head[':path']} ${head[':authority']} ${String(head['x-case'])}`,
+        });
         stream.end(Buffer.concat(chunks));
       });
     });
@@ -365,8 +367,8 @@ describe('what goes wrong upstream', () => {
     ['answers what nobody asked', headers(3, [':status:200']), CODE.protocolError],
     ['speaks HTTP/1.1', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), CODE.frameSizeError],
     ['cannot be decoded', frame(FRAME.headers, FLAG.endHeaders, 1, Buffer.from([0x80])), CODE.compressionError],
-    ['begins with another frame', frame(FRAME.ping, 0, 0, Buffer.alloc(8)), CODE.protocolError, []],
-  ])('a server that %s loses the connection', async (_, bytes, code, hello = [settings()]) => {
+    ['begins with another frame', frame(FRAME.ping, 0, 0, Buffer.alloc(8)), CODE.protocolError, Buffer.alloc(0)],
+  ])('a server that %s loses the connection', async (_, bytes, code, hello = settings()) => {
     await using server = await rawServer(hello);
     const { connection, keeper } = await open(server.port);
     const peer = await server.peer();
@@ -407,7 +409,7 @@ describe('what goes wrong upstream', () => {
 
 describe('capacity', () => {
   it('is what the server, the cluster and the streams in progress leave', async () => {
-    await using server = await rawServer([settings([SETTING.maxConcurrentStreams, 2])]);
+    await using server = await rawServer(settings([SETTING.maxConcurrentStreams, 2]));
     const { connection, keeper } = await open(server.port);
     expect(connection.capacity).toBe(100);
     const peer = await server.peer();

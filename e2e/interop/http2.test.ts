@@ -1,0 +1,88 @@
+/** HTTP/2 at the doors of the mesh, judged by others: h2spec, nghttp and h2load. */
+import { execFile, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
+import { tempDir } from '@weft/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { findH2Spec, judge } from '../harness/h2spec.ts';
+import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { startEcho } from '../harness/programs.ts';
+
+const run = promisify(execFile);
+const built = await tempDir('h2spec');
+const h2spec = findH2Spec(built.path);
+if (h2spec.path === undefined) console.warn(`skipped: h2spec (${h2spec.reason})`);
+const noNghttp = spawnSync('nghttp', ['--version']).status !== 0;
+if (noNghttp) console.warn('skipped: nghttp and h2load (not on PATH; Debian: apt install nghttp2-client)');
+
+const TESTS_OF_H2SPEC = 145;
+/** These ports speak HTTP/1.1 as well: what does not begin as HTTP/2 gets a 400 in that, which h2spec does not read. */
+const ANSWERED_IN_HTTP1 = ['Sends invalid connection preface'];
+
+let mesh: TestMesh;
+let door: string;
+
+beforeAll(async () => {
+  mesh = await startMesh();
+  await startEcho(mesh, { service: 'caller', version: 'v1' });
+  await startEcho(mesh, { service: 'echo', version: 'v1' });
+  await mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  selector: { istio: ingressgateway }
+  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: edge }
+spec:
+  hosts: ["*"]
+  gateways: [edge]
+  http: [{ route: [{ destination: { host: echo, port: { number: 8000 } } }] }]
+`);
+  door = await mesh.outbound('caller-v1', 'echo', 8000);
+});
+afterAll(async () => {
+  await mesh?.[Symbol.asyncDispose]();
+  await built[Symbol.asyncDispose]();
+});
+
+describe.skipIf(h2spec.path === undefined)('TR-11 HTTP/2 to the letter', () => {
+  it.each(['gateway', 'sidecar'])('TR-11 h2spec finds nothing to complain of at the %s', async (where) => {
+    const verdict = await judge(h2spec.path ?? '', where === 'gateway' ? mesh.gateway : door);
+    expect(verdict.failures, verdict.text).toEqual(ANSWERED_IN_HTTP1);
+    expect([verdict.passed, verdict.skipped]).toEqual([TESTS_OF_H2SPEC - ANSWERED_IN_HTTP1.length, 0]);
+  });
+});
+
+describe.skipIf(noNghttp)('TR-11 HTTP/2 with prior knowledge', () => {
+  it('TR-11 nghttp gets its answer, at the gateway and at the sidecar', async () => {
+    for (const url of [mesh.gateway, door]) {
+      const { stdout } = await run('nghttp', ['-v', '-H:authority: echo', `${url}/hello?a=b`]);
+      expect(stdout).toMatch(/:status: 200/);
+      expect(stdout).toMatch(/x-envoy-upstream-service-time/);
+    }
+  });
+
+  it('TR-11 thousands of requests on few connections: none is lost', async () => {
+    const { stdout } = await run('h2load', [
+      '-n',
+      '4000',
+      '-c',
+      '4',
+      '-m',
+      '50',
+      '-H',
+      ':authority: echo',
+      `${door}/load`,
+    ]);
+    expect(stdout).toMatch(/4000 succeeded, 0 failed, 0 errored, 0 timeout/);
+    expect(stdout).toMatch(/status codes: 4000 2xx/);
+  });
+
+  it('TR-11 a client that speaks neither is told so', async () => {
+    const { stdout } = await run('sh', ['-c', `printf 'PRI * HTTP/2.0\\r\\n\\r\\nXX\\r\\n\\r\\n' | timeout 5 bash -c 'exec 3<>/dev/tcp/${new URL(door).hostname}/${new URL(door).port}; cat >&3; cat <&3'`]); // prettier-ignore
+    expect(stdout).toMatch(/^HTTP\/1\.1 (400|505) /);
+  });
+});

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
 import { readFile } from 'node:fs/promises';
@@ -393,6 +394,18 @@ describe('the proxy program', () => {
     proxy.send({ type: 'drain', deadlineMs: 2_000 });
     expect(await proxy.exited).toBe(0);
     expect(proxy.messages.at(-1)).toEqual({ type: 'drained', cutConnections: 0 });
+  });
+
+  it('does not start where it may not mark its connections, and says what to do', (context) => {
+    // A user namespace of its own takes its rights over the network away, root's too.
+    const inside = ['-U', process.execPath, program, '--node-id', NODE, '--socket-mark', '1337'];
+    const run = spawnSync('unshare', inside, { encoding: 'utf8', timeout: 20_000 });
+    if (run.error !== undefined || run.stderr.startsWith('unshare:'))
+      return context.skip(`no user namespaces here: ${run.error?.message ?? run.stderr.trim()}`);
+    expect(run.stderr).toContain(
+      'proxy: this process may not give its connections mark 1337\n  fix: Give it CAP_NET_ADMIN',
+    );
+    expect(run.status).toBe(1);
   });
 
   it('refuses flags that it can not follow', async () => {

@@ -130,6 +130,36 @@ describe('a connection that was redirected', () => {
     expect(proxy.stats.valueOf('listener.virtualInbound.no_filter_chain_match')).toBe(1);
   });
 
+  it('is not waited for on ports where inspection is disabled', async () => {
+    await using other = await tcpUpstream((socket) => socket.write('server speaks first\n'));
+    const state = { going: { address: '10.244.0.2', port: 7000 } };
+    const onPort = (start: number) => ({
+      rule: { case: 'destinationPortRange' as const, value: { start, end: start + 1 } },
+    });
+    await using proxy = await startProxy(
+      resourceSet({
+        listeners: [
+          listener('in', [tcpChain('nowhere', { filterChainMatch: { transportProtocol: 'tls' } }), tcpChain('other')], {
+            listenerFilters: [
+              { name: 'envoy.filters.listener.original_dst' },
+              {
+                name: 'envoy.filters.listener.tls_inspector',
+                filterDisabled: { rule: { case: 'orMatch', value: { rules: [onPort(7000), onPort(7002)] } } },
+              },
+            ],
+            continueOnListenerFiltersTimeout: true,
+          }),
+        ],
+        clusters: [staticCluster('other', [other.port])],
+      }),
+      { loadOriginalDestinations: () => () => state.going },
+    );
+    expect(await exchange(proxy.portOf('in'), '', '\n')).toBe('server speaks first\n');
+    state.going = { address: '10.244.0.2', port: 7001 };
+    expect(await exchange(proxy.portOf('in'), '', '\n', 300)).toBe('');
+    expect(await exchange(proxy.portOf('in'), 'x', '\n')).toBe('server speaks first\n');
+  });
+
   it('is refused with its listener where nobody can tell where it was going', async () => {
     const refused = await startProxy(resourceSet({}));
     const [rejected] = refused.path.update(resourceSet({ listeners: [virtualOutbound()] }));

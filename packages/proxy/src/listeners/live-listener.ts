@@ -178,8 +178,8 @@ export class LiveListener {
       socket.destroy();
       return;
     }
-    const { inspectTimeoutMs, continueOnTimeout, inspectByPort } = this.#compiled;
-    const inspect = inspectByPort.get(original?.port ?? socket.localPort ?? 0) ?? this.#compiled.inspect;
+    const { inspectTimeoutMs, continueOnTimeout, inspectionAt } = this.#compiled;
+    const inspect = inspectionAt(original?.port ?? socket.localPort ?? 0);
     if (!inspect.tls) {
       this.#hand(socket, NOTHING_KNOWN, EMPTY, original);
       return;

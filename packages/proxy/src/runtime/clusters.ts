@@ -6,7 +6,7 @@ import type { TransportSocket } from '@weft/contracts/lean/envoy/config/core/v3/
 import { RoutingPriority } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { RawBufferSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
 import { UpstreamTlsContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
-import { ISTIO_METADATA } from '@weft/contracts';
+import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, ISTIO_METADATA, PASSTHROUGH_CLUSTER } from '@weft/contracts';
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import type { LiveSecrets } from '../tls/tls-material.ts';
 import { UpstreamTls } from '../tls/upstream-tls.ts';
@@ -29,6 +29,11 @@ export interface ClusterCompileDeps {
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 5_000;
 const DEFAULT_DNS_REFRESH_MS = 5_000;
+const SERVICE_LESS: ReadonlySet<string> = new Set([
+  PASSTHROUGH_CLUSTER,
+  BLACK_HOLE_CLUSTER,
+  INBOUND_PASSTHROUGH_CLUSTER,
+]);
 const DEFAULT_CLEANUP_MS = 5_000;
 const DEFAULT_ORIGINAL_DST_HEADER = 'x-envoy-original-dst-host';
 // Envoy counts "no limit" as the largest number of 32 bits.
@@ -161,5 +166,7 @@ function serviceOf(message: ClusterMessage): Pick<ClusterSettings, 'serviceHost'
     const value: unknown = typeof first === 'object' && first !== null && key in first ? Reflect.get(first, key) : '';
     return typeof value === 'string' ? value : '';
   };
-  return { serviceHost: text('host'), serviceName: text('name'), serviceNamespace: text('namespace') };
+  // Istio's metrics name these clusters where no service is known.
+  const name = text('name') || (SERVICE_LESS.has(message.name) ? message.name : '');
+  return { serviceHost: text('host'), serviceName: name, serviceNamespace: text('namespace') };
 }

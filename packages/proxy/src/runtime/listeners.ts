@@ -12,11 +12,12 @@ import {
 } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import { type CompiledRbac, compileRbac, ConfigRejectedError } from '@weft/evaluator';
 import type { TcpProxySettings } from '../filters/network/tcp-proxy.ts';
-import { type ChainCriteria, compileCriteria, inspectionNeeds } from '../listeners/chain-match.ts';
+import { type ChainCriteria, compileCriteria } from '../listeners/chain-match.ts';
 import type { Direction } from '../request-record.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readAddress } from './endpoints.ts';
+import { type Inspection, inspections } from './inspection.ts';
 import { type CompiledHcm, compileHcm, type ListenerDeps } from './http-connection-manager.ts';
 import { compileTcpProxy } from './tcp-proxy.ts';
 
@@ -42,20 +43,14 @@ export interface CompiledListener {
   readonly direction: Direction;
   readonly chains: readonly CompiledChain[];
   readonly defaultChain: CompiledChain | undefined;
-  readonly inspect: Inspection;
-  /** Of ports that have chains of their own. */
-  readonly inspectByPort: ReadonlyMap<number, Inspection>;
+  /** By the port that a connection was going to. */
+  readonly inspectionAt: (port: number) => Inspection;
   /** Where redirected connections were going: of no interest, known to the chains, or who is to serve them. */
   readonly original: 'ignored' | 'known' | 'handed-over';
   /** 0 = no limit. */
   readonly inspectTimeoutMs: number;
   readonly continueOnTimeout: boolean;
   readonly backlog: number;
-}
-
-interface Inspection {
-  readonly tls: boolean;
-  readonly http: boolean;
 }
 
 const DEFAULT_INSPECT_TIMEOUT_MS = 15_000;
@@ -93,7 +88,10 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
     direction,
     chains,
     defaultChain,
-    ...inspections(chains.map(({ criteria }) => criteria)),
+    inspectionAt: inspections(
+      message,
+      chains.map(({ criteria }) => criteria),
+    ),
     original,
     inspectTimeoutMs: millisOr(message.listenerFiltersTimeout, DEFAULT_INSPECT_TIMEOUT_MS),
     continueOnTimeout: message.continueOnListenerFiltersTimeout,
@@ -112,27 +110,6 @@ function originalOf(message: ListenerMessage): CompiledListener['original'] {
       (configType.case === 'typedConfig' && typeNameOf(configType.value.typeUrl) === OriginalDstSchema.typeName),
   );
   return filter ? 'known' : 'ignored';
-}
-
-/** Chains of a port shut out those without one, so each port waits only for the first bytes that its own depend on. */
-function inspections(all: readonly ChainCriteria[]): Pick<CompiledListener, 'inspect' | 'inspectByPort'> {
-  const byPort = groupByPort(all);
-  const rest = byPort.get(0) ?? [];
-  byPort.delete(0);
-  return {
-    inspect: inspectionNeeds(rest),
-    inspectByPort: new Map([...byPort].map(([port, criteria]) => [port, inspectionNeeds(criteria)])),
-  };
-}
-
-function groupByPort(all: readonly ChainCriteria[]): Map<number, ChainCriteria[]> {
-  const byPort = new Map<number, ChainCriteria[]>();
-  for (const criteria of all) {
-    const group = byPort.get(criteria.destinationPort);
-    if (group) group.push(criteria);
-    else byPort.set(criteria.destinationPort, [criteria]);
-  }
-  return byPort;
 }
 
 function directionOf(message: ListenerMessage): Direction {

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
-import { http, many, type Answer } from '../harness/http.ts';
+import { http, keepAlive, many, type Answer } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
 import { withinBinomial } from '../harness/statistics.ts';
@@ -360,6 +360,111 @@ ${routes(`
         routes(`- { mirrors: [{ destination: { host: shadow }, percentage: { value: 101 } }], ${TO_ECHO} }`),
       ),
     ).toContain('percentage');
+  });
+});
+
+describe('RE-11 local rate limit', () => {
+  afterEach(async () => {
+    await mesh.delete('localratelimit/echo');
+  });
+  const limit = (spec: string, selected = 'app: echo'): string => `
+apiVersion: weft.dev/v1
+kind: LocalRateLimit
+metadata: { name: echo }
+spec:
+  selector: { matchLabels: { ${selected} } }
+  limits:
+${spec.trim().replaceAll(/^/gm, '    ')}
+`;
+  // Long, so that nothing fills while a test runs.
+  const bucket = (tokens: number): string => `tokenBucket: { maxTokens: ${tokens}, fillInterval: 3600s }`;
+  const statuses = async (count: number, call: () => Promise<Answer>): Promise<number[]> => {
+    const answers: number[] = [];
+    for (let i = 0; i < count; i += 1) answers.push((await call()).status);
+    return answers;
+  };
+
+  it('RE-11 a workload takes a burst and answers 429 beyond it, with a reason, to whoever calls', async () => {
+    await mesh.apply(
+      limit(`- { port: 8000, ${bucket(5)}, rateLimitHeaders: true, responseHeaders: { x-policy: few } }`),
+    );
+    const agent = keepAlive();
+    const answers = await many(20, () => http(`${echo}/`, { agent }));
+    agent.destroy();
+    const [passed, over] = [200, 429].map((status) => answers.filter((answer) => answer.status === status));
+    expect([passed?.length, over?.length]).toEqual([5, 15]);
+    expect(passed?.every(({ headers }) => headers['x-ratelimit-limit'] === '5')).toBe(true);
+    for (const { headers, body } of over ?? []) {
+      expect(body).toBe('local_rate_limited');
+      expect(headers).toMatchObject({
+        'x-weft-reason': 'rate-limited',
+        'x-envoy-ratelimited': 'true',
+        'x-ratelimit-remaining': '0',
+        'x-policy': 'few',
+      });
+    }
+    // The server's own log says why, and another port's limit is another's.
+    const { stdout } = await mesh.weft(['logs', 'echo-v1', '--proxy', '--tail', '200']);
+    expect(stdout.match(/" 429 RL local_rate_limited /g)).toHaveLength(15);
+    await mesh.apply(limit(`- { port: 8001, ${bucket(1)} }`));
+    expect(await statuses(3, () => http(`${echo}/`))).toEqual([200, 200, 200]);
+  });
+
+  it('RE-11 the bucket fills again, and no configuration beside it fills it', async () => {
+    await mesh.apply(limit(`- { tokenBucket: { maxTokens: 2, tokensPerFill: 2, fillInterval: 3s } }`));
+    const first = await statuses(3, () => http(`${echo}/`));
+    expect(first).toEqual([200, 200, 429]);
+    await waitFor(async () => (await http(`${echo}/`)).status === 200, { what: 'a token', timeoutMs: 20_000 });
+    await mesh.apply(limit(`- { ${bucket(2)} }`));
+    expect(await statuses(3, () => http(`${echo}/`))).toEqual([200, 200, 429]);
+    await mesh.apply(routes(`- { timeout: 9s, ${TO_ECHO} }`));
+    expect(await statuses(2, () => http(`${echo}/`))).toEqual([429, 429]);
+  });
+
+  it('RE-11 descriptors have buckets of their own', async () => {
+    await mesh.apply(
+      limit(`
+- tokenBucket: { maxTokens: 100, fillInterval: 3600s }
+  rateLimits: [{ actions: [{ requestHeader: { name: x-user, key: user } }] }]
+  descriptors: [{ entries: [{ key: user, value: jason }], ${bucket(2)} }]
+`),
+    );
+    const as = (user: string) => () => http(`${echo}/`, { headers: { 'x-user': user } });
+    expect(await statuses(3, as('jason'))).toEqual([200, 200, 429]);
+    expect(await statuses(4, as('anna'))).toEqual([200, 200, 200, 200]);
+  });
+
+  it('RE-11 a limit of a named route holds for it alone, in the caller and at the gateway', async () => {
+    const named = (gateways: string): string =>
+      routes(
+        `- { name: slow, match: [{ uri: { prefix: /slow } }], ${TO_ECHO} }\n- { name: rest, ${TO_ECHO} }`,
+        `hosts: [echo, shop.example]\n  gateways: ${gateways}`,
+      );
+    await mesh.apply(
+      `${named('[mesh, edge]')}---${GATEWAY}---${limit(`- { routes: [slow], ${bucket(2)} }`, 'app: client')}`,
+    );
+    expect(await statuses(3, () => http(`${echo}/slow`))).toEqual([200, 200, 429]);
+    expect(await statuses(3, () => http(`${echo}/quick`))).toEqual([200, 200, 200]);
+    // The gateway is not selected, until it is.
+    const through = () => http(`${mesh.gateway}/slow`, { headers: { host: 'shop.example' } });
+    expect(await statuses(4, through)).toEqual([200, 200, 200, 200]);
+    await mesh.apply(
+      limit(`- { routes: [slow], ${bucket(1)} }`, 'istio: ingressgateway').replace(
+        'name: echo }',
+        'name: edge, namespace: weft-system }',
+      ),
+    );
+    expect(await statuses(2, through)).toEqual([200, 429]);
+    await mesh.delete('gateway/edge');
+    await mesh.weft(['delete', '-n', 'weft-system', 'localratelimit/edge']);
+  });
+
+  it('RE-11 a limit that is not enforced only marks, and one that limits nothing is refused', async () => {
+    await mesh.apply(limit(`- { ${bucket(1)}, enforced: { value: 0 }, requestHeaders: { x-over: "yes" } }`));
+    const seen = [await http(`${echo}/`), await http(`${echo}/`)].map((answer) => echoOf(answer).headers['x-over']);
+    expect(seen).toEqual([undefined, 'yes']);
+    expect(await refusal(limit(`- { port: 8000 }`))).toContain('tokenBucket');
+    expect(await refusal(limit(`- { tokenBucket: { maxTokens: 1, fillInterval: 1ms } }`))).toContain('fillInterval');
   });
 });
 

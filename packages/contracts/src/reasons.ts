@@ -102,6 +102,7 @@ export const REASONS = {
   'retries-exhausted': row(503, 'URX', 'upstream_retry_limit_exceeded', 'every try failed', false),
   'fault-abort': row(503, 'FI', 'fault_filter_abort', 'fault filter abort'),
   'rbac-denied': row(403, '-', 'rbac_access_denied', 'RBAC: access denied'),
+  'rate-limited': row(429, 'RL', 'local_rate_limited', 'local_rate_limited'),
   'cors-origin-refused': row(200, '-', 'cors_response', 'this origin is not allowed to call here'),
   'direct-response': row(200, '-', 'direct_response', ''),
   'request-headers-timeout': row(408, '-', 'request_header_timeout', 'the request head took too long'),

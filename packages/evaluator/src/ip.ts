@@ -64,3 +64,31 @@ export function cidrTest(prefix: string, length: number): ((address: AddressWord
     return true;
   };
 }
+
+/** The address with all but the first bits cleared, as `10.0.0.0/8`; undefined when it is no address. */
+export function maskedAddress(text: string, v4Bits: number, v6Bits: number): string | undefined {
+  const words = parseAddress(text);
+  if (words === undefined) return undefined;
+  const isV4 = parseV4(text) !== undefined;
+  const bits = isV4 ? v4Bits + 96 : v6Bits;
+  const [a, b, c, d] = words.map((word, i) => {
+    const ones = Math.min(32, Math.max(0, bits - i * 32));
+    return ones === 0 ? 0 : (word & (0xffffffff << (32 - ones))) >>> 0;
+  }) as [number, number, number, number];
+  if (isV4) return `${d >>> 24}.${(d >>> 16) & 255}.${(d >>> 8) & 255}.${d & 255}/${v4Bits}`;
+  return `${compressed([a, b, c, d].flatMap((word) => [word >>> 16, word & 0xffff]))}/${v6Bits}`;
+}
+
+/** RFC 5952 §4.2: the longest run of zero groups becomes `::`. */
+function compressed(groups: readonly number[]): string {
+  const text = groups.map((group) => group.toString(16)).join(':');
+  const runs = [...text.matchAll(/(?:^|(?<=:))0(?::0)+(?=:|$)/g)];
+  const longest = runs.reduce<RegExpMatchArray | undefined>(
+    (best, run) => (best === undefined || run[0].length > best[0].length ? run : best),
+    undefined,
+  );
+  if (longest === undefined) return text;
+  const start = longest.index ?? 0;
+  const [before, after] = [text.slice(0, start), text.slice(start + longest[0].length)];
+  return `${before === '' ? ':' : before}${after === '' ? ':' : after}`;
+}

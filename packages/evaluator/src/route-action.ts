@@ -10,6 +10,7 @@ import {
 import { millis } from './durations.ts';
 import type { CompiledRegex, RegexEngine } from './regex.ts';
 import { at, type Place, reject } from './rejected.ts';
+import type { RateLimitRule } from './rate-limits.ts';
 import { compileRetryPolicy, type RetryPolicy } from './retry-policy.ts';
 import { fractionOf } from './route-match.ts';
 import { compileRegex } from './string-matcher.ts';
@@ -109,6 +110,7 @@ const REDIRECT_STATUS: Readonly<Partial<Record<RedirectCode, RedirectAction['sta
 export interface HostDefaults {
   readonly retry: RetryPolicy | undefined;
   readonly mirrors: readonly MirrorPolicy[];
+  readonly rateLimits: readonly RateLimitRule[];
 }
 
 export function compileForward(

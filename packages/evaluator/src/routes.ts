@@ -13,6 +13,7 @@ import { compileMutations, type HeaderMutation, joinMutations, type Mutations } 
 import { buildHostTable } from './hosts.ts';
 import type { RegexEngine } from './regex.ts';
 import { at, ConfigRejectedError, type Place, reject } from './rejected.ts';
+import { compileRateLimits, NO_RATE_LIMITS, type RateLimitRules } from './rate-limits.ts';
 import { compileRetryPolicy } from './retry-policy.ts';
 import {
   compileDirectResponse,
@@ -53,6 +54,7 @@ export interface CompiledRoute {
   /** Write `x-envoy-attempt-count` to the upstream, and to the caller. */
   readonly attemptCountInRequest: boolean;
   readonly attemptCountInResponse: boolean;
+  readonly rateLimits: RateLimitRules;
 }
 
 /**
@@ -112,6 +114,7 @@ export function compileRoutes<FilterConfig>(
     matches: [],
     root: compileMutations(config, root),
     rootMirrors: compileMirrors(config.requestMirrorPolicies, root),
+    rootFilters: decodeConfigs(config.typedPerFilterConfig, decode, root),
   };
   const hosts = buildHostTable(
     config.virtualHosts.map((host, i) => {
@@ -141,6 +144,7 @@ interface TableContext<Config> {
   readonly matches: RouteMatch<Config>[];
   readonly root: Mutations;
   readonly rootMirrors: readonly MirrorPolicy[];
+  readonly rootFilters: ReadonlyMap<string, Config>;
 }
 
 interface CompiledHost<Config> {
@@ -171,12 +175,16 @@ function compileHost<Config>(
   place: Place,
 ): CompiledHost<Config> {
   const mutations = compileMutations(host, place);
-  const filters = decodeConfigs(withCors(host.typedPerFilterConfig, host.cors), context, place);
+  const filters = overlay(
+    context.rootFilters,
+    decodeConfigs(withCors(host.typedPerFilterConfig, host.cors), context.decode, place),
+  );
   const defaults: HostDefaults = {
     retry:
       host.retryPolicy === undefined
         ? undefined
         : compileRetryPolicy(host.retryPolicy, context.regex, at(place, 'retry_policy')),
+    rateLimits: compileRateLimits(host.rateLimits, context.regex, place),
     mirrors:
       host.requestMirrorPolicies.length > 0 ? compileMirrors(host.requestMirrorPolicies, place) : context.rootMirrors,
   };
@@ -229,7 +237,21 @@ function routeOf<Config>(
     metadata: message.metadata?.filterMetadata ?? {},
     attemptCountInRequest: host.includeRequestAttemptCount,
     attemptCountInResponse: host.includeAttemptCountInResponse,
+    rateLimits: rateLimitsOf(message, context, defaults, place),
   };
+}
+
+function rateLimitsOf<Config>(
+  { action }: RouteMessage,
+  { regex }: TableContext<Config>,
+  { rateLimits: host }: HostDefaults,
+  place: Place,
+): RateLimitRules {
+  if (action.case !== 'route') return host.length === 0 ? NO_RATE_LIMITS : { ...NO_RATE_LIMITS, host };
+  const { rateLimits, includeVhRateLimits } = action.value;
+  if (rateLimits.length === 0 && host.length === 0) return NO_RATE_LIMITS;
+  const route = compileRateLimits(rateLimits, regex, at(place, 'route'));
+  return { route, host, includeHost: includeVhRateLimits ?? false };
 }
 
 function decisionOf<Config>(
@@ -263,7 +285,7 @@ function compileChoice<Config>(
     mutations: [compileMutations(message, place), ...around.mutations],
     filters: overlay(
       around.filters,
-      decodeConfigs(withCors(message.typedPerFilterConfig, corsOf(message)), context, place),
+      decodeConfigs(withCors(message.typedPerFilterConfig, corsOf(message)), context.decode, place),
     ),
   };
   if (message.action.case !== 'route') return only(addOutcome(route, {}, level, context));
@@ -318,7 +340,7 @@ function weighted<Config>(
         },
         {
           mutations: [compileMutations(entry, here), ...level.mutations],
-          filters: overlay(level.filters, decodeConfigs(entry.typedPerFilterConfig, context, here)),
+          filters: overlay(level.filters, decodeConfigs(entry.typedPerFilterConfig, context.decode, here)),
         },
         context,
       ),
@@ -370,6 +392,7 @@ function httpsOnly<Config>(
     metadata: {},
     attemptCountInRequest: false,
     attemptCountInResponse: false,
+    rateLimits: NO_RATE_LIMITS,
   };
   return addOutcome(route, {}, { mutations: [mutations, context.root], filters }, context);
 }
@@ -391,7 +414,7 @@ function withCors(
 
 function decodeConfigs<Config>(
   packed: Readonly<Record<string, PackedConfig>>,
-  { decode }: TableContext<Config>,
+  decode: TableContext<Config>['decode'],
   place: Place,
 ): ReadonlyMap<string, Config> {
   const decoded = new Map<string, Config>();

@@ -1,7 +1,9 @@
+import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
 import { ConfigRejectedError, createRegexEngine } from '@weft/evaluator';
 import { type Clock, errorMessage, type Logger, type Random } from '@weft/kit';
 import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
 import type { FilterDeps } from './filters/http/http-filter.ts';
+import { TokenBuckets } from './filters/http/local-rate-limit/token-bucket.ts';
 import { Mirrors } from './filters/http/mirror/mirrors.ts';
 import { H2Counters } from './http2/connection/counters.ts';
 import { WriteTurn } from './http2/frames/write-turn.ts';
@@ -91,7 +93,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     isOwnListener,
   });
   let tellOriginal: TellOriginalDestination | undefined;
-  const filterDeps: FilterDeps = { clock, timers, random, regex, stats };
+  const filterDeps: FilterDeps = { clock, timers, random, regex, stats, buckets: new TokenBuckets() };
   const listenerDeps: ListenerDeps = {
     ...filterDeps,
     accessLogs: options.accessLogs,
@@ -116,10 +118,16 @@ export function createProxy(options: ProxyOptions): DataPath {
   let tables: ReadonlyMap<string, Table> = new Map();
   let draining = false;
 
+  /** What filters remember of a route lives as long as its message. */
+  const inlineTables = new WeakMap<RouteConfiguration, Table>();
+  const inlineTable = (message: RouteConfiguration): Table => {
+    const known = inlineTables.get(message) ?? compileTable(message, filterDeps);
+    inlineTables.set(message, known);
+    return known;
+  };
   const routesOf = (hcm: CompiledHcm): HcmRoutes => {
     const deps = { ...filterDeps, statPrefix: hcm.settings.statPrefix };
-    if (hcm.inlineRoutes !== undefined)
-      return buildChains(compileTable(hcm.inlineRoutes, filterDeps), hcm.filters, deps);
+    if (hcm.inlineRoutes !== undefined) return buildChains(inlineTable(hcm.inlineRoutes), hcm.filters, deps);
     const table = hcm.rdsName === undefined ? undefined : tables.get(hcm.rdsName);
     return table === undefined
       ? { ...NO_ROUTES, unroutedChain: buildChains(undefined, hcm.filters, deps).unroutedChain }

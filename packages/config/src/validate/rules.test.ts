@@ -23,7 +23,44 @@ const ap = (rule: unknown): unknown => ({ rules: [rule] });
 const source = (fields: object): unknown => ap({ from: [{ source: fields }] });
 const operation = (fields: object): unknown => ap({ to: [{ operation: fields }] });
 
+const bucket = (fillInterval = '1s', maxTokens = 1): object => ({ maxTokens, fillInterval });
+const lrl = (limit: object): unknown => ({ limits: [limit] });
+const counted = { rateLimits: [{ actions: [{ remoteAddress: {} }] }] };
+const described = (value: string, fillInterval = '1s'): object => ({
+  entries: [{ key: 'k', value }],
+  tokenBucket: bucket(fillInterval),
+});
+
 const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
+  LocalRateLimit: [
+    ['plain', lrl({ tokenBucket: bucket() }), 'ok'],
+    ['of routes', lrl({ routes: ['a'], tokenBucket: bucket() }), 'ok'],
+    ['by descriptors', lrl({ ...counted, descriptors: [described('a'), described('b')] }), 'ok'],
+    ['nothing to limit', lrl({}), 'W0012 spec.limits[0]'],
+    ['no tokens', lrl({ tokenBucket: bucket('1s', 0) }), 'W0014 spec.limits[0].tokenBucket.maxTokens'],
+    ['too quick', lrl({ tokenBucket: bucket('10ms') }), 'W0014 spec.limits[0].tokenBucket.fillInterval'],
+    [
+      'descriptors of nothing',
+      lrl({ tokenBucket: bucket(), descriptors: [described('a')] }),
+      'W0024 spec.limits[0].descriptors',
+    ],
+    [
+      'descriptors twice',
+      lrl({ ...counted, descriptors: [described('a'), described('a')] }),
+      'W0024 spec.limits[0].descriptors[1]',
+    ],
+    [
+      'descriptor too quick',
+      lrl({ ...counted, descriptors: [described('a', '5ms')] }),
+      'W0014 spec.limits[0].descriptors[0].tokenBucket.fillInterval',
+    ],
+    [
+      'two actions in one',
+      lrl({ tokenBucket: bucket(), rateLimits: [{ actions: [{ remoteAddress: {}, genericKey: { value: 'a' } }] }] }),
+      'W0015 spec.limits[0].rateLimits[0].actions[0]',
+    ],
+    ['a status that is no refusal', lrl({ tokenBucket: bucket(), status: 200 }), 'W0014 spec.limits[0].status'],
+  ],
   VirtualService: [
     ['plain', vs({ route }), 'ok'],
     ['snake_case', vs({ route, retries: { attempts: 1, per_try_timeout: '1s', retry_on: '5xx' } }), 'ok'],

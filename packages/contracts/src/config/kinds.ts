@@ -3,6 +3,7 @@ import type { Static, TSchema } from 'typebox';
 import { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { DestinationRuleSpec } from './destination-rule.ts';
 import { GatewaySpec } from './gateway.ts';
+import { LocalRateLimitSpec } from './local-rate-limit.ts';
 import { AttributeManifestSpec, HandlerSpec, InstanceSpec, LEGACY_MIXER, RuleSpec } from './mixer.ts';
 import { PeerAuthenticationSpec } from './peer-authentication.ts';
 import { RequestAuthenticationSpec } from './request-authentication.ts';
@@ -55,6 +56,14 @@ export const KINDS = {
     plural: 'telemetries',
     shortNames: ['telemetry'],
     spec: TelemetrySpec,
+  },
+  LocalRateLimit: {
+    group: 'weft.dev',
+    versions: ['v1'],
+    namespaced: true,
+    plural: 'localratelimits',
+    shortNames: ['lrl'],
+    spec: LocalRateLimitSpec,
   },
   Service: {
     group: '',

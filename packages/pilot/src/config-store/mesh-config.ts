@@ -4,6 +4,7 @@ import type {
   AuthorizationPolicySpec,
   DestinationRuleSpec,
   GatewaySpec,
+  LocalRateLimitSpec,
   ServiceSpec,
   PeerAuthenticationSpec,
   ServiceEntrySpec,
@@ -22,6 +23,7 @@ export interface MeshConfig {
   readonly sidecars: readonly Config<SidecarSpec>[];
   readonly peerAuthentications: readonly Config<PeerAuthenticationSpec>[];
   readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
+  readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
   readonly services: readonly Config<ServiceSpec>[];
 }
 
@@ -35,6 +37,7 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'Sidecar',
   'PeerAuthentication',
   'AuthorizationPolicy',
+  'LocalRateLimit',
   'Service',
 ]);
 
@@ -57,6 +60,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     sidecars: of('networking.istio.io/Sidecar'),
     peerAuthentications: of('security.istio.io/PeerAuthentication'),
     authorizationPolicies: of('security.istio.io/AuthorizationPolicy'),
+    localRateLimits: of('weft.dev/LocalRateLimit'),
     services: of('/Service'),
   };
 }

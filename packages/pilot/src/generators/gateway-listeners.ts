@@ -7,6 +7,7 @@ import type { GeneratorContext } from './context.ts';
 import { socketAddress } from './envoy.ts';
 import { planGateway } from './gateway-plan.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
+import { limitFilters } from './local-rate-limit.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 
 /** One HTTP listener per address and port, whatever number of Gateways share it. */
@@ -14,6 +15,7 @@ export function buildGatewayListeners(context: GeneratorContext): readonly Gener
   return planGateway(context).map((listener) => {
     const name = listenerName(listener.bind, listener.port);
     const authorization = httpAuthorization(context, { number: listener.gatewayPort, listenPort: listener.port });
+    const limits = limitFilters(context, 'gateway', listener.gatewayPort);
     const message = create(ListenerSchema, {
       name,
       address: socketAddress(listener.bind, listener.port),
@@ -28,11 +30,16 @@ export function buildGatewayListeners(context: GeneratorContext): readonly Gener
               statPrefix: `outbound_${name}`,
               routes: listener.routeName,
               authorization: authorization.filters,
+              limits: limits.filters,
             }),
           ],
         },
       ],
     });
-    return generated(message, [...listener.servers.map(({ gateway }) => gateway.ref), ...authorization.refs]);
+    return generated(message, [
+      ...listener.servers.map(({ gateway }) => gateway.ref),
+      ...authorization.refs,
+      ...limits.refs,
+    ]);
   });
 }

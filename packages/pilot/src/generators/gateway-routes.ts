@@ -11,6 +11,7 @@ import { compareText, intersects, moreSpecific } from '../model/hostname.ts';
 import type { VirtualService } from '../snapshot/scope.ts';
 import type { GeneratorContext } from './context.ts';
 import { planGateway, type BoundServer, type GatewayListener } from './gateway-plan.ts';
+import { limitFilters } from './local-rate-limit.ts';
 import { generated, type GeneratedRoutes } from './resource.ts';
 import { isCatchAll } from './route-match.ts';
 import { routeConfigurationDefaults, virtualHost } from './sidecar-routes.ts';
@@ -36,6 +37,8 @@ export function gatewayRoutes(context: GeneratorContext, name: string): Generate
     .toSorted(([a], [b]) => compareText(a, b))
     .map(([host, joined]) => toVirtualHost(host, first.gatewayPort, joined));
   // Nothing is routed yet: every request gets 404.
+  const limits = limitFilters(context, 'gateway', first.gatewayPort);
+  for (const host of virtualHosts) host.rateLimits = [...limits.rateLimits];
   const all = virtualHosts.length > 0 ? virtualHosts : [virtualHost(`blackhole:${first.gatewayPort}`, ['*'], [])];
   return generated(
     create(RouteConfigurationSchema, {
@@ -44,7 +47,7 @@ export function gatewayRoutes(context: GeneratorContext, name: string): Generate
       ignorePortInHostMatching: true,
       virtualHosts: all,
     }),
-    refs,
+    [...refs, ...limits.refs],
   );
 }
 

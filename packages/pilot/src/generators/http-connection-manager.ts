@@ -18,6 +18,7 @@ import {
 import { canonicalName, canonicalRevision } from '../model/labels.ts';
 import { accessLogs } from './access-log.ts';
 import type { GeneratorContext } from './context.ts';
+import { outboundLimitFilters } from './local-rate-limit.ts';
 import { adsSource, duration, pack, type Init } from './envoy.ts';
 import { SESSION_FILTER } from './session.ts';
 
@@ -36,6 +37,8 @@ export interface HttpStack {
   readonly routes: string | RouteConfiguration;
   /** Authorization filters, in front of all others. */
   readonly authorization?: readonly HttpFilter[];
+  /** Limits of all that comes in, and the places of those that routes have; default: those of callers. */
+  readonly limits?: readonly HttpFilter[];
 }
 
 type Hcm = Init<typeof HttpConnectionManagerSchema>;
@@ -118,7 +121,8 @@ function sideOf(side: HttpSide, serverName: string): Hcm {
 }
 
 /** Fault and CORS do nothing here: routes carry their settings. */
-function httpFilters({ side, authorization = [] }: HttpStack, { scope }: GeneratorContext): HttpFilter[] {
+function httpFilters({ side, authorization = [], limits }: HttpStack, context: GeneratorContext): HttpFilter[] {
+  const { scope } = context;
   const onRoutes =
     side === 'inbound'
       ? []
@@ -127,7 +131,13 @@ function httpFilters({ side, authorization = [] }: HttpStack, { scope }: Generat
     side !== 'inbound' && scope.clusterServices.some(({ session }) => session !== undefined)
       ? [httpFilter(SESSION_FILTER, pack(StatefulSessionSchema))]
       : [];
-  return [...authorization, ...onRoutes, ...sessions, httpFilter(ROUTER_FILTER, pack(RouterSchema))];
+  return [
+    ...authorization,
+    ...(limits ?? outboundLimitFilters(context)),
+    ...onRoutes,
+    ...sessions,
+    httpFilter(ROUTER_FILTER, pack(RouterSchema)),
+  ];
 }
 
 export const httpFilter = (name: string, value: ReturnType<typeof pack>): HttpFilter =>

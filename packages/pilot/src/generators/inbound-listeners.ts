@@ -9,6 +9,7 @@ import {
   type FilterChainSchema,
   type ListenerFilter,
 } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
+import type { RateLimit } from '@weft/contracts/full/envoy/config/route/v3/route_components';
 import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { HttpInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
 import { TlsInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
@@ -20,6 +21,7 @@ import { peerMode } from '../snapshot/peer-authentication.ts';
 import { httpAuthorization, networkAuthorization } from './authorization-filters.ts';
 import type { GeneratorContext } from './context.ts';
 import { duration, pack, socketAddress, type Init } from './envoy.ts';
+import { limitFilters } from './local-rate-limit.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
 import { generated, type GeneratedListener } from './resource.ts';
@@ -53,13 +55,15 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
   const { mode, refs } = peerMode(context.snapshot, context.proxy, port.number);
   const http = httpAuthorization(context, port);
   const tcp = networkAuthorization(context, port);
+  const limits = limitFilters(context, 'inbound', port.number);
   const stacks: Stacks = {
     http: () => [
       httpConnectionManager(context, {
         side: 'inbound',
         statPrefix: `inbound_${listenerName(port.bind, port.listenPort)}`,
-        routes: inboundRoutes(port),
+        routes: inboundRoutes(port, limits.rateLimits),
         authorization: http.filters,
+        limits: limits.filters,
       }),
     ],
     tcp: () => [
@@ -79,7 +83,7 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
       stacks,
       context,
     ),
-    refs: [...port.refs, ...refs, ...http.refs],
+    refs: [...port.refs, ...refs, ...http.refs, ...limits.refs],
   };
 }
 
@@ -200,15 +204,21 @@ export const httpInspector = (notOn?: NotOn): ListenerFilter =>
     ...(notOn ? { filterDisabled: notOn } : {}),
   });
 
-const inboundRoutes = (port: InboundPort): RouteConfiguration =>
+const inboundRoutes = (port: InboundPort, rateLimits: readonly RateLimit[]): RouteConfiguration =>
   toApplication(
     clusterName('inbound', port.number),
     `inbound|http|${port.number}`,
     `${port.services[0]?.hostname ?? '*'}:${port.number}/*`,
+    rateLimits,
   );
 
 /** Everything goes to the application; its own time limits are its callers'. */
-export function toApplication(cluster: string, host: string, operation: string): RouteConfiguration {
+export function toApplication(
+  cluster: string,
+  host: string,
+  operation: string,
+  rateLimits: readonly RateLimit[],
+): RouteConfiguration {
   return create(RouteConfigurationSchema, {
     name: cluster,
     validateClusters: false,
@@ -227,6 +237,7 @@ export function toApplication(cluster: string, host: string, operation: string):
                 clusterSpecifier: { case: 'cluster', value: cluster },
                 timeout: duration(0),
                 maxStreamDuration: { maxStreamDuration: duration(0), grpcTimeoutHeaderMax: duration(0) },
+                rateLimits: [...rateLimits],
               },
             },
           },

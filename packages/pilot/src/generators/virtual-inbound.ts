@@ -34,6 +34,7 @@ import {
 import type { InboundPort } from './inbound-plan.ts';
 import type { ChainInit } from './outbound-listeners.ts';
 import { generated, type GeneratedListener } from './resource.ts';
+import { limitFilters } from './local-rate-limit.ts';
 import { tcpProxy } from './tcp-proxy.ts';
 
 /** Chains that connections to one port choose among; undefined: to all ports without chains of their own. */
@@ -107,13 +108,15 @@ function undeclared(context: GeneratorContext, port: number | undefined): PortGr
   const { mode, refs } = peerMode(context.snapshot, context.proxy, port ?? 0);
   const http = httpAuthorization(context, undefined);
   const tcp = networkAuthorization(context, undefined);
+  const limits = limitFilters(context, 'inbound', port ?? 0);
   const stacks: Stacks = {
     http: () => [
       httpConnectionManager(context, {
         side: 'inbound',
         statPrefix: cluster,
-        routes: toApplication(cluster, 'inbound|http|0', ':0/*'),
+        routes: toApplication(cluster, 'inbound|http|0', ':0/*', limits.rateLimits),
         authorization: http.filters,
+        limits: limits.filters,
       }),
     ],
     tcp: () => [...tcp.filters, tcpProxy(context.snapshot.mesh, cluster, [{ name: cluster, weight: 1 }])],

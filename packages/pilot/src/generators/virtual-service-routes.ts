@@ -13,6 +13,7 @@ import { httpFault } from './fault.ts';
 import { headerFields } from './header-operations.ts';
 import { CORS_FILTER, FAULT_FILTER } from './http-connection-manager.ts';
 import { directResponse, forwardAction, redirectAction, soleDestinationHeaders } from './route-action.ts';
+import { routeLimits } from './local-rate-limit.ts';
 import { isCatchAll, routeMatch } from './route-match.ts';
 import { sessionConfig } from './session.ts';
 import { holdsStatically, type RouteSite } from './static-match.ts';
@@ -64,17 +65,22 @@ function buildRoute(
   const routed = routeMatch(match);
   const made = actionOf(context, virtualService, http, match, routed, site);
   if (!made) return undefined;
+  const limits = routeLimits(context, http.name ?? '', site.port);
+  const { action } = made;
   const metadata = configMetadata(virtualService.ref);
   const route = create(RouteSchema, {
     name: [http.name, match?.name].filter((part) => part !== undefined && part !== '').join('.'),
     match: routed,
-    action: made.action,
+    action:
+      action.case === 'route' && limits.rateLimits.length > 0
+        ? { case: 'route', value: { ...action.value, rateLimits: [...limits.rateLimits] } }
+        : action,
     ...(metadata ? { metadata } : {}),
     decorator: { operation: made.operation },
-    typedPerFilterConfig: { ...perFilter(http), ...sessionConfig(made.service) },
+    typedPerFilterConfig: { ...perFilter(http), ...sessionConfig(made.service), ...limits.perFilter },
     ...levels(http),
   });
-  return { route, match: routed, refs: made.refs };
+  return { route, match: routed, refs: [...made.refs, ...limits.refs] };
 }
 
 interface MadeAction {

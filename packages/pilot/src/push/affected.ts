@@ -31,6 +31,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   sidecars: ['cluster', 'endpoint', 'listener', 'route', 'nameTable'],
   peerAuthentications: ['endpoint', 'listener'],
   authorizationPolicies: ['listener'],
+  localRateLimits: ['listener', 'route'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
 };
 

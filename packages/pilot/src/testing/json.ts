@@ -7,6 +7,7 @@ import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/rout
 import { NameTableSchema } from '@weft/contracts/full/istio/networking/nds/v1/nds';
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { CorsPolicySchema, CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
+import { LocalRateLimitSchema } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
 import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
 import { RBACSchema as HttpRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/http/rbac/v3/rbac';
 import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
@@ -30,6 +31,7 @@ const registry = createRegistry(
   CorsPolicySchema,
   CorsSchema,
   HTTPFaultSchema,
+  LocalRateLimitSchema,
   HttpRbacSchema,
   RouterSchema,
   HttpInspectorSchema,

@@ -29,6 +29,7 @@ import { file_envoy_extensions_access_loggers_file_v3_file } from '@weft/contrac
 import { file_envoy_extensions_filters_http_cors_v3_cors } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { file_envoy_extensions_filters_http_fault_v3_fault } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
 import { file_envoy_extensions_filters_http_grpc_stats_v3_config } from '@weft/contracts/full/envoy/extensions/filters/http/grpc_stats/v3/config';
+import { file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
 import { file_envoy_extensions_filters_http_rbac_v3_rbac } from '@weft/contracts/full/envoy/extensions/filters/http/rbac/v3/rbac';
 import { file_envoy_extensions_filters_http_router_v3_router } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
 import { file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector } from '@weft/contracts/full/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
@@ -70,6 +71,7 @@ const registry: Registry = createRegistry(
   file_envoy_extensions_filters_http_cors_v3_cors,
   file_envoy_extensions_filters_http_fault_v3_fault,
   file_envoy_extensions_filters_http_grpc_stats_v3_config,
+  file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit,
   file_envoy_extensions_filters_http_rbac_v3_rbac,
   file_envoy_extensions_filters_http_router_v3_router,
   file_envoy_extensions_filters_listener_http_inspector_v3_http_inspector,

@@ -2,6 +2,7 @@ import type { KindName } from '@weft/contracts/config';
 import { destinationRule } from './destination-rule.ts';
 import { gateway } from './gateway.ts';
 import { handler, instance, mixerRule, prometheus } from './mixer.ts';
+import { localRateLimit } from './local-rate-limit.ts';
 import type { Rule } from './rule.ts';
 import { authorizationPolicy, peerAuthentication, requestAuthentication } from './security.ts';
 import { serviceEntry, workloadEntry } from './service-entry.ts';
@@ -22,6 +23,7 @@ export const RULES: { readonly [Kind in KindName]?: Rule<Kind> } = {
   RequestAuthentication: requestAuthentication,
   AuthorizationPolicy: authorizationPolicy,
   Telemetry: telemetry,
+  LocalRateLimit: localRateLimit,
   Service: service,
   handler,
   instance,

@@ -1,8 +1,10 @@
 import type { Clock, Random } from '@weft/kit';
 import type { ReasonCode } from '@weft/contracts';
-import type { AuthorizationFacts, PackedConfig, RegexEngine } from '@weft/evaluator';
+import type { AuthorizationFacts, CompiledRoute, PackedConfig, RegexEngine } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
+import type { DownstreamStream } from '../../http/streams.ts';
 import type { StatsSink } from '../../ports.ts';
+import type { TokenBuckets } from './local-rate-limit/token-bucket.ts';
 import type { RequestRecord } from '../../request-record.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 
@@ -25,6 +27,7 @@ export interface ReplyOptions {
 /** One request as a filter sees it. */
 export interface FilterStream extends AuthorizationFacts {
   readonly record: RequestRecord;
+  readonly downstream: Pick<DownstreamStream, 'connection'>;
   /** Cluster of the route, once there is one. */
   readonly clusterName: string;
   /** State of filters, by their slot. */
@@ -61,11 +64,14 @@ export interface FilterDeps {
   readonly random: Random;
   readonly regex: RegexEngine;
   readonly stats: StatsSink;
+  readonly buckets: TokenBuckets;
 }
 
 /** What is known when the filters of one connection manager's routes are made. */
 export interface CompileDeps extends FilterDeps {
   readonly statPrefix: string;
+  /** undefined for requests that match none. */
+  readonly route: CompiledRoute | undefined;
 }
 
 export interface HttpFilterFactory<Config> {
@@ -75,7 +81,8 @@ export interface HttpFilterFactory<Config> {
   /** @throws {ConfigRejectedError} its message becomes the NACK detail. */
   parse(config: PackedConfig, deps: FilterDeps, resource: string): Config;
   /** @throws {ConfigRejectedError} */
-  parseRoute?(config: PackedConfig, deps: FilterDeps, resource: string): Config;
+  /** @param nth how many equal ones the resource had before; for what keeps state by its place. */
+  parseRoute?(config: PackedConfig, deps: FilterDeps, resource: string, nth: number): Config;
   /**
    * Called when config changes, once per route. `slot` is the filter's place in `stream.slots`.
    * @param routeConfig of the most specific level that has one. @returns undefined when there is nothing to do there.

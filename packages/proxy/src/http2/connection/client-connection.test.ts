@@ -142,7 +142,7 @@ async function nodeServer(handler: Handler, server: Http2Server = createServer()
 }
 
 /** A server that says only what the test says. */
-async function rawServer(hello = settings()) {
+async function rawServer(hello: Buffer = settings()) {
   const peers: RawPeer[] = [];
   const sockets: Socket[] = [];
   const server = createTcpServer((socket) => {
@@ -368,7 +368,7 @@ describe('what goes wrong upstream', () => {
     ['speaks HTTP/1.1', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), CODE.frameSizeError],
     ['cannot be decoded', frame(FRAME.headers, FLAG.endHeaders, 1, Buffer.from([0x80])), CODE.compressionError],
     ['begins with another frame', frame(FRAME.ping, 0, 0, Buffer.alloc(8)), CODE.protocolError, Buffer.alloc(0)],
-  ])('a server that %s loses the connection', async (_, bytes, code, hello = settings()) => {
+  ])('a server that %s loses the connection', async (_, bytes, code, hello: Buffer = settings()) => {
     await using server = await rawServer(hello);
     const { connection, keeper } = await open(server.port);
     const peer = await server.peer();

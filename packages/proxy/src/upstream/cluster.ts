@@ -6,9 +6,10 @@ import type { OpenMarked } from '../sockets/native-sockets.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import { H2Counters } from '../http2/connection/counters.ts';
 import type { H2Shared } from '../http2/connection/h2-connection.ts';
-import { Circuit } from './circuit.ts';
+import { Circuit, type CircuitLimits } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
+import { HealthChecks } from './health/health-checks.ts';
 import { Host } from './host.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type HostFacts, hostName } from './host-facts.ts';
 import { Balancer, type OwnZone } from './lb/balancer.ts';
@@ -41,6 +42,7 @@ export class Cluster {
   #balancer: Balancer;
   #overprovisioningPercent = DEFAULT_OVERPROVISIONING_PERCENT;
   #outlier: OutlierDetection | undefined;
+  #checks: HealthChecks | undefined;
   #original: OriginalHosts | undefined;
   #http2Counters: H2Counters | undefined;
   #closed = false;
@@ -90,6 +92,7 @@ export class Cluster {
     this.#hosts = hosts;
     this.#overprovisioningPercent = overprovisioningPercent;
     this.#updateOutlier();
+    this.#updateChecks();
     this.rebalance();
     if (transportChanged) for (const host of this.#original?.hosts ?? []) dropPool(host);
     this.#updateOriginal();
@@ -130,6 +133,32 @@ export class Cluster {
     } else this.#outlier.update(outlier);
   }
 
+  #updateChecks(): void {
+    const { healthCheck, name } = this.settings;
+    if (healthCheck === undefined) {
+      this.#checks?.close();
+      this.#checks = undefined;
+      return;
+    }
+    if (this.#checks === undefined) {
+      const { timers, random, stats } = this.#deps;
+      const circuit = new Circuit(UNLIMITED);
+      this.#checks = new HealthChecks(healthCheck, {
+        cluster: name,
+        timers,
+        random,
+        stats,
+        hosts: () => [...this.#hosts.values()],
+        makePools: (host, port) => this.#makePools(host, circuit, port),
+        openRaw: (host, port, take, outcome) =>
+          this.#open(atPort(host.facts, port), this.#transport(host.facts)?.tls?.tcp, take, outcome),
+        onChange: () => this.rebalance(),
+        onPassed: (host) => this.#outlier?.onCheckPassed(host),
+      });
+    }
+    this.#checks.update(healthCheck);
+  }
+
   /** After hosts changed, or their health. */
   rebalance(): void {
     this.#balancer = this.#balance(this.#balancer);
@@ -156,22 +185,28 @@ export class Cluster {
 
   /** @param upgrade whether the request wants to become a tunnel. */
   poolOf(host: Host, callerSpeaksHttp2: boolean, upgrade: boolean): HostPool {
-    host.pool ??= new HostPools({
-      circuit: this.circuit,
+    host.pool ??= this.#makePools(host, this.circuit);
+    return host.pool.choose(callerSpeaksHttp2, upgrade);
+  }
+
+  /** @param port for checks: another port of the host, where a check's failure is no failure of a request. */
+  #makePools(host: Host, circuit: Circuit, port?: number): HostPools {
+    const checks = circuit !== this.circuit;
+    return new HostPools({
+      circuit,
       timers: this.#deps.timers,
       http: () => this.settings.http,
       http2: this.#deps.http2,
       http2Counters: () => (this.#http2Counters ??= new H2Counters(this.#deps.stats, `cluster.${this.name}.http2.`)),
       secure: this.isSecure(host),
       connect: (speaks, take, outcome) => {
-        host.totalConnections += 1;
-        return this.#open(host, this.#transport(host.facts)?.tls?.[speaks], take, outcome);
+        if (!checks) host.totalConnections += 1;
+        return this.#open(atPort(host.facts, port), this.#transport(host.facts)?.tls?.[speaks], take, outcome);
       },
       onConnectFailed: () => {
-        host.connectFailures += 1;
+        if (!checks) host.connectFailures += 1;
       },
     });
-    return host.pool.choose(callerSpeaksHttp2, upgrade);
   }
 
   /** A connection of its own, for the raw TCP path. Its caller counts it in the circuit. */
@@ -187,7 +222,7 @@ export class Cluster {
             },
             onConnectFailed: (failure, detail) => outcome.onConnectFailed(failure, detail),
           };
-    return this.#open(host, this.#transport(host.facts)?.tls?.tcp, take, kept);
+    return this.#open(host.facts, this.#transport(host.facts)?.tls?.tcp, take, kept);
   }
 
   /** Whether connections to this host are encrypted. */
@@ -197,6 +232,8 @@ export class Cluster {
 
   /** No new requests; those in flight finish. */
   retire(): void {
+    this.#checks?.close();
+    this.#checks = undefined;
     this.#outlier?.close();
     this.#outlier = undefined;
     for (const host of this.hosts) dropPool(host);
@@ -206,6 +243,7 @@ export class Cluster {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#checks?.close();
     this.#outlier?.close();
     for (const host of this.hosts) host.pool?.close();
     this.#original?.close();
@@ -217,10 +255,10 @@ export class Cluster {
     );
   }
 
-  #open(host: Host, tls: UpstreamTls | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting {
+  #open(facts: HostFacts, tls: UpstreamTls | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting {
     return openConnection(
       {
-        facts: host.facts,
+        facts,
         tls,
         timeoutMs: this.settings.connectTimeoutMs,
         sourceAddress: this.settings.sourceAddress,
@@ -233,6 +271,18 @@ export class Cluster {
     );
   }
 }
+
+// Checks must get through when the cluster is busiest.
+const UNLIMITED: CircuitLimits = {
+  maxConnections: Infinity,
+  maxPending: Infinity,
+  maxRequests: Infinity,
+  maxRetries: Infinity,
+  retryBudget: undefined,
+};
+
+const atPort = (facts: HostFacts, port: number | undefined): HostFacts =>
+  port === undefined ? facts : { ...facts, port };
 
 function dropPool(host: Host): void {
   host.pool?.retire();

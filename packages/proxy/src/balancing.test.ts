@@ -254,7 +254,7 @@ describe('active health checks', () => {
     let status = 200;
     const asked: string[] = [];
     await using sick = await httpUpstream((request, response) => {
-      if (request.url === '/well') asked.push(`${request.headers.host} ${request.headers['x-who']}`);
+      if (request.url === '/well') asked.push(`${request.headers.host} ${String(request.headers['x-who'])}`);
       response.writeHead(request.url === '/well' ? status : 200).end('{"name":"sick"}');
     });
     await using good = await echoUpstream('good');

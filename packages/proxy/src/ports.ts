@@ -71,6 +71,7 @@ export interface RequestLabels {
  */
 export interface StatsSink {
   requestSlot(labels: RequestLabels): number;
+  /** @param grpcStatus 0–16; -1 for what is no gRPC, 17 for gRPC without a status. */
   recordRequest(
     slot: number,
     code: number,
@@ -78,6 +79,7 @@ export interface StatsSink {
     durationMs: number,
     requestBytes: number,
     responseBytes: number,
+    grpcStatus: number,
   ): void;
   /** `recordTcp` may be called many times for one connection: once with opened = 1, with byte deltas, once with closed = 1. */
   recordTcp(slot: number, opened: number, closed: number, receivedBytes: number, sentBytes: number): void;

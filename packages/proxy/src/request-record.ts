@@ -21,6 +21,8 @@ export class RequestRecord {
   /** Status sent downstream; 0 when none was. */
   code = 0;
   flags: FlagSet = NO_FLAGS;
+  /** How a gRPC call ended; -1 when it is none, 17 when no status came. */
+  grpcStatus = -1;
   /** Envoy's response code details, for example `via_upstream`. */
   details = '';
   /** Weft's reason code (contracts/src/reasons.ts) when the mesh itself answered; empty when the application did. */

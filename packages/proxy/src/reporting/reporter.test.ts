@@ -67,7 +67,7 @@ function setUp() {
     reporter,
     sent,
     streams,
-    request: (code = 200) => stats.recordRequest(slot, code, 0, 3, 0, 10),
+    request: (code = 200) => stats.recordRequest(slot, code, 0, 3, 0, 10, -1),
     last: () => sent.at(-1),
     ack: (sequence = sent.at(-1)?.sequence ?? 0, intervalMs = 1000) =>
       streams.at(-1)?.onResponse(create(ReportResponseSchema, { intervalMs, ackedSequence: sequence })),

@@ -103,6 +103,7 @@ export function compileHcm(
       limits: headLimits(message),
       idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
       streamIdleTimeoutMs: millisOr(message.streamIdleTimeout, DEFAULT_STREAM_IDLE_TIMEOUT_MS),
+      maxStreamDurationMs: millisOr(common?.maxStreamDuration, 0),
       requestTimeoutMs: millisOr(message.requestTimeout, 0),
       headersTimeoutMs: millisOr(message.requestHeadersTimeout, DEFAULT_HEADERS_TIMEOUT_MS),
       trailers: message.httpProtocolOptions?.enableTrailers ?? false,

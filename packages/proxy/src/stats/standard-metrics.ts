@@ -1,5 +1,6 @@
 // Istio's standard metrics: names, labels in their order, buckets.
 import { formatFlags, NO_FLAGS, type FlagSet } from '../response-flags.ts';
+import { NO_GRPC_STATUS, NOT_GRPC } from '../filters/http/grpc.ts';
 import type { RequestLabels } from '../ports.ts';
 import { parseWorkload, type WorkloadLabels } from './workload-labels.ts';
 
@@ -96,12 +97,18 @@ function securityPolicy({ reporter, mutualTls }: RequestLabels): string {
   return mutualTls ? 'mutual_tls' : 'none';
 }
 
-export const requestLabelValues = (peer: readonly string[], code: number, flags: FlagSet): string[] => [
-  ...peer,
-  String(code),
-  '',
-  formatFlags(flags),
-];
+const PROTOCOL = PEER_LABELS.indexOf('request_protocol');
+
+export function requestLabelValues(
+  peer: readonly string[],
+  code: number,
+  flags: FlagSet,
+  grpcStatus: number,
+): string[] {
+  if (grpcStatus === NOT_GRPC) return [...peer, String(code), '', formatFlags(flags)];
+  const status = grpcStatus === NO_GRPC_STATUS ? '' : String(grpcStatus);
+  return [...peer.with(PROTOCOL, 'grpc'), String(code), status, formatFlags(flags)];
+}
 
 export const tcpLabelValues = (peer: readonly string[]): string[] => [...peer, formatFlags(NO_FLAGS)];
 

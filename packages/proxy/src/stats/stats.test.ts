@@ -54,9 +54,11 @@ describe('request statistics', () => {
     const stats = createStats(SELF);
     const slot = stats.requestSlot(labels());
     expect(stats.requestSlot(labels())).toBe(slot);
-    stats.recordRequest(slot, 200, 0, 3, 0, 1024);
-    stats.recordRequest(slot, 200, 0, 7, 0, 1024);
-    stats.recordRequest(slot, 503, flagBit('UH'), 0.1, 0, 19);
+    stats.recordRequest(slot, 200, 0, 3, 0, 1024, -1);
+    stats.recordRequest(slot, 200, 0, 7, 0, 1024, -1);
+    stats.recordRequest(slot, 503, flagBit('UH'), 0.1, 0, 19, -1);
+    stats.recordRequest(slot, 200, 0, 3, 0, 1024, 14);
+    stats.recordRequest(slot, 200, 0, 3, 0, 1024, 17);
     const page = prometheusPage(stats);
     expect(lineOf(page, 'istio_requests_total')).toBe(
       'istio_requests_total{reporter="source",source_workload="productpage-v1",source_workload_namespace="default",' +
@@ -68,19 +70,23 @@ describe('request statistics', () => {
         'request_protocol="http",connection_security_policy="unknown",response_code="200",grpc_response_status="",response_flags="-"} 2',
     );
     expect(page).toMatch(/response_code="503",grpc_response_status="",response_flags="UH"} 1/);
-    expect(page).toMatch(/istio_request_duration_milliseconds_bucket{.*response_code="200".*le="5"} 1/);
-    expect(page).toMatch(/istio_request_duration_milliseconds_bucket{.*response_code="200".*le="10"} 2/);
-    expect(page).toMatch(/istio_request_duration_milliseconds_sum{.*response_code="200".*} 10/);
-    expect(page).toMatch(/istio_response_bytes_count{.*response_code="200".*} 2/);
+    expect(page).toMatch(
+      /request_protocol="grpc".*response_code="200",grpc_response_status="14",response_flags="-"} 1/,
+    );
+    expect(page).toMatch(/request_protocol="grpc".*response_code="200",grpc_response_status="",response_flags="-"} 1/);
+    expect(page).toMatch(/istio_request_duration_milliseconds_bucket{.*"http".*response_code="200".*le="5"} 1/);
+    expect(page).toMatch(/istio_request_duration_milliseconds_bucket{.*"http".*response_code="200".*le="10"} 2/);
+    expect(page).toMatch(/istio_request_duration_milliseconds_sum{.*"http".*response_code="200".*} 10/);
+    expect(page).toMatch(/istio_response_bytes_count{.*"http".*response_code="200".*} 2/);
   });
   it("one series for what differs in listener and cluster alone, and Envoy's counters for each", () => {
     const stats = createStats(SELF);
     for (const cluster of ['outbound|9080|v1|r', 'outbound|9080|v2|r']) {
       const slot = stats.requestSlot(labels({ cluster, listener: 'l' }));
-      stats.recordRequest(slot, 200, 0, 1, 0, 0);
-      stats.recordRequest(slot, 503, 0, 1, 0, 0);
+      stats.recordRequest(slot, 200, 0, 1, 0, 0, -1);
+      stats.recordRequest(slot, 503, 0, 1, 0, 0, -1);
     }
-    stats.recordRequest(stats.requestSlot(labels({ cluster: '-', listener: 'l' })), 0, 0, 1, 0, 0);
+    stats.recordRequest(stats.requestSlot(labels({ cluster: '-', listener: 'l' })), 0, 0, 1, 0, 0, -1);
     expect(prometheusPage(stats)).toMatch(/istio_requests_total{.*response_code="200".*} 2\n/);
     expect(stats.named().map(({ name, value }) => `${name} ${value}`)).toEqual([
       'cluster.outbound|9080|v1|r.upstream_rq_200 1',
@@ -103,7 +109,7 @@ describe('request statistics', () => {
     const slot = stats.requestSlot(
       labels({ reporter: 'destination', destinationWorkload: '', sourceWorkload: 'gw;weft-system;gw;latest;local' }),
     );
-    stats.recordRequest(slot, 200, 0, 1, 0, 0);
+    stats.recordRequest(slot, 200, 0, 1, 0, 0, -1);
     expect(lineOf(prometheusPage(stats), 'istio_requests_total')).toMatch(
       /reporter="destination",source_workload="gw".*destination_workload="productpage-v1".*connection_security_policy="mutual_tls"/,
     );
@@ -118,6 +124,7 @@ describe('request statistics', () => {
         1,
         0,
         0,
+        -1,
       );
       const last = stats.requestSeries.at(-1)?.labels ?? [];
       return [last[5] ?? '', last[11] ?? ''];
@@ -146,7 +153,7 @@ describe('request statistics', () => {
   it('keeps sums when there are more label sets than room, and says so', () => {
     const stats = createStats(SELF, { maxRequestSeries: 4, maxTcpSeries: 3 });
     for (let i = 0; i < 10; i += 1) {
-      stats.recordRequest(stats.requestSlot(labels({ destinationService: `s${i}` })), 200, 0, 1, 0, 0);
+      stats.recordRequest(stats.requestSlot(labels({ destinationService: `s${i}` })), 200, 0, 1, 0, 0, -1);
       stats.recordTcp(stats.requestSlot(labels({ protocol: 'tcp', destinationService: `t${i}` })), 1, 0, 0, 0);
     }
     const total = (name: string): number =>
@@ -162,7 +169,7 @@ describe('request statistics', () => {
   it('ignores a slot of the wrong kind', () => {
     const stats = createStats(SELF);
     stats.recordTcp(stats.requestSlot(labels()), 1, 1, 1, 1);
-    stats.recordRequest(12_345, 200, 0, 1, 1, 1);
+    stats.recordRequest(12_345, 200, 0, 1, 1, 1, -1);
     expect(prometheusPage(stats)).toBe('');
   });
 });

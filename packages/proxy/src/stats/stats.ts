@@ -9,6 +9,7 @@ import {
   TCP_COUNTERS,
   tcpLabelValues,
 } from './standard-metrics.ts';
+import { NOT_GRPC } from '../filters/http/grpc.ts';
 import type { WorkloadLabels } from './workload-labels.ts';
 
 export interface StatsOptions {
@@ -36,7 +37,7 @@ const TCP_BIT = 1;
 interface RequestSlot {
   readonly labels: RequestLabels;
   readonly peer: readonly string[];
-  /** By code and flags. */
+  /** By code, flags and gRPC status. */
   readonly targets: Map<number, Target>;
   lastKey: number;
   last: Target | undefined;
@@ -114,11 +115,11 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     return number;
   };
 
-  const findTarget = (slot: RequestSlot, key: number, code: number, flags: FlagSet): Target => {
+  const findTarget = (slot: RequestSlot, key: number, code: number, flags: FlagSet, grpcStatus: number): Target => {
     let target = slot.targets.get(key);
     if (target === undefined) {
-      const spare = requestLabelValues(overflowLabelValues(slot.labels), 0, 0);
-      const values = requestLabelValues(slot.peer, code, flags);
+      const spare = requestLabelValues(overflowLabelValues(slot.labels), 0, 0, NOT_GRPC);
+      const values = requestLabelValues(slot.peer, code, flags, grpcStatus);
       const series = seriesOf(requestSeries, values, REQUEST_CELLS, maxRequestSeries, spare);
       target = {
         base: series * REQUEST_CELLS,
@@ -190,13 +191,13 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
       slotNumbers.set(key, slot);
       return slot;
     },
-    recordRequest(slot, code, flags, durationMs, requestBytes, responseBytes) {
+    recordRequest(slot, code, flags, durationMs, requestBytes, responseBytes, grpcStatus) {
       const entry = requestSlots[slot >> 1];
       if (entry === undefined) return;
       // Flags use 26 bits; the product stays an exact integer.
-      const key = code * 0x400_0000 + flags;
+      const key = ((grpcStatus + 1) * 1000 + code) * 0x400_0000 + flags;
       const known = entry.lastKey === key ? entry.last : undefined;
-      const { base, counters } = known ?? findTarget(entry, key, code, flags);
+      const { base, counters } = known ?? findTarget(entry, key, code, flags, grpcStatus);
       requestCells[base] = (requestCells[base] ?? 0) + 1;
       observe(base + 1, durationMs);
       observe(base + 1 + HISTOGRAM_CELLS, requestBytes);

@@ -235,6 +235,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       record.durationMs,
       record.requestBytes,
       record.responseBytes,
+      record.grpcStatus,
     );
     this.accessLog?.log(record);
   }

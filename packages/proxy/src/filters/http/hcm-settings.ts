@@ -44,6 +44,8 @@ export interface HcmSettings {
   readonly idleTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;
   readonly requestTimeoutMs: number;
+  /** For routes that do not say. */
+  readonly maxStreamDurationMs: number;
   readonly headersTimeoutMs: number;
   readonly lingerMs: number;
   /** HTTP/1.1 clients get trailers without having asked for them. */

@@ -8,6 +8,7 @@ import type { TraceSpan } from '../../ports.ts';
 import { RequestRecord } from '../../request-record.ts';
 import { flagBit } from '../../response-flags.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
+import { isGrpcType, NO_GRPC_STATUS, readGrpcStatus } from './grpc.ts';
 import { applyEdits } from './header-edits.ts';
 import type { HcmRoutes, Outcome } from './hcm-settings.ts';
 import type { ManagerContext } from './manager-context.ts';
@@ -141,6 +142,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
         this.touch();
       }
     }
+    if (isGrpcType(head.get('content-type'))) this.record.grpcStatus = NO_GRPC_STATUS;
     const { tracing } = manager.settings;
     if (tracing !== undefined) this.#span = manager.tracer?.start(head, this.record, tracing);
     this.#chain =
@@ -256,6 +258,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     const { manager, outcome } = this;
     this.#responseStarted = true;
     this.record.code = status;
+    if (this.record.grpcStatus >= 0) this.record.grpcStatus = readGrpcStatus(head.get('grpc-status'));
     manager.finishResponseHead(head, this.record);
     if (outcome !== undefined && outcome.responseMutations.length > 0)
       applyEdits(outcome.responseMutations, head, this);
@@ -278,6 +281,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   sendTrailers(trailers: HeadView): void {
     this.touch();
     cleanTrailers(trailers);
+    if (this.record.grpcStatus >= 0) this.record.grpcStatus = readGrpcStatus(trailers.get('grpc-status'));
     for (let i = this.#chain.length - 1; i >= 0; i -= 1) this.#chain[i]?.onResponseTrailers?.(this, trailers);
     this.#responseOver = true;
     this.downstream.sendTrailers(trailers);
@@ -298,7 +302,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     let status = options.status ?? row.status;
     const body = options.body ?? (options.silent ? '' : row.body);
     let bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
-    const grpc = this.head?.get('content-type')?.startsWith('application/grpc') === true;
+    const grpc = isGrpcType(this.head?.get('content-type'));
     const head = FieldsHead.response(status);
     if (grpc || options.grpcStatus !== undefined) {
       head.add('content-type', 'application/grpc');

@@ -18,6 +18,7 @@ import {
   resetWaitMs,
   wantsRetry,
 } from '../../../upstream/retry/retry-decision.ts';
+import { coarse, parseGrpcTimeout } from '../grpc.ts';
 import { applyEdits } from '../header-edits.ts';
 import type { Outcome } from '../hcm-settings.ts';
 import type { MirrorRequest } from '../mirror/mirror-request.ts';
@@ -31,6 +32,8 @@ const ROUTE_TIMEOUT = 0;
 const PER_TRY_TIMEOUT = 1;
 const BACKOFF = 2;
 const PER_TRY_IDLE = 3;
+const STREAM_DURATION = 4;
+const DEADLINE_EXCEEDED = 4;
 const NO_HOSTS: ReadonlySet<Host> = new Set();
 
 /** The end of the filter chain: sends the request to a host of the route's cluster, again where that is allowed. */
@@ -66,6 +69,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   #tryWait: Deadline | undefined;
   #tryIdle: Deadline | undefined;
   #backoff: Deadline | undefined;
+  #durationWait: Deadline | undefined;
 
   constructor(stream: RoutedStream, outcome: Outcome) {
     this.#stream = stream;
@@ -118,6 +122,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
         stream.downstream.protocol === 'HTTP/2',
       );
     if (stream.requestOver) this.#armRouteTimeout();
+    this.#armDuration(decision);
     this.#starting = true;
     this.#attempt();
     this.#starting = false;
@@ -319,6 +324,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (meshReason !== undefined) record.reason = meshReason;
     if (this.#hashCookie !== '') head.add('set-cookie', this.#hashCookie);
     this.#responseStarted = true;
+    this.#kept = undefined;
     this.#cancelTryTimeouts();
     if (!manager.settings.suppressEnvoyHeaders)
       head.set('x-envoy-upstream-service-time', String(Math.max(0, record.upstreamMs)));
@@ -458,6 +464,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     this.#upstream = undefined;
     if (upstream === undefined) this.#pool?.leave(this);
     else upstream.cancel();
+    if (kind === STREAM_DURATION) return this.#onTooLong();
     if (kind === PER_TRY_TIMEOUT || kind === PER_TRY_IDLE) {
       this.#onFailure('per-try-timeout', false);
       return;
@@ -468,6 +475,27 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     this.#finishFailed('route-timeout');
   }
 
+  /** How long the exchange may last, whatever moves: the route's limit, or what a gRPC caller asks for and the route allows. */
+  #armDuration(action: ForwardAction): void {
+    const { manager, record, head } = this.#stream;
+    let limitMs = action.maxStreamDurationMs ?? manager.settings.maxStreamDurationMs;
+    const capMs = action.maxGrpcTimeoutMs;
+    if (record.grpcStatus >= 0 && capMs !== undefined) {
+      const askedMs = parseGrpcTimeout(head?.get('grpc-timeout')) ?? capMs;
+      const callMs = capMs > 0 && (askedMs === 0 || askedMs > capMs) ? capMs : askedMs;
+      if (callMs > 0 && (limitMs === 0 || callMs < limitMs)) limitMs = callMs;
+    }
+    if (limitMs <= 0) return;
+    this.#durationWait = new Deadline(this, STREAM_DURATION);
+    manager.timers.arm(this.#durationWait, coarse(limitMs));
+  }
+
+  #onTooLong(): void {
+    if (this.#stream.record.grpcStatus >= 0)
+      this.#stream.reply('max-stream-duration', { grpcStatus: DEADLINE_EXCEEDED });
+    else this.#stream.reply('max-stream-duration');
+  }
+
   /** Harmless when all is over already. */
   destroy(): void {
     if (this.#over) return;
@@ -476,6 +504,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (this.#mirrors !== undefined) for (const one of this.#mirrors) one.onRequestOver();
     this.#mirrors = undefined;
     if (this.#backoff !== undefined) manager.timers.cancel(this.#backoff);
+    if (this.#durationWait !== undefined) manager.timers.cancel(this.#durationWait);
     this.#cancelRouteTimeout();
     const upstream = this.#upstream;
     this.#upstream = undefined;

@@ -44,6 +44,10 @@ const WEB = { name: 'web', index: 2, vip: '10.96.0.2' };
 const SHOP = { name: 'shop', index: 3, vip: '10.96.0.3' };
 const HTTP = 9080;
 const TCP = 7000;
+/** Its name does not tell what is spoken there. */
+const UNNAMED = 7100;
+/** Where the application also listens, for its own machine. */
+const BEHIND = 9081;
 /** The application listens there, and nobody declared it. */
 const UNDECLARED = 9999;
 const FOREIGN = 8000;
@@ -76,7 +80,7 @@ function workload({ name, index }: Pod): RegisteredWorkload {
     labels: { app: name, version: 'v1' },
     service: name,
     address,
-    ports: [port('http', HTTP), port('tcp-greeter', TCP)],
+    ports: [port('http', HTTP), port('tcp-greeter', TCP), port('unnamed', UNNAMED)],
     interception: { mode: 'redirect' },
     health: 'healthy',
     adminAddress: '127.0.0.1:15000',
@@ -95,6 +99,7 @@ const REGISTRY: RegistryState = {
     ports: [
       { name: 'http', port: HTTP },
       { name: 'tcp-greeter', port: TCP },
+      { name: 'unnamed', port: UNNAMED },
     ],
     vip,
   })),
@@ -156,7 +161,10 @@ async function start(kind: 'weft' | 'envoy'): Promise<World> {
         env: { HOST: '0.0.0.0', PORT: String(port), NAME: name },
       });
     app('echo.mjs', HTTP);
-    app('greeter.mjs', TCP);
+    // The other pod's is called at an address of this one.
+    if (pod === SHOP) app('greeter.mjs', TCP);
+    app('echo.mjs', UNNAMED);
+    app('echo.mjs', BEHIND, `${pod.name} behind`);
     app('greeter.mjs', UNDECLARED);
     await applyCapture(
       buildRedirectPlan({ proxy: { mark: PROXY_MARK }, excludeOutboundCidrs: [`${OUTSIDE_ADDRESS}/32`] }),
@@ -408,6 +416,56 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }`);
       // A port that services have too: the answer is HTTP.
       expect(await shop({ host: 'foreign.example' })).toMatchObject({ status: 502 });
       expect(await shop()).toMatchObject({ status: 200 });
+    });
+
+    it('finds out what is spoken on a port that does not say', async () => {
+      const http = await world.web.call({ url: `http://${SHOP.vip}:${UNNAMED}/`, headers: { host: 'shop' } });
+      expect(http).toMatchObject({ status: 200 });
+      // Envoy by itself does not tell its peer that it found HTTP: there it is bytes over mutual TLS.
+      if (kind === 'weft') {
+        const { headers } = JSON.parse(http.body ?? '') as { headers: Record<string, string> };
+        expect(headers['x-forwarded-client-cert']).toContain('web-account');
+      }
+      // Not HTTP for the sidecars; the application at the other end is who finds fault with it.
+      expect((await world.web.call({ tcp: `${SHOP.vip}:${UNNAMED}`, send: NO_HTTP })).got).toMatch(/^HTTP\/1\.1 400/);
+    });
+
+    it('does as Sidecars say: another endpoint, a port bound instead of captured, one host of a port', async () => {
+      await world.configure(`
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: shop, namespace: default }
+spec:
+  workloadSelector: { labels: { app: shop } }
+  ingress:
+    - port: { number: ${HTTP}, protocol: HTTP, name: http }
+      defaultEndpoint: 127.0.0.1:${BEHIND}
+    - port: { number: ${TCP}, protocol: TCP, name: tcp }
+      defaultEndpoint: 127.0.0.1:${TCP}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: { name: web, namespace: default }
+spec:
+  workloadSelector: { labels: { app: web } }
+  egress:
+    - port: { number: ${HTTP}, protocol: HTTP, name: http }
+      hosts: ['./shop.default.svc.cluster.local']
+    - port: { number: ${TCP}, protocol: TCP, name: tcp }
+      bind: 127.0.0.9
+      captureMode: NONE
+      hosts: ['./shop.default.svc.cluster.local']`);
+      await eventually(() => shop(), { body: expect.stringContaining('"name":"shop behind"') as string });
+      await eventually(() => world.web.call({ tcp: `127.0.0.9:${TCP}`, send: 'x\n' }), {
+        got: expect.stringMatching(/^shop greets .*\nx\n$/) as string,
+      });
+      // Not imported: for this sidecar a name that nobody has, and so the caller's own address.
+      const web = await world.web.call({
+        url: `http://${WEB.vip}:${HTTP}/`,
+        headers: { host: 'web' },
+        timeoutMs: 3_000,
+      });
+      expect(web.status).not.toBe(200);
     });
   });
 });

@@ -468,4 +468,48 @@ ${spec.trim().replaceAll(/^/gm, '    ')}
   });
 });
 
+describe('RE-04 faults of every kind', () => {
+  it('RE-04 an abort by gRPC status answers as gRPC does, for its share of the calls', async () => {
+    await mesh.apply(
+      routes(`- { fault: { abort: { grpcStatus: RESOURCE_EXHAUSTED, percentage: { value: 30 } } }, ${TO_ECHO} }`),
+    );
+    const agent = keepAlive();
+    const answers = await many(1000, () => http(`${echo}/`, { agent }));
+    agent.destroy();
+    const aborted = answers.filter(({ headers }) => headers['grpc-status'] !== undefined);
+    expect(new Set(aborted.map(({ status, headers }) => `${status} ${headers['grpc-status']}`))).toEqual(
+      new Set(['200 8']),
+    );
+    expect(withinBinomial(aborted.length, 1000, 0.3)).toBe(true);
+  });
+
+  it('RE-04 delay and abort on one route are drawn apart, and both show in the log', async () => {
+    const both =
+      'delay: { fixedDelay: 50ms, percentage: { value: 40 } }, abort: { httpStatus: 555, percentage: { value: 50 } }';
+    await mesh.apply(
+      routes(`- { match: [{ uri: { prefix: /both } }], fault: { ${both} }, ${TO_ECHO} }\n- { ${TO_ECHO} }`),
+    );
+    const answers = await many(400, () => http(`${echo}/both`));
+    const aborted = answers.filter(({ status }) => status === 555).length;
+    expect(withinBinomial(aborted, 400, 0.5)).toBe(true);
+    const count = async (what: RegExp): Promise<number> => {
+      const { stdout } = await mesh.weft(['logs', 'client', '--proxy', '--tail', '2000']);
+      return stdout.split('\n').filter((line) => line.includes('"GET /both ') && what.test(line)).length;
+    };
+    await waitFor(async () => (await count(/./)) === 400, { what: 'every line', timeoutMs: 20_000 });
+    expect(withinBinomial(await count(/ (DI|DI,FI) /), 400, 0.4)).toBe(true);
+    expect(withinBinomial(await count(/ 555 DI,FI /), 400, 0.2)).toBe(true);
+    expect(await count(/ 555 /)).toBe(aborted);
+  });
+
+  it('RE-04 a fault without a share injects nothing; one of no kind, or of a share above all, is refused', async () => {
+    await mesh.apply(routes(`- { fault: { abort: { httpStatus: 500 }, delay: { fixedDelay: 10s } }, ${TO_ECHO} }`));
+    expect((await http(`${echo}/`)).status).toBe(200);
+    expect(await refusal(routes(`- { fault: { abort: { http2Error: x } }, ${TO_ECHO} }`))).toContain('http2Error');
+    expect(
+      await refusal(routes(`- { fault: { abort: { httpStatus: 500, percentage: { value: 101 } } }, ${TO_ECHO} }`)),
+    ).toContain('percentage');
+  });
+});
+
 const echoCalls = (answer: Answer): number => (JSON.parse(answer.body) as { calls: number }).calls;

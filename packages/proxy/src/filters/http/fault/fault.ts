@@ -1,4 +1,3 @@
-import { FaultDelaySchema } from '@weft/contracts/lean/envoy/extensions/filters/common/fault/v3/fault';
 import { HTTPFaultSchema, type HTTPFault } from '@weft/contracts/lean/envoy/extensions/filters/http/fault/v3/fault';
 import {
   FractionalPercent_DenominatorType as Denominator,
@@ -9,32 +8,52 @@ import { unpack } from '../../../runtime/any.ts';
 import { millisOr } from '../../../runtime/durations.ts';
 import { flagBit } from '../../../response-flags.ts';
 import { Deadline } from '../../../timers/timer-queue.ts';
-import type { FilterDeps, FilterStatus, FilterStream, HttpFilter, HttpFilterFactory } from '../http-filter.ts';
+import type {
+  CompileDeps,
+  FilterDeps,
+  FilterStatus,
+  FilterStream,
+  HttpFilter,
+  HttpFilterFactory,
+} from '../http-filter.ts';
 
-const MILLION = 1_000_000;
 const DENOMINATORS: Readonly<Record<Denominator, number>> = {
   [Denominator.HUNDRED]: 100,
   [Denominator.TEN_THOUSAND]: 10_000,
-  [Denominator.MILLION]: MILLION,
+  [Denominator.MILLION]: 1_000_000,
 };
 
-/** What to inject into which share of the requests that match. Shares in parts per million. */
+/** Part of the requests: so many parts of so many. */
+interface Share {
+  readonly parts: number;
+  readonly of: number;
+}
+
+/** What to inject into which share of the requests that match. */
 export interface FaultConfig {
+  /** 0 = no delay but what `delayByHeader` says. */
   readonly delayMs: number;
-  readonly delayShare: number;
-  /** 0 = no abort. */
+  readonly delayByHeader: boolean;
+  readonly delayShare: Share;
+  /** 0 = no abort but what `abortByHeader` says. */
   readonly abortStatus: number;
   readonly abortGrpcStatus: number | undefined;
-  readonly abortShare: number;
+  readonly abortByHeader: boolean;
+  readonly abortShare: Share;
   /** All must hold. */
   readonly headers: readonly RequestTest[];
   readonly upstreamCluster: string;
+  /** Of the caller, as it says itself; empty = any. */
+  readonly downstreamNodes: readonly string[];
+  readonly maxActive: number;
+  /** Faults that are being injected now. */
+  readonly active: { count: number };
 }
 
-function share(percentage: FractionalPercent | undefined): number {
-  if (percentage === undefined) return 0;
-  return (percentage.numerator * MILLION) / (DENOMINATORS[percentage.denominator] ?? 100);
-}
+const NONE: Share = { parts: 0, of: 100 };
+
+const share = (percentage: FractionalPercent | undefined): Share =>
+  percentage === undefined ? NONE : { parts: percentage.numerator, of: DENOMINATORS[percentage.denominator] ?? 100 };
 
 function parse(packed: PackedConfig, deps: FilterDeps, resource: string): FaultConfig {
   const fault: HTTPFault | undefined = unpack(packed, HTTPFaultSchema, resource);
@@ -42,26 +61,54 @@ function parse(packed: PackedConfig, deps: FilterDeps, resource: string): FaultC
     throw new ConfigRejectedError(resource, `fault filter: ${packed.typeUrl} is not its configuration`);
   const { delay, abort } = fault;
   const secifier = delay?.faultDelaySecifier;
-  if (delay !== undefined && secifier?.case !== 'fixedDelay') {
-    throw new ConfigRejectedError(resource, `${FaultDelaySchema.typeName}: only fixed_delay is supported`);
-  }
+  if (delay !== undefined && secifier?.case === undefined)
+    throw new ConfigRejectedError(resource, 'fault delay: neither fixed_delay nor header_delay is set');
   const errorType = abort?.errorType;
   if (abort !== undefined && errorType?.case === undefined)
     throw new ConfigRejectedError(resource, 'fault abort: http_status is not set');
-  if (errorType?.case === 'httpStatus' && (errorType.value < 200 || errorType.value > 599)) {
+  if (errorType?.case === 'httpStatus' && !isFinalStatus(errorType.value)) {
     throw new ConfigRejectedError(resource, `fault abort: ${errorType.value} is not a final HTTP status`);
   }
   return {
     delayMs: secifier?.case === 'fixedDelay' ? millisOr(secifier.value, 0) : 0,
+    delayByHeader: secifier?.case === 'headerDelay',
     delayShare: share(delay?.percentage),
     abortStatus: errorType?.case === 'httpStatus' ? errorType.value : errorType?.case === 'grpcStatus' ? 200 : 0,
     abortGrpcStatus: errorType?.case === 'grpcStatus' ? errorType.value : undefined,
+    abortByHeader: errorType?.case === 'headerAbort',
     abortShare: share(abort?.percentage),
     headers: fault.headers.map((matcher, i) =>
       compileHeaderMatcher(matcher, deps.regex, { resource, path: `headers[${i}]` }),
     ),
     upstreamCluster: fault.upstreamCluster,
+    downstreamNodes: fault.downstreamNodes,
+    maxActive: fault.maxActiveFaults ?? Infinity,
+    active: { count: 0 },
   };
+}
+
+const isFinalStatus = (status: number): boolean => status >= 200 && status <= 599;
+const GRPC_STATUSES = 17;
+const MAX_DELAY_MS = 0x7fff_ffff;
+
+/** A number in a header, when it is one and not above `most`. */
+function numberIn(stream: FilterStream, name: string, most: number): number | undefined {
+  const text = stream.requestHeader(name);
+  if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
+  const value = Number(text);
+  return value <= most ? value : undefined;
+}
+
+interface Counters {
+  readonly delays: number;
+  readonly aborts: number;
+  readonly overflow: number;
+  readonly active: number;
+}
+
+/** What one request has been through. */
+interface Injection {
+  readonly wait: Deadline | undefined;
 }
 
 /** Delays and aborts a share of the requests, as if the service behind had done so. */
@@ -69,31 +116,58 @@ class FaultFilter implements HttpFilter {
   readonly name = 'envoy.filters.http.fault';
   readonly #config: FaultConfig;
   readonly #slot: number;
-  readonly #deps: FilterDeps;
+  readonly #deps: CompileDeps;
+  readonly #counters: Counters;
 
-  constructor(config: FaultConfig, slot: number, deps: FilterDeps) {
+  constructor(config: FaultConfig, slot: number, deps: CompileDeps) {
     this.#config = config;
     this.#slot = slot;
     this.#deps = deps;
+    const { stats } = deps;
+    const name = (what: string): string => `http.${deps.statPrefix}.fault.${what}`;
+    this.#counters = {
+      delays: stats.counter(name('delays_injected')),
+      aborts: stats.counter(name('aborts_injected')),
+      overflow: stats.counter(name('faults_overflow')),
+      active: stats.gauge(name('active_faults')),
+    };
   }
 
   onRequestHead(stream: FilterStream): FilterStatus {
-    const { upstreamCluster, headers, delayMs } = this.#config;
-    if (upstreamCluster !== '' && upstreamCluster !== stream.clusterName) return 'continue';
-    for (const test of headers) if (!test(stream)) return 'continue';
-    if (delayMs > 0 && this.#drawn(this.#config.delayShare)) {
-      stream.record.flags |= flagBit('DI');
-      const wait = new Deadline({ onDeadline: () => this.#afterDelay(stream) }, 0);
-      stream.slots[this.#slot] = wait;
-      this.#deps.timers.arm(wait, delayMs);
-      return 'pending';
-    }
-    return this.#abort(stream);
+    if (!this.#matches(stream)) return 'continue';
+    const delayMs = this.#delayMs(stream);
+    if (delayMs === 0) return this.#abort(stream);
+    if (!this.#begin(stream, new Deadline({ onDeadline: () => this.#afterDelay(stream) }, 0))) return 'continue';
+    stream.record.flags |= flagBit('DI');
+    this.#deps.stats.add(this.#counters.delays, 1);
+    const injection = stream.slots[this.#slot] as Injection;
+    if (injection.wait !== undefined) this.#deps.timers.arm(injection.wait, delayMs);
+    return 'pending';
   }
 
   onDestroy(stream: FilterStream): void {
-    const wait = stream.slots[this.#slot];
-    if (wait instanceof Deadline) this.#deps.timers.cancel(wait);
+    const injection = stream.slots[this.#slot] as Injection | undefined;
+    if (injection === undefined) return;
+    if (injection.wait !== undefined) this.#deps.timers.cancel(injection.wait);
+    const { active } = this.#config;
+    active.count -= 1;
+    this.#deps.stats.set(this.#counters.active, active.count);
+  }
+
+  #matches(stream: FilterStream): boolean {
+    const { upstreamCluster, headers, downstreamNodes } = this.#config;
+    if (upstreamCluster !== '' && upstreamCluster !== stream.clusterName) return false;
+    for (const test of headers) if (!test(stream)) return false;
+    if (downstreamNodes.length === 0) return true;
+    return downstreamNodes.includes(stream.requestHeader('x-envoy-downstream-service-node') ?? '');
+  }
+
+  /** 0 = none. */
+  #delayMs(stream: FilterStream): number {
+    const { delayMs, delayByHeader, delayShare } = this.#config;
+    const wanted = delayByHeader ? numberIn(stream, 'x-envoy-fault-delay-request', MAX_DELAY_MS) : delayMs;
+    if (wanted === undefined || wanted === 0) return 0;
+    return this.#drawn(stream, delayShare, delayByHeader, 'x-envoy-fault-delay-request-percentage') ? wanted : 0;
   }
 
   #afterDelay(stream: FilterStream): void {
@@ -101,25 +175,57 @@ class FaultFilter implements HttpFilter {
   }
 
   #abort(stream: FilterStream): FilterStatus {
-    const { abortStatus, abortGrpcStatus, abortShare } = this.#config;
-    if (abortStatus === 0 || !this.#drawn(abortShare)) return 'continue';
+    const { abortStatus, abortGrpcStatus, abortByHeader, abortShare } = this.#config;
+    let [status, grpcStatus]: readonly [number | undefined, number | undefined] = [abortStatus, abortGrpcStatus];
+    if (abortByHeader) {
+      grpcStatus = numberIn(stream, 'x-envoy-fault-abort-grpc-request', GRPC_STATUSES - 1);
+      status = numberIn(stream, 'x-envoy-fault-abort-request', 599);
+      if (status !== undefined && !isFinalStatus(status)) status = undefined;
+    }
+    if ((status ?? 0) === 0 && grpcStatus === undefined) return 'continue';
+    if (!this.#drawn(stream, abortShare, abortByHeader, 'x-envoy-fault-abort-request-percentage')) return 'continue';
+    if (stream.slots[this.#slot] === undefined && !this.#begin(stream, undefined)) return 'continue';
+    this.#deps.stats.add(this.#counters.aborts, 1);
+    // Where both are asked for, HTTP counts.
     stream.reply(
       'fault-abort',
-      abortGrpcStatus === undefined ? { status: abortStatus } : { status: 200, grpcStatus: abortGrpcStatus },
+      grpcStatus === undefined || (abortByHeader && status !== undefined)
+        ? { status: status ?? 0 }
+        : { status: 200, grpcStatus },
     );
     return 'replied';
   }
 
-  #drawn(partsPerMillion: number): boolean {
-    return partsPerMillion >= MILLION || this.#deps.random.int(MILLION) < partsPerMillion;
+  /** @returns false when as many faults as may be are being injected already. */
+  #begin(stream: FilterStream, wait: Deadline | undefined): boolean {
+    const { active, maxActive } = this.#config;
+    if (active.count >= maxActive) {
+      this.#deps.stats.add(this.#counters.overflow, 1);
+      return false;
+    }
+    active.count += 1;
+    this.#deps.stats.set(this.#counters.active, active.count);
+    const injection: Injection = { wait };
+    stream.slots[this.#slot] = injection;
+    return true;
+  }
+
+  /** A header may ask for less than the configuration, never for more. */
+  #drawn(stream: FilterStream, { parts, of }: Share, byHeader: boolean, header: string): boolean {
+    const asked = byHeader ? (numberIn(stream, header, of) ?? parts) : parts;
+    const least = Math.min(parts, asked);
+    return least >= of || (least > 0 && this.#deps.random.int(of) < least);
   }
 }
+
+const doesSomething = ({ delayMs, delayByHeader, abortStatus, abortByHeader }: FaultConfig): boolean =>
+  delayMs > 0 || delayByHeader || abortStatus > 0 || abortByHeader;
 
 export const faultFilter: HttpFilterFactory<FaultConfig> = {
   typeName: HTTPFaultSchema.typeName,
   parse,
   compile(config, routeConfig, slot, deps) {
     const effective = routeConfig ?? config;
-    return effective.delayMs > 0 || effective.abortStatus > 0 ? new FaultFilter(effective, slot, deps) : undefined;
+    return doesSomething(effective) ? new FaultFilter(effective, slot, deps) : undefined;
   },
 };

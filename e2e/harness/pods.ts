@@ -5,6 +5,8 @@ import { programPath } from './programs.ts';
 
 const run = promisify(execFile);
 const USER = ['--preserve-credentials', '-U'];
+/** A test that is killed can end nobody: the system does. */
+const LIFELINE = ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 /** Where commands of a test run. */
 export interface Place {
@@ -46,7 +48,7 @@ export const FOREIGN_ADDRESS = '192.0.2.10';
 export function whyNoPods(): string | undefined {
   if (process.platform !== 'linux') return `${process.platform} has no network namespaces`;
   const script =
-    'ip link add name try0 type bridge && ip link add name try1 type veth peer name try2 && iptables -t nat -S';
+    'setpriv --pdeathsig KILL true && ip link add name try0 type bridge && ip link add name try1 type veth peer name try2 && iptables -t nat -S';
   const tried = spawnSync('unshare', ['-Urnm', 'sh', '-c', script], { encoding: 'utf8', timeout: 20_000 });
   return tried.status === 0
     ? undefined
@@ -72,7 +74,7 @@ export async function createNetwork(): Promise<Network> {
     const place: Place = {
       prefix,
       spawn(file, args, { env, stdio = ['ignore', 'inherit', 'inherit'] } = {}) {
-        const child = spawn(enter, [...rest, file, ...args], {
+        const child = spawn(enter, [...rest, ...LIFELINE, file, ...args], {
           stdio: [...stdio] as StdioOptions,
           env: { ...process.env, ...env },
         });

@@ -32,6 +32,22 @@ const described = (value: string, fillInterval = '1s'): object => ({
 });
 
 const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
+  HealthCheckPolicy: [
+    ['by HTTP', { host: 'a', http: { path: '/' } }, 'ok'],
+    ['by TCP', { host: 'a', port: 80, tcp: {} }, 'ok'],
+    ['by gRPC', { host: 'a', subset: 'v1', grpc: { service: 's' }, interval: '1s', timeout: '500ms' }, 'ok'],
+    ['by nothing', { host: 'a' }, 'W0015 spec'],
+    ['by two', { host: 'a', tcp: {}, grpc: {} }, 'W0015 spec'],
+    ['of nobody', { tcp: {} }, 'W0012 spec'],
+    ['a path of nowhere', { host: 'a', http: { path: 'well' } }, 'W0013 spec.http.path'],
+    [
+      'a header that is none',
+      { host: 'a', http: { path: '/', headers: { 'a b': 'c' } } },
+      'W0013 spec.http.headers["a b"]',
+    ],
+    ['a threshold of nothing', { host: 'a', tcp: {}, healthyThreshold: 0 }, 'W0014 spec.healthyThreshold'],
+    ['a question without an answer', { host: 'a', tcp: { send: 'x' } }, 'W0024 spec.tcp.send'],
+  ],
   LocalRateLimit: [
     ['plain', lrl({ tokenBucket: bucket() }), 'ok'],
     ['of routes', lrl({ routes: ['a'], tokenBucket: bucket() }), 'ok'],

@@ -58,6 +58,7 @@ export type {
   AuthorizationRule,
   AuthorizationSource,
 } from './authorization-policy.ts';
+export type { HealthCheckPolicySpec } from './health-check-policy.ts';
 export type { LocalRateLimitSpec, RateLimitAction, RequestLimit } from './local-rate-limit.ts';
 export type { TelemetrySpec } from './telemetry.ts';
 export type { NamespaceSpec, ServicePort, ServiceSpec } from './service.ts';

@@ -3,6 +3,7 @@ import type { Static, TSchema } from 'typebox';
 import { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { DestinationRuleSpec } from './destination-rule.ts';
 import { GatewaySpec } from './gateway.ts';
+import { HealthCheckPolicySpec } from './health-check-policy.ts';
 import { LocalRateLimitSpec } from './local-rate-limit.ts';
 import { AttributeManifestSpec, HandlerSpec, InstanceSpec, LEGACY_MIXER, RuleSpec } from './mixer.ts';
 import { PeerAuthenticationSpec } from './peer-authentication.ts';
@@ -64,6 +65,14 @@ export const KINDS = {
     plural: 'localratelimits',
     shortNames: ['lrl'],
     spec: LocalRateLimitSpec,
+  },
+  HealthCheckPolicy: {
+    group: 'weft.dev',
+    versions: ['v1'],
+    namespaced: true,
+    plural: 'healthcheckpolicies',
+    shortNames: ['hc'],
+    spec: HealthCheckPolicySpec,
   },
   Service: {
     group: '',

@@ -23,6 +23,7 @@ export type {
   GatewayServer,
   GatewaySpec,
   HeaderOperations,
+  HealthCheckPolicySpec,
   HttpRetry,
   HttpRoute,
   LocalRateLimitSpec,

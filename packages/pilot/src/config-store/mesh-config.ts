@@ -4,6 +4,7 @@ import type {
   AuthorizationPolicySpec,
   DestinationRuleSpec,
   GatewaySpec,
+  HealthCheckPolicySpec,
   LocalRateLimitSpec,
   ServiceSpec,
   PeerAuthenticationSpec,
@@ -24,6 +25,7 @@ export interface MeshConfig {
   readonly peerAuthentications: readonly Config<PeerAuthenticationSpec>[];
   readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
   readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
+  readonly healthCheckPolicies: readonly Config<HealthCheckPolicySpec>[];
   readonly services: readonly Config<ServiceSpec>[];
 }
 
@@ -38,6 +40,7 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'PeerAuthentication',
   'AuthorizationPolicy',
   'LocalRateLimit',
+  'HealthCheckPolicy',
   'Service',
 ]);
 
@@ -61,6 +64,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     peerAuthentications: of('security.istio.io/PeerAuthentication'),
     authorizationPolicies: of('security.istio.io/AuthorizationPolicy'),
     localRateLimits: of('weft.dev/LocalRateLimit'),
+    healthCheckPolicies: of('weft.dev/HealthCheckPolicy'),
     services: of('/Service'),
   };
 }

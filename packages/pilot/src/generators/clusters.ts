@@ -46,6 +46,7 @@ import {
 import type { GeneratorContext } from './context.ts';
 import { buildAssignment, takesMutualTls } from './endpoints.ts';
 import { adsSource, duration } from './envoy.ts';
+import { findHealthCheck, healthCheck } from './health-checks.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
 import { generated, type GeneratedCluster } from './resource.ts';
 import { meshClientTls, originateTls, rawBuffer } from './tls.ts';
@@ -87,7 +88,13 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
   const { service, port, rule, subset } = target;
   const rules = (rule?.refs ?? []).map((ref) => `${ref.namespace}/${ref.name}`).join(',');
   const redirected = context.proxy.interception.mode === 'redirect';
-  const key = `cluster|${context.proxy.type}|${redirected}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}`;
+  const check = findHealthCheck(context.snapshot, context.proxy.namespace, {
+    service,
+    port: port.number,
+    subset: subset?.name,
+  });
+  const checked = check ? `${check.namespace}/${check.name}` : '';
+  const key = `cluster|${context.proxy.type}|${redirected}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}|${checked}`;
   return context.memo.once(key, () => {
     const policy = effectivePolicy(rule, port.number, subset);
     const original = toOriginal(service, policy, redirected);
@@ -102,13 +109,14 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
         : { ...discovery(context.snapshot, target, name), ...loadBalancer(policy.loadBalancer) }),
       circuitBreakers: circuitBreakers(pool, policy.retryBudget),
       ...(policy.outlierDetection ? { outlierDetection: outlierDetection(policy.outlierDetection) } : {}),
+      ...(check && !original ? { healthChecks: [healthCheck(check.spec, service)] } : {}),
       commonLbConfig: commonLbConfig(service, policy),
       ...tcpKeepalive(pool),
       ...protocolOptions(service, port, policy),
       ...transportSockets(context.snapshot, target, policy, original),
       metadata: outboundMetadata(target, policy),
     });
-    return generated(message, [...service.refs, ...(rule?.refs ?? [])]);
+    return generated(message, [...service.refs, ...(rule?.refs ?? []), ...(check ? [check.ref] : [])]);
   });
 }
 

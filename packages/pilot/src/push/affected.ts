@@ -32,6 +32,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   peerAuthentications: ['endpoint', 'listener'],
   authorizationPolicies: ['listener'],
   localRateLimits: ['listener', 'route'],
+  healthCheckPolicies: ['cluster'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
 };
 

@@ -18,6 +18,13 @@ import { HttpConnectionManagerSchema } from '@weft/contracts/full/envoy/extensio
 import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/network/rbac/v3/rbac';
 import { TcpProxySchema } from '@weft/contracts/full/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
 import { PreviousHostsPredicateSchema } from '@weft/contracts/full/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts';
+import { PreviousPrioritiesConfigSchema } from '@weft/contracts/full/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
+import {
+  StatefulSessionPerRouteSchema,
+  StatefulSessionSchema,
+} from '@weft/contracts/full/envoy/extensions/filters/http/stateful_session/v3/stateful_session';
+import { CookieBasedSessionStateSchema } from '@weft/contracts/full/envoy/extensions/http/stateful_session/cookie/v3/cookie';
+import { HeaderBasedSessionStateSchema } from '@weft/contracts/full/envoy/extensions/http/stateful_session/header/v3/header';
 import { RawBufferSchema } from '@weft/contracts/full/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
 import {
   DownstreamTlsContextSchema,
@@ -32,6 +39,11 @@ const registry = createRegistry(
   CorsSchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
+  PreviousPrioritiesConfigSchema,
+  StatefulSessionSchema,
+  StatefulSessionPerRouteSchema,
+  CookieBasedSessionStateSchema,
+  HeaderBasedSessionStateSchema,
   HttpRbacSchema,
   RouterSchema,
   HttpInspectorSchema,

@@ -28,6 +28,10 @@ import { file_envoy_config_route_v3_route } from '@weft/contracts/full/envoy/con
 import { file_envoy_extensions_access_loggers_file_v3_file } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { file_envoy_extensions_filters_http_cors_v3_cors } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { file_envoy_extensions_filters_http_fault_v3_fault } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
+import { file_envoy_extensions_filters_http_stateful_session_v3_stateful_session } from '@weft/contracts/full/envoy/extensions/filters/http/stateful_session/v3/stateful_session';
+import { file_envoy_extensions_http_stateful_session_cookie_v3_cookie } from '@weft/contracts/full/envoy/extensions/http/stateful_session/cookie/v3/cookie';
+import { file_envoy_extensions_http_stateful_session_header_v3_header } from '@weft/contracts/full/envoy/extensions/http/stateful_session/header/v3/header';
+import { file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config } from '@weft/contracts/full/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { file_envoy_extensions_filters_http_grpc_stats_v3_config } from '@weft/contracts/full/envoy/extensions/filters/http/grpc_stats/v3/config';
 import { file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
 import { file_envoy_extensions_filters_http_rbac_v3_rbac } from '@weft/contracts/full/envoy/extensions/filters/http/rbac/v3/rbac';
@@ -70,6 +74,10 @@ const registry: Registry = createRegistry(
   file_envoy_extensions_access_loggers_file_v3_file,
   file_envoy_extensions_filters_http_cors_v3_cors,
   file_envoy_extensions_filters_http_fault_v3_fault,
+  file_envoy_extensions_filters_http_stateful_session_v3_stateful_session,
+  file_envoy_extensions_http_stateful_session_cookie_v3_cookie,
+  file_envoy_extensions_http_stateful_session_header_v3_header,
+  file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config,
   file_envoy_extensions_filters_http_grpc_stats_v3_config,
   file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit,
   file_envoy_extensions_filters_http_rbac_v3_rbac,

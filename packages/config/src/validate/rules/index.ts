@@ -1,6 +1,7 @@
 import type { KindName } from '@weft/contracts/config';
 import { destinationRule } from './destination-rule.ts';
 import { gateway } from './gateway.ts';
+import { healthCheckPolicy } from './health-check-policy.ts';
 import { handler, instance, mixerRule, prometheus } from './mixer.ts';
 import { localRateLimit } from './local-rate-limit.ts';
 import type { Rule } from './rule.ts';
@@ -24,6 +25,7 @@ export const RULES: { readonly [Kind in KindName]?: Rule<Kind> } = {
   AuthorizationPolicy: authorizationPolicy,
   Telemetry: telemetry,
   LocalRateLimit: localRateLimit,
+  HealthCheckPolicy: healthCheckPolicy,
   Service: service,
   handler,
   instance,

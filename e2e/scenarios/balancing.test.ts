@@ -292,3 +292,43 @@ describe('RE-06 outlier detection', () => {
     await mesh.delete('dr/echo');
   });
 });
+
+describe('RE-07 active health checks', () => {
+  const policy = (check: object): string =>
+    JSON.stringify({
+      apiVersion: 'weft.dev/v1',
+      kind: 'HealthCheckPolicy',
+      metadata: { name: 'echo' },
+      spec: { host: 'echo', interval: '200ms', timeout: '5s', unhealthyThreshold: 2, ...check },
+    });
+  const failures = async (count: number): Promise<number> => {
+    const agent = keepAlive(4);
+    const answers = await many(count, () => http(echo, { agent }), 4);
+    agent.destroy();
+    return answers.filter(({ status }) => status !== 200).length;
+  };
+
+  it('RE-07 an instance that does not answer as asked gets no calls, although it is registered as well; a check that it passes lets it stay', async () => {
+    await stop('echo-3');
+    await start('echo-3', { FAIL_STATUS: '500' });
+    expect(await failures(90)).toBeGreaterThan(15);
+    // It takes connections, and it answers on the path of its own health.
+    await mesh.apply(policy({ tcp: {} }));
+    expect(await failures(90)).toBeGreaterThan(15);
+    await mesh.apply(policy({ http: { path: '/health' } }));
+    expect(await failures(90)).toBeGreaterThan(15);
+    await mesh.apply(policy({ http: { path: '/ready' } }));
+    await waitFor(async () => (await failures(30)) === 0, {
+      timeoutMs: 30_000,
+      what: 'the ill instance to be left out',
+    });
+    expect(await failures(60)).toBe(0);
+    const { adminAddress } = await mesh.workload('client');
+    const page = await (await fetch(`http://${adminAddress}/clusters`)).text();
+    expect(page).toMatch(/^outbound\|8000\|\|echo\..*::health_flags::\/failed_active_hc$/m);
+    await mesh.delete('healthcheckpolicy/echo');
+    expect(await failures(90)).toBeGreaterThan(15);
+    await stop('echo-3');
+    await start('echo-3');
+  });
+});

@@ -3,6 +3,7 @@ export {
   clusterName,
   INBOUND_PASSTHROUGH_CLUSTER,
   ISTIO_METADATA,
+  PEER_METADATA,
   listenerName,
   nodeId,
   parseClusterName,

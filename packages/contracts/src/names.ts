@@ -43,6 +43,8 @@ export const SECRET_ROOT = 'ROOTCA';
 
 /** Namespace in `filter_metadata` for what Envoy's messages can not say. */
 export const WEFT_METADATA = 'dev.weft';
+/** Dynamic metadata of a request: what the peer's sidecar said of itself. Key `workload`: "name;namespace;…". */
+export const PEER_METADATA = 'dev.weft.peer';
 export const ISTIO_METADATA = 'istio';
 export const TRANSPORT_SOCKET_MATCH_METADATA = 'envoy.transport_socket_match';
 

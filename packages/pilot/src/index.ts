@@ -10,6 +10,7 @@ export {
 export { createMemoryRegistry, type MemoryRegistry } from './registries/memory.ts';
 export { mergeRegistries } from './registries/merge.ts';
 export { EMPTY_REGISTRY, type ServiceRegistry } from './registries/service-registry.ts';
+export { mixerProblems } from './mixer/denials.ts';
 export type { Receipt } from './push/receipt.ts';
 export type { ProxyStatus, TypeStatus, Nack } from './ads/proxy-status.ts';
 export type { MeshSnapshot } from './snapshot/mesh-snapshot.ts';

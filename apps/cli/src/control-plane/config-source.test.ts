@@ -32,6 +32,7 @@ describe('the configuration behind the API', () => {
       store,
       configText: textHere(),
       diagnostics: () => [],
+      foresee: () => [],
       world: () => UNKNOWN_WORLD,
       receipts,
     });
@@ -59,6 +60,7 @@ describe('the configuration behind the API', () => {
       store,
       configText: textHere(),
       diagnostics: () => [],
+      foresee: () => [],
       world: () => UNKNOWN_WORLD,
       receipts: { ...receipts, receipt: (since) => (asked.push(since), receipts.receipt()) },
     });

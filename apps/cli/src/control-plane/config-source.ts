@@ -27,6 +27,8 @@ export interface ConfigSourceDeps {
   readonly configText: ConfigText;
   /** What the control plane says about objects beyond what their text shows. */
   readonly diagnostics: () => readonly Problem[];
+  /** What it would say of all these objects. */
+  readonly foresee: (objects: readonly ConfigObject[]) => readonly Problem[];
   /** What runs, for checks against it. */
   readonly world: () => World;
   readonly receipts: Receipts;
@@ -36,6 +38,7 @@ export function createConfigSource({
   store,
   configText,
   diagnostics,
+  foresee,
   world,
   receipts,
 }: ConfigSourceDeps): ConfigSource {
@@ -113,7 +116,7 @@ export function createConfigSource({
         ...store.list().filter((old) => !objects.some(({ object }) => sameRef(old, object))),
         ...objects.map(({ object }) => object),
       ];
-      const doubts = analyze(after, world()).filter((problem) =>
+      const doubts = [...analyze(after, world()), ...foresee(after)].filter((problem) =>
         objects.some(({ object }) => problem.object === keyOf(object)),
       );
       const diagnosed = [...problems, ...doubts].map(diagnosticOf);

@@ -8,7 +8,7 @@ import { createBearerCheck, createConsoleApi, DEFAULT_OPTIONS, type ConsoleSourc
 import type { ChildMessage, ParentMessage, PortName } from '@weft/contracts';
 import { createLifecycle, systemClock, systemRandom, type Clock, type Logger } from '@weft/kit';
 import { stateDirAt } from '@weft/local';
-import { createPilot, DEFAULT_MESH_OPTIONS } from '@weft/pilot';
+import { createPilot, DEFAULT_MESH_OPTIONS, mixerProblems } from '@weft/pilot';
 import { createTelemetry } from '@weft/telemetry';
 import { createGrpcServer } from '@weft/xds';
 import { createCertificateSource } from './certificate-source.ts';
@@ -118,6 +118,7 @@ export async function startControlPlane(
         store,
         configText,
         diagnostics: () => pilot.diagnostics(),
+        foresee: mixerProblems,
         world: () => worldOf(registry.state()),
         receipts: createReceipts(pilot),
       }),

@@ -718,13 +718,13 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     ['unknown template', { compiledTemplate: 'metrics' }, 'W0013 spec.compiledTemplate'],
   ],
   rule: [
-    ['plain', { match: 'true', actions: [{ handler: 'a', instances: ['b'] }] }, 'W0031 spec'],
-    ['no actions', { match: 'true' }, 'W0012 spec, W0031 spec'],
-    ['no instances', { actions: [{ handler: 'a' }] }, 'W0025 spec.actions[0], W0031 spec'],
+    ['plain', { match: 'true', actions: [{ handler: 'a', instances: ['b'] }] }, 'ok'],
+    ['no actions', { match: 'true' }, 'W0012 spec'],
+    ['no instances', { actions: [{ handler: 'a' }] }, 'W0025 spec.actions[0]'],
     [
       'header operations',
       { actions: [{ handler: 'a', instances: ['b'] }], requestHeaderOperations: [{ name: 'a' }] },
-      'W0031 spec, W0031 spec.requestHeaderOperations',
+      'W0031 spec.requestHeaderOperations',
     ],
   ],
   metric: [

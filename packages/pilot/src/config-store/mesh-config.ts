@@ -27,6 +27,10 @@ export interface MeshConfig {
   readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
   readonly healthCheckPolicies: readonly Config<HealthCheckPolicySpec>[];
   readonly services: readonly Config<ServiceSpec>[];
+  /** Mixer's; their specs are read where they are judged. */
+  readonly mixerRules: readonly Config<unknown>[];
+  readonly mixerHandlers: readonly Config<unknown>[];
+  readonly mixerInstances: readonly Config<unknown>[];
 }
 
 /** Kinds that the generators read; a change of any other kind can not change what a proxy gets. */
@@ -42,6 +46,11 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'LocalRateLimit',
   'HealthCheckPolicy',
   'Service',
+  'rule',
+  'handler',
+  'denier',
+  'instance',
+  'checknothing',
 ]);
 
 export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
@@ -66,6 +75,9 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     localRateLimits: of('weft.dev/LocalRateLimit'),
     healthCheckPolicies: of('weft.dev/HealthCheckPolicy'),
     services: of('/Service'),
+    mixerRules: of('config.istio.io/rule'),
+    mixerHandlers: [...of('config.istio.io/handler'), ...of('config.istio.io/denier')],
+    mixerInstances: [...of('config.istio.io/instance'), ...of('config.istio.io/checknothing')],
   };
 }
 

@@ -34,6 +34,9 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   localRateLimits: ['listener', 'route'],
   healthCheckPolicies: ['cluster'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
+  mixerRules: ['listener'],
+  mixerHandlers: ['listener'],
+  mixerInstances: ['listener'],
 };
 
 export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot): Affected {
@@ -50,6 +53,8 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
     for (const resource of EVERYTHING.kinds) kinds.add(resource);
     allEndpoints = true;
   }
+  // Rules of Mixer name callers by what the registry knows of them.
+  if (next.denials.some(({ readsSource }) => readsSource) && !sameCallers(former, next)) kinds.add('listener');
   // Whether a caller's own choice of host is called over mutual TLS depends on what that service's instances take.
   if (kinds.has('endpoint') && choosesHost(next.config)) kinds.add('cluster');
   const instancesMatter = [...next.workloads.values()].some(({ interception }) => interception.mode === 'redirect');
@@ -79,6 +84,12 @@ const choosesHost = ({ destinationRules }: MeshConfig): boolean =>
 
 const addresses = (endpoints: readonly Endpoint[]): readonly string[] =>
   endpoints.map((endpoint) => `${endpoint.address}:${endpoint.port}`);
+/** Health is of no matter to who somebody is. */
+const sameCallers = (former: MeshSnapshot, next: MeshSnapshot): boolean =>
+  isDeepStrictEqual(callers(former), callers(next));
+const callers = ({ workloads }: MeshSnapshot): readonly unknown[] =>
+  [...workloads].map(([key, { labels, serviceAccount }]) => [key, labels, serviceAccount]);
+
 const identities = (endpoints: readonly Endpoint[]): readonly string[] =>
   [...new Set(endpoints.map((endpoint) => `${endpoint.identity ?? ''} ${endpoint.hasSidecar}`))].sort();
 const isAddress = (address: string): boolean => /^[\d.]+$/.test(address) || address.includes(':') || address === '';

@@ -2,6 +2,7 @@ import type { Problem } from '@weft/config';
 import type { RegisteredWorkload, RegistryState } from '@weft/contracts';
 import type { ConfigObject } from '@weft/contracts/config';
 import { buildMeshConfig, type MeshConfig } from '../config-store/mesh-config.ts';
+import { readDenials, type Denial } from '../mixer/denials.ts';
 import { buildModel, serviceKey } from '../model/build-model.ts';
 import type { Endpoint, Service } from '../model/service.ts';
 import type { MeshOptions } from '../options.ts';
@@ -17,6 +18,8 @@ export interface MeshSnapshot {
   readonly services: readonly Service[];
   readonly workloads: ReadonlyMap<string, RegisteredWorkload>;
   readonly endpoints: ReadonlyMap<string, readonly Endpoint[]>;
+  /** What rules of Mixer deny, as far as sidecars can tell. */
+  readonly denials: readonly Denial[];
   readonly diagnostics: readonly Problem[];
 }
 
@@ -31,8 +34,9 @@ export interface SnapshotInput {
 export function buildSnapshot({ version, objects, registry, mesh }: SnapshotInput): MeshSnapshot {
   const config = buildMeshConfig(objects);
   const model = buildModel(config, registry, mesh);
-  const diagnostics = [...diagnose(config), ...diagnoseInterception(config, model.workloads.values())];
-  return Object.freeze({ version, mesh, config, ...model, diagnostics });
+  const { denials, problems } = readDenials(config);
+  const diagnostics = [...problems, ...diagnose(config), ...diagnoseInterception(config, model.workloads.values())];
+  return Object.freeze({ version, mesh, config, ...model, denials, diagnostics });
 }
 
 export const endpointsOf = (snapshot: MeshSnapshot, service: Service): readonly Endpoint[] =>

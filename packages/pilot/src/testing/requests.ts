@@ -1,5 +1,6 @@
 /** Requests through generated configuration, by the evaluator that the proxies use, without sockets. */
 import { fromBinary } from '@bufbuild/protobuf';
+import { PEER_METADATA } from '@weft/contracts';
 import { HttpConnectionManagerSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { RBACSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/rbac/v3/rbac';
 import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/rbac/v3/rbac';
@@ -25,6 +26,8 @@ export interface TestRequest {
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly principal?: string;
+  /** As the peer's sidecar says it: `name;namespace;…`. */
+  readonly peer?: string;
   readonly peerAddress?: string;
   readonly port?: number;
 }
@@ -37,6 +40,7 @@ export function factsOf({
   host = 'test',
   headers = {},
   principal,
+  peer = '',
   peerAddress = '127.0.0.1',
   port = 9080,
 }: TestRequest): AuthorizationFacts {
@@ -54,7 +58,7 @@ export function factsOf({
     destinationIp: '127.66.4.1',
     destinationPort: port,
     requestedServerName: '',
-    metadata: () => undefined,
+    metadata: (filter, [key]) => (filter === PEER_METADATA && key === 'workload' ? peer : undefined),
   };
 }
 

@@ -47,12 +47,6 @@ export const instance: Rule<'instance'> = (spec, context) => {
 
 export const mixerRule: Rule<'rule'> = (spec, { fail, warn }) => {
   const { actions = [] } = spec;
-  warn(
-    'W0031',
-    ['spec'],
-    "it holds for callers of Mixer's Check and Report on the mesh port; sidecars do not ask Mixer yet, so it neither denies nor reports what goes between workloads",
-    'To deny between workloads, write an AuthorizationPolicy; metrics and logs of every request are in the console and on the proxies.',
-  );
   if (actions.length === 0) fail('W0012', ['spec'], 'the rule has no actions', 'Give at least one.');
   for (const [index, { instances = [] }] of actions.entries()) {
     if (instances.length === 0)

@@ -1,4 +1,4 @@
-import type { ReasonCode } from '@weft/contracts';
+import { PEER_METADATA, type ReasonCode } from '@weft/contracts';
 import { localReply } from '../../failures.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
 import type { HeadView } from '../../head/head-view.ts';
@@ -109,8 +109,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   get requestedServerName(): string {
     return this.downstream.connection.requestedServerName;
   }
-  metadata(): unknown {
-    return undefined;
+  metadata(filter: string, [key]: readonly string[]): unknown {
+    return filter === PEER_METADATA && key === 'workload' ? this.downstream.connection.peerWorkload : undefined;
   }
 
   // The request.

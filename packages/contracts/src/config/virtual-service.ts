@@ -55,7 +55,7 @@ const fault = message(
     abort: opt(
       message({
         httpStatus: opt(int32({ oneof: 'error_type', min: 200, max: 599 })),
-        grpcStatus: opt(text({ oneof: 'error_type' })),
+        grpcStatus: opt(text({ oneof: 'error_type', test: 'RE-04' })),
         http2Error: opt(
           text({
             oneof: 'error_type',
@@ -162,12 +162,7 @@ const httpRoute = message({
 });
 
 const l4Match = {
-  destinationSubnets: opt(
-    list(text({ format: 'cidr' }), {
-      effect: 'not-yet',
-      reason: 'needs the caller’s original destination address, which is not used yet: the route is passed over',
-    }),
-  ),
+  destinationSubnets: opt(list(text({ format: 'cidr' }), { test: 'TR-10' })),
   port: opt(uint32({ format: 'port-number', max: 65_535 })),
   sourceLabels: opt(map(text())),
   sourceNamespace: opt(text()),

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { coarse, isGrpcType, NO_GRPC_STATUS, parseGrpcTimeout, readGrpcStatus } from './grpc.ts';
+import { coarse, grpcMessage, isGrpcType, NO_GRPC_STATUS, parseGrpcTimeout, readGrpcStatus } from './grpc.ts';
 
 describe('gRPC', () => {
   it.each([
@@ -35,6 +35,11 @@ describe('gRPC', () => {
     ['', 2],
     [undefined, NO_GRPC_STATUS],
   ])('reads status %s as %d', (text, status) => expect(readGrpcStatus(text)).toBe(status));
+
+  it('says in a header what any text says', () => {
+    expect(grpcMessage(Buffer.from('RBAC: access denied'))).toBe('RBAC: access denied');
+    expect(grpcMessage(Buffer.from('100 % ✓\n'))).toBe('100 %25 %E2%9C%93%0A');
+  });
 
   it('waits no shorter than asked, little longer, and for few different times', () => {
     fc.assert(

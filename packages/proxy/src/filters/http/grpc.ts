@@ -17,6 +17,14 @@ export function readGrpcStatus(text: string | undefined): number {
   return /^\d{1,2}$/.test(text) && Number(text) <= 16 ? Number(text) : UNKNOWN;
 }
 
+/** Percent-encodes UTF-8 for `grpc-message`: all but printable ASCII, and the percent sign itself. */
+export const grpcMessage = (utf8: Uint8Array): string =>
+  Array.from(utf8, (byte) =>
+    byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+      ? String.fromCharCode(byte)
+      : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`,
+  ).join('');
+
 const UNIT_MS: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };
 
 /** `grpc-timeout` in milliseconds, at least 1 (gRPC over HTTP/2: eight digits and a unit). @returns undefined when absent or malformed. */

@@ -8,7 +8,7 @@ import type { TraceSpan } from '../../ports.ts';
 import { RequestRecord } from '../../request-record.ts';
 import { flagBit } from '../../response-flags.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
-import { isGrpcType, NO_GRPC_STATUS, readGrpcStatus } from './grpc.ts';
+import { grpcMessage, isGrpcType, NO_GRPC_STATUS, readGrpcStatus } from './grpc.ts';
 import { applyEdits } from './header-edits.ts';
 import type { HcmRoutes, Outcome } from './hcm-settings.ts';
 import type { ManagerContext } from './manager-context.ts';
@@ -307,7 +307,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     if (grpc || options.grpcStatus !== undefined) {
       head.add('content-type', 'application/grpc');
       head.add('grpc-status', String(options.grpcStatus ?? GRPC_STATUS.get(status) ?? 2));
-      if (bytes.length > 0) head.add('grpc-message', encodeURIComponent(bytes.toString()));
+      if (bytes.length > 0) head.add('grpc-message', grpcMessage(bytes));
       status = 200;
       bytes = NO_BYTES;
     } else if (status === 204 || status === 304) {

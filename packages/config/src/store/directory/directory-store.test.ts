@@ -208,7 +208,8 @@ describe('bursts', () => {
     const sorted = (map: ReadonlyMap<string, number | undefined>) => [...map].toSorted(([a], [b]) => (a < b ? -1 : 1));
     await waitFor(() => JSON.stringify(sorted(seen)) === JSON.stringify(sorted(truth)), { what: 'events add up' });
     expect(names(store)).toEqual([...truth.keys()].toSorted());
-    expect(store.status().problems).toEqual([]);
+    // A file that went away a moment ago may still be held beside the one that took its place.
+    await waitFor(() => store.status().problems.length === 0, { what: 'nothing to be said' });
   });
 });
 

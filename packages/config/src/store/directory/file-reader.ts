@@ -1,7 +1,7 @@
 /** Reads the files of a directory again and again, and says what each of them means now. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorMessage, type Clock, type Logger } from '@weft/kit';
+import { errorCode, errorMessage, type Clock, type Logger } from '@weft/kit';
 import { formatProblem, isError } from '../../problems.ts';
 import type { ConfigText } from '../../text/config-text.ts';
 import { readTree, signatureOf, type FileSignature } from './config-files.ts';
@@ -40,7 +40,7 @@ export function createFileReader(deps: FileReaderDeps): FileReader {
   let files = new Map<string, FileState>();
   const absentSince = new Map<string, number>();
 
-  /** @returns undefined for a file that was emptied: it may be about to be written. */
+  /** @returns undefined for a file that was emptied or is gone: it may be about to be written. */
   async function readOne(path: string, signature: FileSignature): Promise<FileState | undefined> {
     const former = files.get(path);
     if (former?.signature === signature) return former;
@@ -49,6 +49,8 @@ export function createFileReader(deps: FileReaderDeps): FileReader {
     try {
       text = await readFile(shownPath, 'utf8');
     } catch (error) {
+      // Gone since the folder was listed: as if it had been emptied.
+      if (errorCode(error) === 'ENOENT') return undefined;
       return unreadableFile(path, shownPath, signature, former, errorMessage(error));
     }
     if (text.trim() === '' && former !== undefined && former.objects.length > 0) return undefined;

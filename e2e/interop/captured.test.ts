@@ -467,5 +467,30 @@ spec:
       });
       expect(web.status).not.toBe(200);
     });
+
+    it('TR-10 routes TCP by the address that was dialled, and no other so', async () => {
+      await world.configure(`
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: range, namespace: default }
+spec:
+  hosts: [range.example.com]
+  addresses: [203.0.113.0/24]
+  ports: [{ number: ${TCP}, name: tcp, protocol: TCP }]
+  resolution: NONE
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: range, namespace: default }
+spec:
+  hosts: [range.example.com]
+  tcp:
+    - match: [{ destinationSubnets: [203.0.113.128/25] }]
+      route: [{ destination: { host: shop, port: { number: ${TCP} } } }]`);
+      const dialled = (address: string): Promise<Called> =>
+        world.web.call({ tcp: `${address}:${TCP}`, send: 'x\n', timeoutMs: 2_000 });
+      await eventually(() => dialled('203.0.113.200'), { got: 'shop greets 127.0.0.6\nx\n' });
+      expect((await dialled('203.0.113.5')).got ?? '').toBe('');
+    });
   });
 });

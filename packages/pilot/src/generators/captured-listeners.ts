@@ -16,9 +16,10 @@ import type { GeneratorContext } from './context.ts';
 import { duration, socketAddress } from './envoy.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
 import { httpInspector, tlsInspector } from './inbound-listeners.ts';
-import { PLAIN_HTTP, tcpChain, type ChainInit } from './outbound-listeners.ts';
+import { PLAIN_HTTP, tcpPrefix, type ChainInit } from './outbound-listeners.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
+import { tcpTargetsBySubnet } from './tcp-routes.ts';
 
 export function buildCapturedListeners(context: GeneratorContext): readonly GeneratedListener[] {
   if (context.proxy.type !== 'sidecar' || context.proxy.interception.mode !== 'redirect') return [];
@@ -62,12 +63,23 @@ function capturedListener(context: GeneratorContext, { bind, port, http, tcp }: 
   const refs: SourceRef[] = sidecar ? [sidecar.ref] : [];
   const chains: ChainInit[] = [];
   let rest: ChainInit | undefined;
+  const taken = new Set<string>();
   for (const branch of tcp) {
-    const made = tcpChain(context, branch.target);
-    refs.push(...made.refs);
-    const match = matchOf(branch);
-    if (match) chains.push({ ...made.chain, filterChainMatch: match });
-    else rest = made.chain;
+    const prefix = tcpPrefix(branch.target);
+    refs.push(...branch.target.service.refs);
+    for (const [index, route] of tcpTargetsBySubnet(context, branch.target).entries()) {
+      refs.push(...route.refs);
+      // Two chains for one range would be refused: the first route that names it has it.
+      const key = (range: string): string => [range, ...branch.serverNames].join(' ');
+      const wanted = route.subnets.length === 0 ? branch.ranges : route.subnets;
+      const ranges = wanted.filter((range) => !taken.has(key(range)));
+      if (wanted.length > 0 && ranges.length === 0) continue;
+      for (const range of ranges) taken.add(key(range));
+      const match = matchOf({ ...branch, ranges });
+      const filters = [tcpProxy(context.snapshot.mesh, prefix, route.targets, route.idleMs, route.hashSourceIp)];
+      if (match) chains.push({ name: index === 0 ? prefix : `${prefix}_${index}`, filterChainMatch: match, filters });
+      else rest = { name: prefix, filters };
+    }
   }
   if (http) {
     refs.push(...http.targets.flatMap(({ service }) => service.refs));
@@ -111,5 +123,6 @@ function matchOf({ ranges, serverNames }: TcpBranch): ChainInit['filterChainMatc
 
 function cidr(text: string): CidrRange {
   const [addressPrefix = '', length = ''] = text.split('/');
-  return create(CidrRangeSchema, { addressPrefix, prefixLen: Number(length) });
+  const whole = addressPrefix.includes(':') ? 128 : 32;
+  return create(CidrRangeSchema, { addressPrefix, prefixLen: length === '' ? whole : Number(length) });
 }

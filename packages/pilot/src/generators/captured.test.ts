@@ -1,5 +1,7 @@
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { describe, expect, it } from 'vitest';
 import type { RegistryState } from '@weft/contracts';
+import { TcpProxySchema } from '@weft/contracts/full/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
 import { Cluster_DiscoveryType } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { buildProxyResources, type ProxyResources } from '../ads/proxy-resources.ts';
 import { affectedBy } from '../push/affected.ts';
@@ -80,6 +82,49 @@ spec: { outboundTrafficPolicy: { mode: REGISTRY_ONLY } }`;
     );
     expect(planOf(entry('a', TCP, '', 'DNS', young) + entry('b', TCP, '', 'DNS', old), 9000)).toEqual([
       { bind: '0.0.0.0', http: undefined, tcp: ['b.example.com'] },
+    ]);
+  });
+
+  it('routes TCP by the address that was dialled', () => {
+    const yaml = `${entry('range', TCP, '192.0.2.0/24, 198.51.100.7', 'NONE')}
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: range, namespace: default }
+spec:
+  hosts: [range.example.com]
+  tcp:
+    - match: [{ destinationSubnets: [192.0.2.64/26, 192.0.2.9] }]
+      route: [{ destination: { host: mongodb, port: { number: 27017 } } }]
+    - match: [{ destinationSubnets: [192.0.2.64/26] }, { destinationSubnets: [192.0.2.0/30], port: 1 }]
+      route: [{ destination: { host: ratings, port: { number: 9080 } } }]
+    - route: [{ destination: { host: details, port: { number: 9080 } } }]
+    - route: [{ destination: { host: reviews, port: { number: 9080 } } }]`;
+    const chainsOf = (name: string): unknown => {
+      const { message } = buildListeners(contextFor(yaml)).find((listener) => listener.name === name) ?? {};
+      const all = [
+        ...(message?.filterChains ?? []),
+        ...(message?.defaultFilterChain ? [message.defaultFilterChain] : []),
+      ];
+      return all.map(({ filterChainMatch, filters }) => {
+        const config = filters[0]?.configType;
+        const proxy = config?.case === 'typedConfig' ? anyUnpack(config.value, TcpProxySchema) : undefined;
+        const ranges = (filterChainMatch?.prefixRanges ?? []).map(
+          (range) => `${range.addressPrefix}/${range.prefixLen}`,
+        );
+        const to = proxy?.clusterSpecifier;
+        return [ranges.join(), to?.case === 'cluster' ? to.value : ''];
+      });
+    };
+    const mongodb = 'outbound|27017||mongodb.default.svc.cluster.local';
+    const details = 'outbound|9080||details.default.svc.cluster.local';
+    expect(chainsOf('0.0.0.0_9000')).toEqual([
+      ['192.0.2.64/26,192.0.2.9/32', mongodb],
+      ['192.0.2.0/24', details],
+      ['', 'PassthroughCluster'],
+    ]);
+    expect(chainsOf('198.51.100.7_9000')).toEqual([
+      ['192.0.2.64/26,192.0.2.9/32', mongodb],
+      ['', details],
     ]);
   });
 

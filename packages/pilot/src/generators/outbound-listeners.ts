@@ -48,7 +48,7 @@ function outboundListener(context: GeneratorContext, listener: OutboundListener)
   return generated(message, [...refs, ...(sidecar ? [sidecar.ref] : [])]);
 }
 
-export interface Chains {
+interface Chains {
   readonly chain: ChainInit;
   /** For bytes that are not HTTP, where the protocol is not declared. */
   readonly fallback?: ChainInit;
@@ -82,7 +82,7 @@ function httpChain(
 }
 
 /** A service that is not imported has no way through: without interception there is no original destination to pass to. */
-export function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
+function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
   const { mesh } = context.snapshot;
   if (!target)
     return {
@@ -93,9 +93,11 @@ export function tcpChain(context: GeneratorContext, target: OutboundTarget | und
       refs: [],
     };
   const { targets, idleMs, hashSourceIp, refs } = tcpTargets(context, target);
-  const prefix = `outbound|${target.port.number}||${target.service.hostname}`;
+  const prefix = tcpPrefix(target);
   return {
     chain: { name: prefix, filters: [tcpProxy(mesh, prefix, targets, idleMs, hashSourceIp)] },
     refs: [...target.service.refs, ...refs],
   };
 }
+
+export const tcpPrefix = ({ service, port }: OutboundTarget): string => `outbound|${port.number}||${service.hostname}`;

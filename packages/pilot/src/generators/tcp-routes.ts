@@ -1,7 +1,9 @@
 import { clusterName } from '@weft/contracts';
 import type { SourceRef } from '../config-store/config-object.ts';
+import type { VirtualServiceSpec } from '../config-store/kinds.ts';
 import { durationMs } from '../model/duration.ts';
 import { effectivePolicy, findDestinationRule, type EffectivePolicy } from '../snapshot/destination-rules.ts';
+import type { VirtualService } from '../snapshot/scope.ts';
 import type { GeneratorContext } from './context.ts';
 import { resolveDestination } from './destinations.ts';
 import type { OutboundTarget } from './outbound-plan.ts';
@@ -17,32 +19,61 @@ export interface TcpTargets {
   readonly refs: readonly SourceRef[];
 }
 
-/** The first `tcp` route that applies, else the service itself. Routes by destination subnet need the caller's own destination, which a bound listener has not. */
-export function tcpTargets(context: GeneratorContext, { service, port }: OutboundTarget): TcpTargets {
-  const { snapshot, proxy } = context;
+/** Of connections that were going to an address in one of these ranges; none = whatever the address. */
+export interface SubnetTargets extends TcpTargets {
+  readonly subnets: readonly string[];
+}
+
+/** For listeners that callers dial: their own address says nothing, so routes by destination subnet are passed over. */
+export function tcpTargets(context: GeneratorContext, target: OutboundTarget): TcpTargets {
+  return tcpTargetsBySubnet(context, target).at(-1) ?? serviceTargets(context, target);
+}
+
+/** The `tcp` routes that can apply, in order, the service itself behind them; the last takes what is left. */
+export function tcpTargetsBySubnet(context: GeneratorContext, target: OutboundTarget): readonly SubnetTargets[] {
+  const { service, port } = target;
   const virtualService = virtualServiceFor(context, service.hostname);
-  const site = { proxy, port: port.number, gateways: new Set(['mesh']), namespace: virtualService?.namespace ?? '' };
-  const route = virtualService?.spec.tcp?.find(
-    ({ match }) =>
-      match === undefined ||
-      match.length === 0 ||
-      match.some((candidate) => (candidate.destinationSubnets ?? []).length === 0 && holdsStatically(candidate, site)),
-  );
-  if (!virtualService || !route) {
-    const rule = findDestinationRule(snapshot, proxy, service);
-    return {
-      targets: [{ name: clusterName('outbound', port.number, service.hostname), weight: 1 }],
-      ...tcpPolicy(effectivePolicy(rule, port.number)),
-      refs: rule?.refs ?? [],
-    };
+  const made: SubnetTargets[] = [];
+  if (virtualService) {
+    const site = { proxy: context.proxy, port: port.number, gateways: MESH, namespace: virtualService.namespace };
+    for (const route of virtualService.spec.tcp ?? []) {
+      const holding = (route.match ?? []).filter((match) => holdsStatically(match, site));
+      const everywhere =
+        (route.match ?? []).length === 0 ||
+        holding.some(({ destinationSubnets = [] }) => destinationSubnets.length === 0);
+      const subnets = everywhere ? [] : holding.flatMap(({ destinationSubnets = [] }) => destinationSubnets);
+      if (!everywhere && subnets.length === 0) continue;
+      made.push({ subnets, ...routeTargets(context, virtualService, route, port.number) });
+      if (everywhere) return made;
+    }
   }
+  return [...made, { subnets: [], ...serviceTargets(context, target) }];
+}
+
+const MESH: ReadonlySet<string> = new Set(['mesh']);
+
+function serviceTargets({ snapshot, proxy }: GeneratorContext, { service, port }: OutboundTarget): TcpTargets {
+  const rule = findDestinationRule(snapshot, proxy, service);
+  return {
+    targets: [{ name: clusterName('outbound', port.number, service.hostname), weight: 1 }],
+    ...tcpPolicy(effectivePolicy(rule, port.number)),
+    refs: rule?.refs ?? [],
+  };
+}
+
+function routeTargets(
+  context: GeneratorContext,
+  virtualService: VirtualService,
+  route: NonNullable<VirtualServiceSpec['tcp']>[number],
+  port: number,
+): TcpTargets {
   const resolved = (route.route ?? []).map((target) => ({
-    ...resolveDestination(context, target.destination, virtualService.namespace, port.number),
+    ...resolveDestination(context, target.destination, virtualService.namespace, port),
     weight: target.weight ?? 0,
     subset: target.destination.subset,
   }));
   const first = resolved[0];
-  const rule = first?.service ? findDestinationRule(snapshot, proxy, first.service) : undefined;
+  const rule = first?.service ? findDestinationRule(context.snapshot, context.proxy, first.service) : undefined;
   const subset = rule?.subsets.find((candidate) => candidate.name === first?.subset);
   return {
     targets: resolved.map(({ cluster, weight }) => ({ name: cluster, weight })),

@@ -60,7 +60,25 @@ export function diagnose(config: MeshConfig): readonly Problem[] {
 /** What needs callers to be redirected, where they dial their sidecars. */
 export function diagnoseInterception(config: MeshConfig, workloads: Iterable<RegisteredWorkload>): readonly Problem[] {
   if (![...workloads].some(({ interception }) => interception.mode === 'loopback')) return [];
-  return config.destinationRules.flatMap((rule) =>
+  const bySubnet = config.virtualServices.flatMap((virtualService) =>
+    (virtualService.spec.tcp ?? []).flatMap((route, index) =>
+      (route.match ?? []).some(({ destinationSubnets = [] }) => destinationSubnets.length > 0)
+        ? [
+            {
+              ...problem(
+                virtualService,
+                `spec.tcp[${index}].match`,
+                'workloads of the loopback form dial their sidecars, so that no subnet is known: for them this route is passed over',
+                'Add a route without destinationSubnets, or use the isolated form.',
+              ),
+              code: 'W0031' as const,
+              severity: 'warning' as const,
+            },
+          ]
+        : [],
+    ),
+  );
+  const byCaller = config.destinationRules.flatMap((rule) =>
     [rule.spec.trafficPolicy, ...(rule.spec.subsets ?? []).map((subset) => subset.trafficPolicy)].some((policy) =>
       [policy, ...(policy?.portLevelSettings ?? [])].some((block) => block?.loadBalancer?.simple === 'PASSTHROUGH'),
     )
@@ -78,6 +96,7 @@ export function diagnoseInterception(config: MeshConfig, workloads: Iterable<Reg
         ]
       : [],
   );
+  return [...bySubnet, ...byCaller];
 }
 
 /** Plain HTTP, also as HTTP/2 and gRPC; a `tls` block only for the redirect to https. */

@@ -1,4 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { checkThisMachine } from './packages/local/src/isolated/isolation-check.ts';
+
+/** Scenarios that run a second time where each workload is in a network namespace of its own. */
+const IN_BOTH_FORMS = ['bookinfo', 'failures', 'lifecycle', 'routing'].map((name) => `e2e/scenarios/${name}.test.ts`);
+const NO_ISOLATION = 'e2e/harness/no-isolation.test.ts';
+const isolation = checkThisMachine(process.env);
 
 export default defineConfig({
   test: {
@@ -17,10 +23,27 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
+          exclude: [NO_ISOLATION],
           env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          name: 'e2e-isolated',
+          // Where it is impossible, one test says why.
+          include: isolation.possible ? IN_BOTH_FORMS : [NO_ISOLATION],
+          env: {
+            WEFT_INTERCEPTION: 'isolated',
+            ...(isolation.possible ? {} : { WEFT_TEST_MISSING: isolation.missing }),
+          },
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -32,6 +55,7 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

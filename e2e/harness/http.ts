@@ -16,6 +16,15 @@ export interface Call {
   readonly agent?: Agent;
 }
 
+const names = new Map<string, string>();
+/** What is at this address (of a relay) is called by this name: the Host of requests that say none. */
+export const nameAddress = (address: string, name: string): void => void names.set(address, name);
+
+function hostOf(url: string): { readonly host?: string } {
+  const host = names.get(new URL(url).host);
+  return host === undefined ? {} : { host };
+}
+
 /** A client that keeps connections, for many calls. */
 export const keepAlive = (connections = 16): Agent => new Agent({ keepAlive: true, maxSockets: connections });
 
@@ -28,6 +37,7 @@ export function http(url: string, call: Call = {}): Promise<Answer> {
         method: call.method ?? 'GET',
         agent: call.agent ?? false,
         headers: {
+          ...hostOf(url),
           ...call.headers,
           ...(call.body === undefined ? {} : { 'content-length': Buffer.byteLength(call.body) }),
         },

@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readMeshFile, stateDirAt } from '@weft/local';
 import { tempDir, waitFor } from '@weft/testkit';
+import { createRelays, type Relays } from './relays.ts';
 import { callUnix } from './unix.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -67,7 +69,7 @@ export interface SupervisorWorkload {
     }[];
     readonly httpProxy?: { readonly bind: string; readonly port: number };
   };
-  readonly processes?: { readonly proxy?: number; readonly app?: number };
+  readonly processes?: { readonly proxy?: number; readonly app?: number; readonly pod?: number };
 }
 
 export interface RunHandle {
@@ -80,6 +82,8 @@ export interface RunHandle {
 
 export interface TestMesh extends AsyncDisposable {
   readonly state: string;
+  /** Each workload is in a network namespace of its own. */
+  readonly isolated: boolean;
   readonly child: ChildProcess;
   readonly ports: MeshPorts;
   readonly gateway: string;
@@ -94,9 +98,14 @@ export interface TestMesh extends AsyncDisposable {
   /** Every connected proxy has acknowledged all that was sent. */
   synced(): Promise<void>;
   supervisor(): Promise<SupervisorStatus>;
+  /** With addresses that lead to it from here. */
   workload(name: string): Promise<SupervisorWorkload>;
+  /** With its addresses as the mesh knows them. */
+  inside(name: string): Promise<SupervisorWorkload>;
   /** Where a workload calls a service: an address of its own. */
   outbound(client: string, service: string, port?: number): Promise<string>;
+  /** Where a client's call to a port is routed by its Host header alone. */
+  byHost(client: string, port: number): Promise<string>;
   api<T>(path: string): Promise<T>;
   /** `weft run` in the background, until it is in the mesh. */
   run(
@@ -113,6 +122,8 @@ export interface MeshOptions {
   readonly command?: 'up' | 'demo';
   readonly args?: readonly string[];
   readonly env?: Record<string, string>;
+  /** Default: `$WEFT_INTERCEPTION`, so that the same scenarios run in both forms; else loopback. */
+  readonly interception?: 'loopback' | 'isolated';
 }
 
 const START_MS = 90_000;
@@ -128,7 +139,7 @@ export const supervisorStatus = (state: string): Promise<SupervisorStatus> =>
   callUnix(join(state, 'run/supervisor.sock'), '/v1/status') as Promise<SupervisorStatus>;
 
 export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
-  const { command = 'up' } = options;
+  const { command = 'up', interception = process.env['WEFT_INTERCEPTION'] ?? 'loopback' } = options;
   const dir = await tempDir('weft-e2e-');
   const state = dir.path;
   const args = [
@@ -142,6 +153,8 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     '0',
     '--console-port',
     '0',
+    '--interception',
+    interception,
     ...(options.args ?? []),
   ];
   const child = spawn(process.execPath, args, {
@@ -156,6 +169,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   const logs = (): string =>
     ['control-plane', 'supervisor'].map((name) => tail(join(state, 'logs', `${name}.log`))).join('\n');
   const background: RunHandle[] = [];
+  let disposing = (): void => {};
 
   const stop = async (signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> => {
     for (const handle of background.splice(0)) await handle.stop();
@@ -166,6 +180,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     return child.exitCode;
   };
   const dispose = async (): Promise<void> => {
+    disposing();
     await stop();
     await dir.remove();
   };
@@ -185,7 +200,11 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     throw new Error(text, { cause: error });
   }
 
-  const mesh = JSON.parse(readFileSync(join(state, 'run/mesh.json'), 'utf8')) as { ports: MeshPorts };
+  const mesh = readMeshFile(stateDirAt(state));
+  if (!mesh) throw new Error(`the mesh in ${state} wrote no run/mesh.json`);
+  const isolated = mesh.interception.form === 'isolated';
+  const relays = isolated ? createRelays(mesh.interception.user !== undefined) : undefined;
+  disposing = () => relays?.close();
   const run = (args: readonly string[], input?: { readonly input?: string }): Promise<CommandResult> => {
     const [verb = '', ...rest] = args;
     return weft([verb, '--state', state, ...rest], input);
@@ -197,10 +216,14 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
     return (await response.json()) as T;
   };
-  const workload = async (name: string): Promise<SupervisorWorkload> => {
+  const inside = async (name: string): Promise<SupervisorWorkload> => {
     const found = (await supervisor()).workloads.find((item) => item.name === name);
     if (!found) throw new Error(`no workload ${name}`);
     return found;
+  };
+  const workload = async (name: string): Promise<SupervisorWorkload> => {
+    const found = await inside(name);
+    return relays ? reachable(found, mesh.pid, relays) : found;
   };
   const synced = async (): Promise<void> => {
     await waitFor(
@@ -260,13 +283,23 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     synced,
     supervisor,
     workload,
+    inside,
+    isolated,
     async outbound(client, service, port = 9080) {
-      const { outbound = [] } = (await workload(client)).interception;
+      const { interception: how, processes } = await workload(client);
+      if (relays) return `http://${relays.to(processes?.pod ?? 0, service, port)}`;
+      const { outbound = [] } = how;
       const bind = outbound.find(
         (item) => item.hostname === `${service}.default.svc.cluster.local` && item.servicePort === port,
       );
       if (!bind) throw new Error(`${client} has no outbound listener for ${service}:${port}`);
       return `http://${bind.bind}:${bind.port}`;
+    },
+    async byHost(client, port) {
+      const { interception: how, processes } = await workload(client);
+      // Any service's address with that port is as good as another.
+      if (relays) return `http://${relays.to(processes?.pod ?? 0, client, port)}`;
+      return `http://${how.httpProxy?.bind}:${how.httpProxy?.port}`;
     },
     api,
     run: (args, runOptions = {}) =>
@@ -274,6 +307,24 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     agent: (args) => inBackground('agent', args, 'has joined'),
     stop,
     [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** The same workload with addresses that lead to it from here. Peers are played from the hub, its own admin page is read inside. */
+function reachable(workload: SupervisorWorkload, hubPid: number, relays: Relays): SupervisorWorkload {
+  const [host = '', port] = workload.adminAddress.split(':');
+  const admin =
+    workload.processes?.pod === undefined
+      ? workload.adminAddress
+      : relays.to(workload.processes.pod, host, Number(port));
+  return {
+    ...workload,
+    adminAddress: admin,
+    address: '127.0.0.1',
+    ports: workload.ports.map((item) => ({
+      ...item,
+      meshPort: Number(relays.to(hubPid, workload.address, item.meshPort).split(':')[1]),
+    })),
   };
 }
 

@@ -1,8 +1,9 @@
 /** Programs that know nothing of meshes, put into one by `weft run`. */
 import { fileURLToPath } from 'node:url';
 import type { RunHandle, TestMesh } from './mesh.ts';
+import { programPath } from './program-path.ts';
 
-export const programPath = (name: string): string => fileURLToPath(new URL(`../programs/${name}`, import.meta.url));
+export { programPath };
 
 /** A part of the sample, as it is built. */
 export const bookinfoProgram = (name: string): string =>

@@ -208,7 +208,7 @@ describe('OB-11 upstreams that fail', () => {
   });
 
   it('OB-11 upstream-identity-mismatch: the server is somebody else than the rule names', async () => {
-    const { address, ports } = await mesh.workload('echo-v1');
+    const { address, ports } = await mesh.inside('echo-v1');
     await apply(
       'serviceentry/impostor',
       `
@@ -227,9 +227,9 @@ spec:
       serviceAccount: somebody-else
 `,
     );
-    const { httpProxy } = (await mesh.workload('client')).interception;
+    const byHost = await mesh.byHost('client', 8000);
     await fails({ status: 503, flag: 'UF,URX', reason: 'upstream-identity-mismatch' }, () =>
-      http(`http://${httpProxy?.bind}:${httpProxy?.port}/`, { headers: { host: 'impostor.example:8000' } }),
+      http(`${byHost}/`, { headers: { host: 'impostor.example:8000' } }),
     );
   });
 
@@ -264,7 +264,7 @@ spec: { selector: { matchLabels: { app: unruly } }, mtls: { mode: DISABLE } }
 describe('OB-11 requests that are none', () => {
   const head = (line: string, ...fields: string[]): string => [line, ...fields, '', ''].join('\r\n');
 
-  it.each<[reason: string, status: number, bytes: string]>([
+  it.for<readonly [reason: string, status: number, bytes: string]>([
     ['bad-request', 400, head('GET / HTTP/1.1', 'host: echo', 'no colon here')],
     ['missing-host', 400, head('GET / HTTP/1.1', 'accept: */*')],
     [
@@ -277,7 +277,9 @@ describe('OB-11 requests that are none', () => {
     ['uri-too-long', 414, head(`GET /${'x'.repeat(100_000)} HTTP/1.1`, 'host: echo')],
     ['headers-too-large', 431, head('GET / HTTP/1.1', 'host: echo', `x-large: ${'x'.repeat(100_000)}`)],
     ['path-normalization-failed', 400, head('GET /%00/x HTTP/1.1', 'host: echo')],
-  ])('OB-11 %s is refused with %i', async (reason, status, bytes) => {
+  ])('OB-11 %s is refused with %i', async ([reason, status, bytes], { skip }) => {
+    if (mesh.isolated && NOT_SEEN_AS_HTTP.includes(reason))
+      skip('where connections are captured, what does not begin as HTTP/1 does is carried as plain TCP');
     await fails({ status, flag: 'DPE', reason }, async () => parsed(await raw(echo, bytes)));
   });
 
@@ -364,6 +366,8 @@ describe('OB-11 as a whole', () => {
     for (const flag of ['NR', 'NC', 'UH', 'FI', 'UT', 'UO', 'UF', 'DPE', 'DC']) expect(stdout).toContain(` ${flag} `);
   });
 });
+
+const NOT_SEEN_AS_HTTP = ['unsupported-version', 'uri-too-long'];
 
 /** An answer out of bytes. */
 function parsed(text: string): Answer {

@@ -76,7 +76,7 @@ describe('TR-01 host and short-name resolution', () => {
   });
 
   it('TR-01 a VirtualService that names the host in full wins over a wildcard, and an unknown host has no route', async () => {
-    const proxy = await httpProxyOf(mesh, 'client');
+    const proxy = await mesh.byHost('client', 8000);
     await mesh.apply(`${routes(`- ${to('v2')}`, '[echo.default.svc.cluster.local]')}
 ---
 apiVersion: networking.istio.io/v1
@@ -381,8 +381,3 @@ describe('LB-01 balancers', () => {
     expect([bad.code, bad.stderr]).toEqual([65, expect.stringContaining('loadBalancer.simple')]);
   });
 });
-
-async function httpProxyOf(target: TestMesh, client: string): Promise<string> {
-  const { httpProxy } = (await target.workload(client)).interception;
-  return `http://${httpProxy?.bind}:${httpProxy?.port}`;
-}

@@ -146,7 +146,6 @@ export function createProgram(): Command {
     .description('run a command where the application of a workload runs')
     .argument('<workload>', 'its name')
     .argument('[command...]', 'the command and its arguments, after -- (default: $SHELL)')
-    .passThroughOptions()
     .action(
       action(async (name: string, command: string[], flags) =>
         (await import('./commands/exec.ts')).exec(name, command, flags),

@@ -105,7 +105,6 @@ describe('SE-11 bytes and paths', () => {
     ['no version', `GET /\r\n${H}\r\n`, 400],
     ['CONNECT', `CONNECT h:443 HTTP/1.1\r\n${H}\r\n`, 405],
     ['an oversized head', `GET / HTTP/1.1\r\n${H}A: ${'a'.repeat(70_000)}\r\n\r\n`, 431],
-    ['HTTP/2 without TLS', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505],
   ])('SE-11 %s is answered once, and what follows is never a request', async (_, bytes, status) => {
     for (const door of doors()) {
       const answer = await raw(door, `${bytes}GET /smuggled HTTP/1.1\r\n${H}\r\n`);

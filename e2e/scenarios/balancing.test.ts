@@ -190,7 +190,7 @@ describe('LB-04 warm-up', () => {
     await balance({ simple: 'ROUND_ROBIN', warmup: { duration: '20s', minimumPercent: 10 } });
     await stop('echo-3');
     // Those that stay are older than the window by now.
-    const { startedAt = 0 } = await oldest();
+    const { startedAt } = await oldest();
     await waitFor(() => Date.now() - startedAt > 22_000, {
       timeoutMs: 60_000,
       everyMs: 200,
@@ -330,5 +330,64 @@ describe('RE-07 active health checks', () => {
     expect(await failures(90)).toBeGreaterThan(15);
     await stop('echo-3');
     await start('echo-3');
+  });
+});
+
+describe('LB-01 a fixed instance', () => {
+  it('LB-01 one named instance gets all calls, the others only when it is gone', async () => {
+    await mesh.apply(
+      rule({
+        outlierDetection: { consecutive5xxErrors: 5, maxEjectionPercent: 100 },
+        loadBalancer: {
+          localityLbSetting: { enabled: true, failoverPriority: ['service.istio.io/workload-name=echo-2'] },
+        },
+      }),
+    );
+    expect(names(await spread(40))).toEqual(['echo-2']);
+    await stop('echo-2');
+    expect(names(await spread(60))).toEqual(['echo-1', 'echo-3']);
+    await start('echo-2');
+    expect(names(await spread(40))).toEqual(['echo-2']);
+    await mesh.delete('dr/echo');
+    expect(names(await spread(90))).toHaveLength(3);
+  });
+});
+
+describe('RE-02 retries elsewhere, and how many at a time', () => {
+  const retries = (settings: object): string =>
+    JSON.stringify({
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'VirtualService',
+      metadata: { name: 'echo' },
+      spec: { hosts: ['echo'], http: [{ route: [{ destination: { host: 'echo' } }], retries: settings }] },
+    });
+  const statuses = async (count: number): Promise<Set<number>> =>
+    new Set((await many(count, () => http(echo), 1)).map(({ status }) => status));
+
+  it('RE-02 a third attempt goes to another place when remote localities are allowed, else it stays', async () => {
+    await stop('echo-1');
+    await start('echo-1', { FAIL_STATUS: '503' });
+    // It is the only one in the client's zone, and fails too seldom to be taken out.
+    await mesh.apply(rule({ outlierDetection: { consecutive5xxErrors: 100_000 } }));
+    const settings = { attempts: 2, retryOn: '503' };
+    await mesh.apply(retries(settings));
+    expect(await statuses(10)).toEqual(new Set([503]));
+    await mesh.apply(retries({ ...settings, retryRemoteLocalities: true }));
+    expect(await statuses(10)).toEqual(new Set([200]));
+    await mesh.apply(retries({ attempts: 1, retryOn: '503', retryRemoteLocalities: true }));
+    expect(await statuses(10)).toEqual(new Set([503]));
+  });
+
+  it('RE-02 a budget of nothing allows no retry, a budget of some does', async () => {
+    const off = { localityLbSetting: { enabled: false } };
+    await mesh.apply(retries({ attempts: 3, retryOn: '503' }));
+    await mesh.apply(rule({ loadBalancer: off, retryBudget: { percent: 0, minRetryConcurrency: 0 } }));
+    expect(await statuses(30)).toEqual(new Set([200, 503]));
+    await mesh.apply(rule({ loadBalancer: off, retryBudget: { percent: 0, minRetryConcurrency: 1 } }));
+    expect(await statuses(30)).toEqual(new Set([200]));
+    await mesh.delete('vs/echo');
+    await mesh.delete('dr/echo');
+    await stop('echo-1');
+    await start('echo-1');
   });
 });

@@ -116,6 +116,13 @@ describe('failover', () => {
       'us/a/1 2 1',
     ]);
   });
+  it('goes to one named instance before all others', () => {
+    const localityLbSetting = { failoverPriority: ['service.istio.io/workload-name=echo-v1'] };
+    expect(groups({ outlierDetection, loadBalancer: { localityLbSetting } }, {}, [{}, {}, {}])).toEqual([
+      '// 0 1',
+      '// 1 2',
+    ]);
+  });
 });
 
 describe('distribute', () => {

@@ -59,7 +59,7 @@ function failoverView(
       key: JSON.stringify(wanted),
       group: (endpoints) =>
         groupBy(endpoints, (endpoint) => {
-          const found = factsOf(endpoint.labels, endpoint.locality, client.clusterId);
+          const found = factsOf(endpoint.labels, endpoint.locality, client.clusterId, endpoint.workload);
           const differing = wanted.findIndex(([label, value]) => value === undefined || found(label) !== value);
           return differing < 0 ? 0 : wanted.length - differing;
         }),
@@ -89,7 +89,7 @@ function wantedLabel(text: string, { labels, clusterId }: LocalityClient): reado
 }
 
 const factsOf =
-  (labels: Labels, { region, zone, subZone }: Locality, clusterId: string) =>
+  (labels: Labels, { region, zone, subZone }: Locality, clusterId: string, workload?: string) =>
   (label: string): string | undefined => {
     switch (label) {
       case REGION_LABEL:
@@ -100,6 +100,9 @@ const factsOf =
         return subZone || undefined;
       case 'topology.istio.io/cluster':
         return labels[label] ?? clusterId;
+      // So that one instance can be named, without a label of its own.
+      case 'service.istio.io/workload-name':
+        return labels[label] ?? workload;
       default:
         return labels[label];
     }

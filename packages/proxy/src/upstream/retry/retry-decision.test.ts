@@ -1,7 +1,7 @@
 import type { RetryPolicy } from '@weft/evaluator';
 import { describe, expect, it } from 'vitest';
 import { FieldsHead } from '../../head/fields-head.ts';
-import { type AttemptOutcome, backoffMs, wantsRetry } from './retry-decision.ts';
+import { type AttemptOutcome, backoffMs, mayAskForRetry, resetWaitMs, wantsRetry } from './retry-decision.ts';
 
 const policy = (retryOn: string, more: Partial<RetryPolicy> = {}): RetryPolicy => ({
   retryOn: new Set(retryOn.split(',')),
@@ -49,6 +49,17 @@ describe('wantsRetry', () => {
     ['5xx', 'POST', failure('upstream-reset'), true],
     ['5xx', 'POST', response(503, undefined, { 'x-envoy-overloaded': 'true' }), false],
     ['5xx', 'POST', failure('per-try-timeout'), true],
+    ['5xx', 'POST', response(503, undefined, { 'x-envoy-ratelimited': 'true' }), false],
+    ['envoy-ratelimited', 'POST', response(429, undefined, { 'x-envoy-ratelimited': 'true' }), true],
+    ['envoy-ratelimited', 'POST', response(429), false],
+    ['cancelled', 'POST', response(200, undefined, { 'grpc-status': '1' }), true],
+    ['deadline-exceeded', 'POST', response(200, undefined, { 'grpc-status': '4' }), true],
+    ['resource-exhausted', 'POST', response(200, undefined, { 'grpc-status': '8' }), true],
+    ['internal', 'POST', response(200, undefined, { 'grpc-status': '13' }), true],
+    ['internal', 'POST', response(200, undefined, { 'grpc-status': '14' }), false],
+    ['gateway-error', 'GET', failure('upstream-reset'), true],
+    ['reset-before-request', 'POST', failure('upstream-connect-failure'), true],
+    ['retriable-status-codes', 'GET', response(503), false],
     ['gateway-error', 'GET', response(500), false],
     ['gateway-error', 'GET', response(504), true],
     ['retriable-4xx', 'GET', response(409), true],
@@ -63,6 +74,50 @@ describe('wantsRetry', () => {
     expect(
       wantsRetry(policy('retriable-status-codes', { retriableStatusCodes: new Set([418]) }), 'GET', response(418)),
     ).toBe(true);
+  });
+});
+
+describe('which answers are looked at', () => {
+  it('are those from 400 up, and below only what a policy may want', () => {
+    const asks = (looksAtSuccess: RetryPolicy['looksAtSuccess'], status: number, headers = {}): boolean => {
+      const answer = response(status, undefined, headers);
+      return answer.kind === 'response' && mayAskForRetry(policy('5xx', { looksAtSuccess }), status, answer.head);
+    };
+    expect(asks('no', 404)).toBe(true);
+    expect(asks('no', 200, { 'grpc-status': '14' })).toBe(false);
+    expect(asks('grpc', 200)).toBe(false);
+    expect(asks('grpc', 200, { 'grpc-status': '14' })).toBe(true);
+    expect(asks('all', 200)).toBe(true);
+  });
+});
+
+describe('a wait that the upstream asks for', () => {
+  const wait = (headers: Record<string, string>, drawn = 0): number | undefined => {
+    const answer = response(429, undefined, headers);
+    if (answer.kind !== 'response') return undefined;
+    return resetWaitMs(
+      {
+        headers: [
+          { name: 'retry-after', format: 'seconds' },
+          { name: 'x-reset', format: 'unix-time' },
+        ],
+        maxIntervalMs: 60_000,
+      },
+      answer.head,
+      { timers: { now: () => 1_000_000 }, random: { next: () => drawn } },
+    );
+  };
+  it('is in seconds or up to a time, and half as long again at most', () => {
+    expect(wait({ 'retry-after': '2' })).toBe(2_000);
+    expect(wait({ 'retry-after': '2' }, 1)).toBe(3_000);
+    expect(wait({ 'x-reset': '1010' })).toBe(10_000);
+  });
+  it('is not taken when it is absent, in the past, too long or no number', () => {
+    expect(wait({})).toBeUndefined();
+    expect(wait({ 'x-reset': '10' })).toBeUndefined();
+    expect(wait({ 'retry-after': '61' })).toBeUndefined();
+    expect(wait({ 'retry-after': 'soon' })).toBeUndefined();
+    expect(wait({ 'retry-after': '90', 'x-reset': '1001' })).toBe(1_000);
   });
 });
 

@@ -74,6 +74,8 @@ function afterResponse(
   const { retryOn, retriableStatusCodes, retriableHeaders } = policy;
   const { status, head, meshReason } = outcome;
   if (head.has('x-envoy-overloaded')) return false;
+  // Who is told to come less often must not come again at once, unless the policy says that it is meant to.
+  if (head.has('x-envoy-ratelimited')) return retryOn.has('envoy-ratelimited');
   // A sidecar's answer counts as what made it answer: a refused connection behind it is a refused connection.
   if (meshReason !== undefined && afterFailure(policy, method, meshReason)) return true;
   if (status >= 500 && retryOn.has('5xx')) return true;

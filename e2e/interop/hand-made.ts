@@ -25,16 +25,10 @@ import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/rout
 import { file_envoy_extensions_filters_http_router_v3_router as routerFile } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager as hcmFile } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls as tlsFile } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/tls';
-import { silentLogger, systemClock, systemRandom } from '@weft/kit';
+import { silentLogger } from '@weft/kit';
 import { createTestAuthority, freePort, tempDir, type TestAuthority } from '@weft/testkit';
-import {
-  createAdsServer,
-  createGrpcServer,
-  createRotatingCredentials,
-  type AdsServer,
-  type ResourceView,
-  type XdsResource,
-} from '@weft/xds';
+import type { AdsServer, ResourceView, XdsResource } from '@weft/xds';
+import { serveView } from '@weft/xds/testing';
 import { startEnvoy, type Envoy } from '../harness/envoy.ts';
 
 const registry = createRegistry(routerFile, hcmFile, tlsFile);
@@ -160,40 +154,17 @@ export interface ControlPlane {
 }
 
 export async function startControlPlane(authority: TestAuthority, content: Content, port = 0): Promise<ControlPlane> {
-  let view = viewOf(content);
-  const listeners = new Set<() => void>();
-  const ads = createAdsServer({
-    source: {
-      connect: () => {
-        let own: (() => void) | undefined;
-        return {
-          view: () => view,
-          onPush: (listener) => {
-            own = () => listener();
-            listeners.add(own);
-          },
-          close: () => void (own && listeners.delete(own)),
-        };
-      },
-    },
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-  });
-  const { credentials } = createRotatingCredentials(authority.issue(controlPlaneId()));
-  const server = createGrpcServer({ address: `127.0.0.1:${port}`, credentials });
-  server.addService(ads.service, ads.handlers);
+  const {
+    ads,
+    port: bound,
+    source,
+    close,
+  } = await serveView(authority.issue(controlPlaneId()), viewOf(content), { port });
   return {
     ads,
-    port: await server.listen(),
-    serve(next) {
-      view = viewOf(next);
-      for (const push of listeners) push();
-    },
-    async close() {
-      ads.close();
-      await server.close(100);
-    },
+    port: bound,
+    serve: (next) => source.change(viewOf(next)),
+    close: () => close(100),
   };
 }
 

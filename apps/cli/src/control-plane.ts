@@ -1,8 +1,7 @@
 /** Program of the control plane; `weft up` starts it with a parent channel on descriptor 3. */
 import { Socket } from 'node:net';
 import { PARENT_CHANNEL_FD, type ChildMessage, type ParentMessage } from '@weft/contracts';
-import { createLogger, errorMessage, LOG_LEVELS, WeftError } from '@weft/kit';
-import { openMessageChannel } from '@weft/local';
+import { createLogger, errorMessage, LOG_LEVELS, openMessageChannel, WeftError } from '@weft/kit';
 import { startControlPlane, type ControlPlane, type StartMessage } from './control-plane/control-plane.ts';
 import { parseControlPlaneOptions } from './control-plane/options.ts';
 import { reportError } from './output/errors.ts';

@@ -15,3 +15,4 @@ export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
 export { createBoundedQueue, type BoundedQueue } from './bounded-queue.ts';
 export { writeFileAtomic } from './files.ts';
+export { openMessageChannel, type MessageChannel } from './message-channel.ts';

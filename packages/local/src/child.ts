@@ -2,9 +2,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import type { Duplex } from 'node:stream';
 import type { ChildMessage, ParentMessage } from '@weft/contracts';
-import type { Backoff, Clock, Logger, Timer } from '@weft/kit';
+import { openMessageChannel, type Backoff, type Clock, type Logger, type MessageChannel, type Timer } from '@weft/kit';
 import type { LogSink } from './log-sink.ts';
-import { openMessageChannel, type MessageChannel } from './message-channel.ts';
 
 export interface ChildOptions {
   readonly name: string;

@@ -10,7 +10,6 @@ export type {
 } from './mesh-link.ts';
 export { listenSocketsOf, type ListenSocket, type ListenSockets } from './listen-socket.ts';
 export { loadLibc, type Libc } from './libc.ts';
-export { openMessageChannel, type MessageChannel } from './message-channel.ts';
 export {
   createStateDir,
   lockStateDir,

@@ -37,4 +37,10 @@ export { grpcMethod } from './transport/grpc-method.ts';
 export { createGrpcServer, type GrpcServer, type GrpcServerOptions } from './transport/grpc-server.ts';
 export { createRotatingCredentials, type RotatingCredentials, type ServerTls } from './transport/server-credentials.ts';
 export { createGrpcClient, type ChannelTarget } from './transport/channel.ts';
+export {
+  openDuplexStream,
+  type DuplexEvents,
+  type DuplexMethod,
+  type DuplexStream,
+} from './transport/duplex-stream.ts';
 export { expectServer, peerOf, type PeerIdentity, type PeerVerdict } from './transport/peer.ts';

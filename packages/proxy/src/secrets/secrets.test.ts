@@ -66,11 +66,11 @@ describe('parent channel', () => {
     const { theirs, closed } = open();
     theirs.end();
     await waitFor(() => closed.length > 0);
-    expect(closed).toEqual(['the parent closed the channel']);
+    expect(closed).toEqual(['closed by the other side']);
   });
   it.each([
-    ['no JSON', 'hello\n', 'the parent sent a line that is not JSON'],
-    ['no end of line', 'x'.repeat((1 << 20) + 1), 'the parent sent a line that is too long'],
+    ['no JSON', 'hello\n', 'a message is not JSON'],
+    ['no end of line', 'x'.repeat((1 << 20) + 1), 'a message is too long'],
   ])('ends on %s', async (_, text, reason) => {
     const { theirs, closed } = open();
     theirs.write(text);

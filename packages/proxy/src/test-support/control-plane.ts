@@ -9,17 +9,9 @@ import {
   TelemetryService,
 } from '@weft/contracts/full/weft/telemetry/v1/telemetry';
 import { controlPlaneId } from '@weft/contracts';
-import { silentLogger, systemClock, systemRandom } from '@weft/kit';
 import type { TestAuthority } from '@weft/testkit';
-import {
-  type AdsServer,
-  createAdsServer,
-  createGrpcServer,
-  createRotatingCredentials,
-  grpcMethod,
-  type ResourceView,
-  type XdsResource,
-} from '@weft/xds';
+import { type AdsServer, grpcMethod, type ResourceView, type XdsResource } from '@weft/xds';
+import { serveView } from '@weft/xds/testing';
 
 export const encode = <Desc extends DescMessage>(schema: Desc, json: JsonValue): Uint8Array =>
   toBinary(schema, fromJson(schema, json));
@@ -52,57 +44,26 @@ export async function startControlPlane(
   resources: Resources,
   port = 0,
 ): Promise<TestControlPlane> {
-  let view = viewOf(resources);
-  const pushes = new Set<() => void>();
-  const ads = createAdsServer({
-    source: {
-      connect: () => {
-        let own: (() => void) | undefined;
-        return {
-          view: () => view,
-          onPush: (push) => {
-            own = () => push();
-            pushes.add(own);
-          },
-          close: () => void (own && pushes.delete(own)),
-        };
-      },
-    },
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-  });
   const reports: ReportRequest[] = [];
   const method = grpcMethod(TelemetryService.method.report);
-  const credentials = createRotatingCredentials(authority.issue(controlPlaneId()));
-  const server = createGrpcServer({ address: `127.0.0.1:${port}`, credentials: credentials.credentials });
-  server.addService(ads.service, ads.handlers);
-  server.addService(
-    { report: method },
-    {
-      report: (stream: ServerDuplexStream<ReportRequest, ReportResponse>) => {
-        stream.on('data', (request: ReportRequest) => {
-          reports.push(request);
-          stream.write(create(ReportResponseSchema, { intervalMs: 100, ackedSequence: request.sequence }));
-        });
-        stream.on('error', () => {});
-        stream.on('end', () => stream.end());
-      },
-    },
-  );
-  const bound = await server.listen();
+  const report = (stream: ServerDuplexStream<ReportRequest, ReportResponse>): void => {
+    stream.on('data', (request: ReportRequest) => {
+      reports.push(request);
+      stream.write(create(ReportResponseSchema, { intervalMs: 100, ackedSequence: request.sequence }));
+    });
+    stream.on('error', () => {});
+    stream.on('end', () => stream.end());
+  };
+  const served = await serveView(authority.issue(controlPlaneId()), viewOf(resources), {
+    port,
+    services: (server) => server.addService({ report: method }, { report }),
+  });
   return {
-    address: `127.0.0.1:${bound}`,
-    ads,
+    address: `127.0.0.1:${served.port}`,
+    ads: served.ads,
     reports,
-    set(next) {
-      view = viewOf(next);
-      for (const push of pushes) push();
-    },
-    async [Symbol.asyncDispose]() {
-      ads.close();
-      await server.close(0);
-    },
+    set: (next) => served.source.change(viewOf(next)),
+    [Symbol.asyncDispose]: () => served.close(0),
   };
 }
 

@@ -1,56 +1,24 @@
 /** An ADS server on loopback with mutual TLS, a source whose content can be changed, and clients for it. For tests. */
 import * as grpc from '@grpc/grpc-js';
 import { controlPlaneId, spiffeId } from '@weft/contracts';
-import { seededRandom, silentLogger, systemClock, systemRandom } from '@weft/kit';
+import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { createTestAuthority, type TestAuthority, type TestSecret } from '@weft/testkit';
 import { createAdsClient } from '../client/ads-client.ts';
 import type { AdsClient, AdsClientOptions, ReceivedResource } from '../client/ads-client-types.ts';
-import type { ChangeSet, XdsNode } from '../resource.ts';
-import { createAdsServer } from '../server/ads-server.ts';
+import type { XdsNode } from '../resource.ts';
 import type { AdsLimits, AdsServer } from '../server/ads-server-types.ts';
-import type { ResourceView, XdsSource } from '../server/xds-source.ts';
+import type { ResourceView } from '../server/xds-source.ts';
 import { createGrpcAdsTransport } from '../transport/ads-transport-grpc.ts';
-import { createGrpcServer, type GrpcServer } from '../transport/grpc-server.ts';
-import { createRotatingCredentials, type RotatingCredentials } from '../transport/server-credentials.ts';
+import type { GrpcServer } from '../transport/grpc-server.ts';
+import type { RotatingCredentials } from '../transport/server-credentials.ts';
+import { serveView, type ChangeableSource } from './serve-view.ts';
 
 export const accountId = (namespace: string, serviceAccount: string): string =>
   spiffeId({ trustDomain: 'cluster.local', namespace, serviceAccount });
 
-export interface TestSource extends XdsSource {
-  change(view: ResourceView, changes?: ChangeSet): void;
-  readonly sessions: number;
-}
-
-export function createTestSource(initial: ResourceView): TestSource {
-  let view = initial;
-  const listeners = new Set<(changes?: ChangeSet) => void>();
-  return {
-    connect() {
-      let own: ((changes?: ChangeSet) => void) | undefined;
-      return {
-        view: () => view,
-        onPush(listener) {
-          own = listener;
-          listeners.add(listener);
-        },
-        close() {
-          if (own) listeners.delete(own);
-        },
-      };
-    },
-    change(next, changes) {
-      view = next;
-      for (const listener of listeners) listener(changes);
-    },
-    get sessions() {
-      return listeners.size;
-    },
-  };
-}
-
 export interface TestMesh extends AsyncDisposable {
   readonly authority: TestAuthority;
-  readonly source: TestSource;
+  readonly source: ChangeableSource;
   readonly ads: AdsServer;
   readonly server: GrpcServer;
   readonly credentials: RotatingCredentials;
@@ -60,25 +28,16 @@ export interface TestMesh extends AsyncDisposable {
 
 export async function startTestMesh(view: ResourceView, limits: Partial<AdsLimits> = {}, port = 0): Promise<TestMesh> {
   const authority = createTestAuthority();
-  const source = createTestSource(view);
-  const ads = createAdsServer({ source, clock: systemClock, random: systemRandom, logger: silentLogger, limits });
-  const credentials = createRotatingCredentials(authority.issue(controlPlaneId()));
-  const server = createGrpcServer({ address: `127.0.0.1:${port}`, credentials: credentials.credentials });
-  server.addService(ads.service, ads.handlers);
-  const address = `127.0.0.1:${await server.listen()}`;
+  const served = await serveView(authority.issue(controlPlaneId()), view, { port, limits });
   const closers: (() => void)[] = [];
   return {
     authority,
-    source,
-    ads,
-    server,
-    credentials,
-    address,
+    ...served,
+    address: `127.0.0.1:${served.port}`,
     defer: (close) => void closers.push(close),
     async [Symbol.asyncDispose]() {
       for (const close of closers) close();
-      ads.close();
-      await server.close(200);
+      await served.close(200);
     },
   };
 }

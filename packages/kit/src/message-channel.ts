@@ -1,4 +1,4 @@
-/** Newline-delimited JSON over a socket: the parent channel's framing, the same at both ends. */
+/** Newline-delimited JSON over a socket: the parent channel's framing, the same at both ends. What it carries is never logged. */
 import type { Duplex } from 'node:stream';
 
 export interface MessageChannel<Out> {

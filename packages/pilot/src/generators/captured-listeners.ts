@@ -15,11 +15,10 @@ import { planCaptured, WILDCARD, type CapturedListener, type TcpBranch } from '.
 import type { GeneratorContext } from './context.ts';
 import { duration, socketAddress } from './envoy.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
-import { httpInspector, tlsInspector } from './inbound-listeners.ts';
-import { PLAIN_HTTP, tcpPrefix, type ChainInit } from './outbound-listeners.ts';
+import { httpInspector, PLAIN_HTTP, tlsInspector, type ChainInit } from './listener-parts.ts';
+import { tcpPrefix, tcpTargetsBySubnet } from './tcp-routes.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
-import { tcpTargetsBySubnet } from './tcp-routes.ts';
 
 export function buildCapturedListeners(context: GeneratorContext): readonly GeneratedListener[] {
   if (context.proxy.type !== 'sidecar' || context.proxy.interception.mode !== 'redirect') return [];

@@ -1,36 +1,15 @@
-/** A sidecar's own ports: mutual TLS by policy, authorization, then the application. */
+/** Where a sidecar takes calls to its workload. */
 import { create } from '@bufbuild/protobuf';
-import { clusterName, ISTIO_METADATA, listenerName } from '@weft/contracts';
-import { TrafficDirection, type MetadataSchema } from '@weft/contracts/full/envoy/config/core/v3/base';
+import { listenerName } from '@weft/contracts';
+import { TrafficDirection } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
-import {
-  ListenerFilterSchema,
-  type Filter,
-  type FilterChainSchema,
-  type ListenerFilter,
-} from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
-import type { RateLimit } from '@weft/contracts/full/envoy/config/route/v3/route_components';
-import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
-import { HttpInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
-import { TlsInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
-import type { SourceRef } from '../config-store/config-object.ts';
-import type { MtlsMode } from '../config-store/kinds.ts';
-import { durationMs } from '../model/duration.ts';
-import { isHttp, type Protocol } from '../model/protocol.ts';
-import { httpDenials } from '../mixer/denial-filter.ts';
-import { peerMode } from '../snapshot/peer-authentication.ts';
-import { httpAuthorization, networkAuthorization } from './authorization-filters.ts';
 import type { GeneratorContext } from './context.ts';
-import { duration, pack, socketAddress, type Init } from './envoy.ts';
-import { limitFilters } from './local-rate-limit.ts';
-import { httpConnectionManager } from './http-connection-manager.ts';
+import { duration, socketAddress } from './envoy.ts';
+import { portChains, servicesMetadata } from './inbound-chains.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
+import { listenerFilters } from './listener-parts.ts';
 import { generated, type GeneratedListener } from './resource.ts';
-import { tcpProxy } from './tcp-proxy.ts';
-import { MESH_HTTP_ALPN, meshServerTls } from './tls.ts';
 import { virtualInbound } from './virtual-inbound.ts';
-
-type ChainInit = Init<typeof FilterChainSchema>;
 
 /** A listener for each port; where calls are redirected, one for all but those that a Sidecar wants bound. */
 export function buildInboundListeners(context: GeneratorContext): readonly GeneratedListener[] {
@@ -46,49 +25,6 @@ export function buildInboundListeners(context: GeneratorContext): readonly Gener
   ];
 }
 
-interface PortChains {
-  readonly chains: readonly ChainInit[];
-  readonly refs: readonly SourceRef[];
-}
-
-/** The chains of one port, without a word about where it is. */
-export function portChains(context: GeneratorContext, port: InboundPort): PortChains {
-  const { mode, refs } = peerMode(context.snapshot, context.proxy, port.number);
-  const http = httpAuthorization(context, port);
-  const tcp = networkAuthorization(context, port);
-  const limits = limitFilters(context, 'inbound', port.number);
-  const mixer = httpDenials(context, port);
-  const stacks: Stacks = {
-    http: () => [
-      httpConnectionManager(context, {
-        side: 'inbound',
-        statPrefix: `inbound_${listenerName(port.bind, port.listenPort)}`,
-        routes: inboundRoutes(port, limits.rateLimits),
-        authorization: [...mixer.filters, ...http.filters],
-        limits: limits.filters,
-      }),
-    ],
-    tcp: () => [
-      ...tcp.filters,
-      tcpProxy(
-        context.snapshot.mesh,
-        clusterName('inbound', port.number),
-        [{ name: clusterName('inbound', port.number), weight: 1 }],
-        durationMs(port.connectionPool?.tcp?.idleTimeout),
-      ),
-    ],
-  };
-  return {
-    chains: chainsOf(
-      mode,
-      { name: listenerName(port.bind, port.listenPort), protocol: port.protocol },
-      stacks,
-      context,
-    ),
-    refs: [...port.refs, ...refs, ...http.refs, ...limits.refs, ...mixer.refs],
-  };
-}
-
 function inboundListener(context: GeneratorContext, port: InboundPort): GeneratedListener {
   const { chains, refs } = portChains(context, port);
   const message = create(ListenerSchema, {
@@ -102,149 +38,4 @@ function inboundListener(context: GeneratorContext, port: InboundPort): Generate
     metadata: servicesMetadata(port),
   });
   return generated(message, refs);
-}
-
-export const servicesMetadata = ({ services }: InboundPort): Init<typeof MetadataSchema> => ({
-  filterMetadata: {
-    [ISTIO_METADATA]: {
-      services: services.map(({ hostname, name, namespace }) => ({ host: hostname, name, namespace })),
-    },
-  },
-});
-
-export interface Stacks {
-  http(): Filter[];
-  tcp(): Filter[];
-}
-
-/** Which bytes reach which stack: the table of PeerAuthentication mode by declared protocol. */
-export function chainsOf(
-  mode: Exclude<MtlsMode, 'UNSET'>,
-  port: { readonly name: string; readonly protocol: Protocol },
-  stacks: Stacks,
-  { snapshot }: GeneratorContext,
-): ChainInit[] {
-  const { name } = port;
-  const tls = (serves: 'http' | 'tcp'): ChainInit => ({
-    transportSocket: meshServerTls(serves, snapshot.mesh),
-    transportSocketConnectTimeout: duration(15_000),
-  });
-  const http = isHttp(port.protocol);
-  const detect = port.protocol === 'auto';
-  const meshTls = { transportProtocol: 'tls', applicationProtocols: [...MESH_HTTP_ALPN] };
-  const httpTls = {
-    transportProtocol: 'tls',
-    applicationProtocols: MESH_HTTP_ALPN.filter((alpn) => alpn.startsWith('istio-h')),
-  };
-  const tcpTls = { transportProtocol: 'tls', applicationProtocols: ['istio-peer-exchange', 'istio'] };
-  const plain = { transportProtocol: 'raw_buffer' };
-  const plainHttp = { ...plain, applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] };
-  switch (mode) {
-    case 'STRICT':
-      // One chain and nothing to inspect: what is not mutual TLS fails its handshake.
-      if (!detect) return [{ name, filters: http ? stacks.http() : stacks.tcp(), ...tls(http ? 'http' : 'tcp') }];
-      return [
-        { name: `${name}_http`, filterChainMatch: httpTls, filters: stacks.http(), ...tls('http') },
-        { name: `${name}_tcp`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp(), ...tls('tcp') },
-      ];
-    case 'DISABLE':
-      if (!detect) return [{ name, filters: http ? stacks.http() : stacks.tcp() }];
-      return [
-        { name: `${name}_http`, filterChainMatch: plainHttp, filters: stacks.http() },
-        // Named by transport as well: the match does not go back from a chain that fits better up to there.
-        { name: `${name}_tcp`, filterChainMatch: plain, filters: stacks.tcp() },
-        { name: `${name}_tls`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp() },
-      ];
-    case 'PERMISSIVE':
-      if (http) {
-        return [
-          { name: `${name}_mtls`, filterChainMatch: meshTls, filters: stacks.http(), ...tls('http') },
-          { name: `${name}_plain`, filterChainMatch: plain, filters: stacks.http() },
-        ];
-      }
-      return [
-        ...(detect
-          ? [
-              { name: `${name}_http_mtls`, filterChainMatch: httpTls, filters: stacks.http(), ...tls('http') },
-              { name: `${name}_http_plain`, filterChainMatch: plainHttp, filters: stacks.http() },
-            ]
-          : []),
-        { name: `${name}_mtls`, filterChainMatch: detect ? tcpTls : meshTls, filters: stacks.tcp(), ...tls('tcp') },
-        // An application's own TLS goes through untouched.
-        { name: `${name}_tls`, filterChainMatch: { transportProtocol: 'tls' }, filters: stacks.tcp() },
-        { name: `${name}_plain`, filterChainMatch: plain, filters: stacks.tcp() },
-      ];
-  }
-}
-
-/** Inspectors only where a chain's match needs what they find. */
-export function listenerFilters(chains: readonly ChainInit[]): ListenerFilter[] {
-  return [
-    ...(chains.some(needsTlsInspector) ? [tlsInspector()] : []),
-    ...(chains.some(needsHttpInspector) ? [httpInspector()] : []),
-  ];
-}
-
-export const needsTlsInspector = ({ filterChainMatch }: ChainInit): boolean =>
-  (filterChainMatch?.transportProtocol ?? '') !== '';
-export const needsHttpInspector = ({ filterChainMatch }: ChainInit): boolean =>
-  filterChainMatch?.applicationProtocols?.includes('http/1.1') ?? false;
-
-type NotOn = NonNullable<Init<typeof ListenerFilterSchema>['filterDisabled']>;
-
-/** @param notOn the connections that it leaves alone. */
-export const tlsInspector = (notOn?: NotOn): ListenerFilter =>
-  create(ListenerFilterSchema, {
-    name: 'envoy.filters.listener.tls_inspector',
-    configType: { case: 'typedConfig', value: pack(TlsInspectorSchema) },
-    ...(notOn ? { filterDisabled: notOn } : {}),
-  });
-export const httpInspector = (notOn?: NotOn): ListenerFilter =>
-  create(ListenerFilterSchema, {
-    name: 'envoy.filters.listener.http_inspector',
-    configType: { case: 'typedConfig', value: pack(HttpInspectorSchema) },
-    ...(notOn ? { filterDisabled: notOn } : {}),
-  });
-
-const inboundRoutes = (port: InboundPort, rateLimits: readonly RateLimit[]): RouteConfiguration =>
-  toApplication(
-    clusterName('inbound', port.number),
-    `inbound|http|${port.number}`,
-    `${port.services[0]?.hostname ?? '*'}:${port.number}/*`,
-    rateLimits,
-  );
-
-/** Everything goes to the application; its own time limits are its callers'. */
-export function toApplication(
-  cluster: string,
-  host: string,
-  operation: string,
-  rateLimits: readonly RateLimit[],
-): RouteConfiguration {
-  return create(RouteConfigurationSchema, {
-    name: cluster,
-    validateClusters: false,
-    virtualHosts: [
-      {
-        name: host,
-        domains: ['*'],
-        routes: [
-          {
-            name: 'default',
-            match: { pathSpecifier: { case: 'prefix', value: '/' } },
-            decorator: { operation },
-            action: {
-              case: 'route',
-              value: {
-                clusterSpecifier: { case: 'cluster', value: cluster },
-                timeout: duration(0),
-                maxStreamDuration: { maxStreamDuration: duration(0), grpcTimeoutHeaderMax: duration(0) },
-                rateLimits: [...rateLimits],
-              },
-            },
-          },
-        ],
-      },
-    ],
-  });
 }

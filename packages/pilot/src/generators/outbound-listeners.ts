@@ -3,21 +3,15 @@ import { create } from '@bufbuild/protobuf';
 import { BLACK_HOLE_CLUSTER, listenerName } from '@weft/contracts';
 import { TrafficDirection } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
-import type { FilterChainSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
 import type { SourceRef } from '../config-store/config-object.ts';
 import type { GeneratorContext } from './context.ts';
-import { duration, socketAddress, type Init } from './envoy.ts';
+import { duration, socketAddress } from './envoy.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
-import { httpInspector } from './inbound-listeners.ts';
+import { httpInspector, PLAIN_HTTP, type ChainInit } from './listener-parts.ts';
 import { planOutbound, type OutboundListener, type OutboundTarget } from './outbound-plan.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
-import { tcpTargets } from './tcp-routes.ts';
-
-export type ChainInit = Init<typeof FilterChainSchema>;
-
-/** What the first bytes of plain HTTP show. */
-export const PLAIN_HTTP = { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] };
+import { tcpPrefix, tcpTargets } from './tcp-routes.ts';
 
 /** Listeners that programs dial. */
 export function buildOutboundListeners(context: GeneratorContext): readonly GeneratedListener[] {
@@ -65,6 +59,7 @@ function httpChain(
       side: listener.hosts === 'proxy' ? 'http-proxy' : 'outbound',
       statPrefix: `outbound_${name}`,
       routes: listener.routeName,
+      grpcWeb: listener.hosts !== 'proxy' && listener.targets.some(({ port }) => port.protocol === 'grpc-web'),
     }),
   ];
   const refs = listener.hosts === 'proxy' ? [] : listener.targets.flatMap(({ service }) => service.refs);
@@ -99,5 +94,3 @@ function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined)
     refs: [...target.service.refs, ...refs],
   };
 }
-
-export const tcpPrefix = ({ service, port }: OutboundTarget): string => `outbound|${port.number}||${service.hostname}`;

@@ -50,6 +50,9 @@ export function tcpTargetsBySubnet(context: GeneratorContext, target: OutboundTa
   return [...made, { subnets: [], ...serviceTargets(context, target) }];
 }
 
+/** Of statistics and names of chains. */
+export const tcpPrefix = ({ service, port }: OutboundTarget): string => `outbound|${port.number}||${service.hostname}`;
+
 const MESH: ReadonlySet<string> = new Set(['mesh']);
 
 function serviceTargets({ snapshot, proxy }: GeneratorContext, { service, port }: OutboundTarget): TcpTargets {

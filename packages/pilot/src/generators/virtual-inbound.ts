@@ -20,19 +20,15 @@ import { httpAuthorization, networkAuthorization } from './authorization-filters
 import type { GeneratorContext } from './context.ts';
 import { duration, pack, socketAddress, type Init } from './envoy.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
+import { chainsOf, portChains, servicesMetadata, toApplication, type Stacks } from './inbound-chains.ts';
+import type { InboundPort } from './inbound-plan.ts';
 import {
-  chainsOf,
   httpInspector,
   needsHttpInspector,
   needsTlsInspector,
-  portChains,
-  servicesMetadata,
   tlsInspector,
-  toApplication,
-  type Stacks,
-} from './inbound-listeners.ts';
-import type { InboundPort } from './inbound-plan.ts';
-import type { ChainInit } from './outbound-listeners.ts';
+  type ChainInit,
+} from './listener-parts.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { limitFilters } from './local-rate-limit.ts';
 import { tcpProxy } from './tcp-proxy.ts';

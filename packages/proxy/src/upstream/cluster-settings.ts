@@ -3,7 +3,6 @@ import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { HealthCheckSettings } from './health/health-check-settings.ts';
 import type { OutlierSettings } from './outlier/outlier-settings.ts';
-import type { OriginalHostsOptions } from './original-hosts.ts';
 import type { Socket } from 'node:net';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import type { Speaks } from './pool/host-pools.ts';
@@ -19,6 +18,8 @@ export interface UpstreamHttp {
   /** HTTP/1.1 hosts get trailers of requests that did not announce them. */
   readonly trailers: boolean;
   readonly http2: UpstreamHttp2;
+  /** Another proxy of this mesh gets HTTP/1.1 in one connection of HTTP/2 (carried.ts), unless connections are limited. */
+  readonly carries: boolean;
   /** Sets TCP keepalive, where it is wanted. */
   readonly keepalive: ((socket: Socket) => void) | undefined;
 }
@@ -36,6 +37,14 @@ export interface TransportChoice {
   readonly match: Readonly<Record<string, unknown>>;
   /** undefined = plain. */
   readonly tls: Readonly<Record<Speaks | 'tcp', UpstreamTls>> | undefined;
+}
+
+/** Hosts of the callers' own choice. */
+export interface OriginalHostsOptions {
+  /** A request's header that names "address:port" instead; empty = none. */
+  readonly header: string;
+  /** A host that nobody used for so long is forgotten. */
+  readonly cleanupMs: number;
 }
 
 /** What a cluster resource says, compiled. Immutable; an update brings another one. */

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
+import type { OriginalHostsOptions } from './cluster-settings.ts';
 import { Host } from './host.ts';
 import { type HostFacts, hostName } from './host-facts.ts';
 
@@ -9,13 +10,6 @@ export interface RedirectedFrom {
   readonly localPort: number;
   /** False when the client dialled the proxy itself: then there is no other destination. */
   readonly redirected?: boolean;
-}
-
-export interface OriginalHostsOptions {
-  /** A request's header that names "address:port" instead; empty = none. */
-  readonly header: string;
-  /** A host that nobody used for so long is forgotten. */
-  readonly cleanupMs: number;
 }
 
 export interface OriginalHostsDeps {

@@ -34,16 +34,20 @@ function fromFields(): HeadView {
 }
 
 /** A block of literals, as simple as HPACK can be. */
-function fromDecodedFields(): HeadView {
+function fromDecodedFields(carried = false): HeadView {
   const known = new FieldTable();
   const decoder = new HpackDecoder(known, 4096, { maxBytes: 1000, maxFields: 20 });
   const literal = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
-  const pairs = [[':method', 'GET'], [':scheme', 'http'], [':path', '/p?q'], [':authority', 'h:80'], ...LINES.slice(1)]; // prettier-ignore
+  const pairs = [[':method', 'GET'], [':scheme', 'http'], [':path', '/p?q'], ...(carried ? LINES : [[':authority', 'h:80'], ...LINES.slice(1)])]; // prettier-ignore
   const block = Buffer.concat(
-    pairs.flatMap(([name = '', value = '']) => [Buffer.from([0]), literal(name.toLowerCase()), literal(value)]),
+    pairs.flatMap(([name = '', value = '']) => [
+      Buffer.from([0]),
+      literal(carried ? name : name.toLowerCase()),
+      literal(value),
+    ]),
   );
   decoder.decode(block, 0, block.length);
-  const { head, malformed } = requestHead(known, decoder.fields);
+  const { head, malformed } = requestHead(known, decoder.fields, carried);
   expect(malformed).toBe('');
   return head;
 }
@@ -58,7 +62,8 @@ const linesOf = (head: HeadView): string[] => {
 describe.each([
   ['received bytes', fromBytes],
   ['a list of fields', fromFields],
-  ['decoded fields', fromDecodedFields],
+  ['decoded fields', () => fromDecodedFields()],
+  ['decoded fields of HTTP/1.1', () => fromDecodedFields(true)],
 ])('HeadView over %s', (_, make) => {
   it('reads pseudo-headers and joins lines of one name', () => {
     const head = make();

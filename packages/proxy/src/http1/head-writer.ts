@@ -1,6 +1,7 @@
 // Heads as HTTP/1.1 text. Framing fields are the writer's own business; everything else comes from the head.
 
 import type { HeadView } from '../head/head-view.ts';
+import { ownPhrase } from '../http2/carried.ts';
 import { H2Head } from '../http2/h2-head.ts';
 import { H1Head } from './h1-head.ts';
 import { statusPhrase } from './status-phrases.ts';
@@ -59,11 +60,7 @@ export interface ResponseFraming {
 }
 
 export function responseHeadText(status: number, head: HeadView, framing: ResponseFraming): string {
-  const received = head instanceof H1Head && head.parser.status === status ? head : undefined;
-  const phrase =
-    received === undefined
-      ? statusPhrase(status)
-      : received.text.slice(received.parser.reasonStart, received.parser.reasonEnd);
+  const phrase = ownPhrase(status, head) ?? statusPhrase(status);
   let text = writeFields(head, `HTTP/1.1 ${status} ${phrase}\r\n`);
   if (framing.chunked) text += 'transfer-encoding: chunked\r\n';
   else if (framing.zeroLength) text += 'content-length: 0\r\n';

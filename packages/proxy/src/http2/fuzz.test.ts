@@ -36,7 +36,7 @@ const sink = (): Socket =>
 const limits = { ...DEFAULT_H2_LIMITS, streamWindow: 65_536, connectionWindow: 131_072, controlBurst: 50 };
 
 /** @returns what can be compared: it must not depend on how the bytes were cut. */
-function serve(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], random: Random): string {
+function serve(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], random: Random, carried = false): string {
   const exchanges: Exchange[] = [];
   let closed = 0;
   const source: ExchangeSource = {
@@ -57,7 +57,7 @@ function serve(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], ra
     anyConnection,
     source,
     shared,
-    { limits, headersTimeoutMs: 1000, idleTimeoutMs: 1000, lingerMs: 100, maxConnectionMs: 0, maxRequests: 0, connectProtocol: true },
+    { limits, headersTimeoutMs: 1000, idleTimeoutMs: 1000, lingerMs: 100, maxConnectionMs: 0, maxRequests: 0, connectProtocol: true, carried },
     new H2Counters(stats, ''),
   ); // prettier-ignore
   for (const part of parts) {
@@ -75,7 +75,7 @@ function serve(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], ra
   return `${stopped} ${exchanges.length}`;
 }
 
-function use(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[]): void {
+function use(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], carried = false): void {
   let closed = 0;
   const keeper = { onReusable: () => {}, onExhausted: () => {}, onClosed: () => (closed += 1) };
   const connection = new H2ClientConnection(
@@ -83,7 +83,7 @@ function use(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[]): voi
     '',
     keeper,
     shared,
-    { limits, secure: false, maxRequests: 0, idleTimeoutMs: 1000, maxDurationMs: 0 },
+    { limits, secure: false, carried, maxRequests: 0, idleTimeoutMs: 1000, maxDurationMs: 0 },
     new H2Counters(new RecordingStats(), ''),
   );
   const ends = [0, 0, 0, 0];
@@ -202,8 +202,8 @@ describe('HTTP/2 under fuzzing', () => {
         try {
           const whole = serve(shared, [Buffer.concat([PREFACE, client])], still);
           expect(serve(shared, cut(Buffer.concat([PREFACE, client]), random), still)).toBe(whole);
-          serve(shared, cut(Buffer.concat([PREFACE, client]), random), random);
-          use(shared, cut(server, random));
+          serve(shared, cut(Buffer.concat([PREFACE, client]), random), random, random.int(4) === 0);
+          use(shared, cut(server, random), random.int(4) === 0);
         } catch (error) {
           throw new Error(`client ${client.toString('hex')}\nserver ${server.toString('hex')}`, { cause: error });
         }

@@ -8,7 +8,8 @@ const COOKIE = nameId('cookie');
 
 /**
  * A head backed by decoded fields, which it shares with every head that has the same. Edits put other fields in their
- * place. `host` is no field of it: `:authority` is.
+ * place. `host` is no field of it: `:authority` is. A head of HTTP/1.1 that was carried (carried.ts) has its Host in its
+ * place among the fields, and names in any case.
  */
 export class H2Head implements HeadView {
   readonly known: FieldTable;
@@ -18,6 +19,7 @@ export class H2Head implements HeadView {
   authority: Field | undefined;
   protocol: Field | undefined;
   status: Field | undefined;
+  reason: Field | undefined;
   /** Regular fields in order; a hole where one was removed. */
   readonly fields: (Field | undefined)[] = [];
   /** Some name begins as the mesh's own do: a hint for whoever strips these. */
@@ -25,22 +27,19 @@ export class H2Head implements HeadView {
   /** Bit masks over name ids 1–31 and 32–63; a bit may stay when its field goes. */
   #present0 = 0;
   #present1 = 0;
+  readonly #carried: boolean;
+  /** Where Host is among the fields; -1 = nowhere. */
+  #hostAt = -1;
 
-  constructor(known: FieldTable) {
+  constructor(known: FieldTable, carried = false) {
     this.known = known;
-  }
-
-  /** A head with these fields, in order; of pseudo-headers the last one of a kind counts. */
-  static of(known: FieldTable, fields: readonly Field[]): H2Head {
-    const head = new H2Head(known);
-    for (const field of fields) head.append(field);
-    return head;
+    this.#carried = carried;
   }
 
   append(field: Field): void {
     switch (field.name.pseudo) {
       case PSEUDO.none:
-        if (field.name.id === HOST) this.authority = field;
+        if (field.name.id === HOST) this.#setHost(field);
         else this.#push(field);
         break;
       case PSEUDO.method:
@@ -53,7 +52,7 @@ export class H2Head implements HeadView {
         this.path = field;
         break;
       case PSEUDO.authority:
-        this.authority = field;
+        this.#setHost(field);
         break;
       case PSEUDO.protocol:
         this.protocol = field;
@@ -61,14 +60,30 @@ export class H2Head implements HeadView {
       case PSEUDO.status:
         this.status = field;
         break;
+      case PSEUDO.reason:
+        this.reason = field;
+        break;
       default:
         break;
     }
   }
 
+  #setHost(field: Field): void {
+    if (this.#hostAt >= 0) {
+      const former = this.fields[this.#hostAt];
+      this.authority = former === undefined ? field : this.known.field(former.name, field.value);
+      this.fields[this.#hostAt] = this.authority;
+      return;
+    }
+    this.authority = field;
+    if (!this.#carried || field.name.id !== HOST) return;
+    this.#hostAt = this.fields.length;
+    this.fields.push(field);
+  }
+
   #push(field: Field): void {
     const { id, internal } = field.name;
-    if (id === COOKIE && this.#mayHave(COOKIE) && this.#joinCookie(field)) return;
+    if (!this.#carried && id === COOKIE && this.#mayHave(COOKIE) && this.#joinCookie(field)) return;
     this.fields.push(field);
     if (id < 32) this.#present0 |= 1 << id;
     else this.#present1 |= 1 << (id - 32);
@@ -93,7 +108,7 @@ export class H2Head implements HeadView {
     let value: string | undefined;
     for (let i = 0; i < fields.length; i += 1) {
       const field = fields[i];
-      if (field === undefined || field.name.id !== id || (id === UNKNOWN_NAME && field.name.text !== name)) continue;
+      if (field === undefined || field.name.id !== id || (id === UNKNOWN_NAME && field.name.lower !== name)) continue;
       value = value === undefined ? field.value : `${value},${field.value}`;
     }
     return value;
@@ -108,12 +123,11 @@ export class H2Head implements HeadView {
   set(name: string, value: string): void {
     const id = nameId(name);
     if (id === HOST) return this.set(':authority', value);
-    const field = this.known.field(this.known.name(name), value);
-    if (field.name.pseudo !== PSEUDO.none) return this.append(field);
-    const first = this.#find(name, id);
-    if (first < 0) return this.#push(field);
+    const first = name.charCodeAt(0) === COLON ? -1 : this.#find(name, id);
+    const former = first < 0 ? undefined : this.fields[first];
+    if (former === undefined) return this.append(this.known.field(this.known.name(name), value));
     this.#removeFrom(first + 1, name, id);
-    this.fields[first] = field;
+    this.fields[first] = this.known.field(former.name, value);
   }
 
   add(name: string, value: string): void {
@@ -122,12 +136,18 @@ export class H2Head implements HeadView {
 
   remove(name: string): void {
     const id = nameId(name);
-    if (id === HOST || name === ':authority') this.authority = undefined;
+    if (id === HOST || name === ':authority') this.#removeHost();
     else if (this.#mayHave(id)) this.#removeFrom(0, name, id);
   }
 
+  #removeHost(): void {
+    this.authority = undefined;
+    if (this.#hostAt >= 0) this.fields[this.#hostAt] = undefined;
+    this.#hostAt = -1;
+  }
+
   forEach(visit: (name: string, value: string) => void): void {
-    if (this.authority !== undefined) visit('host', this.authority.value);
+    if (this.authority !== undefined && this.#hostAt < 0) visit('host', this.authority.value);
     for (const field of this.fields) if (field !== undefined) visit(field.name.text, field.value);
   }
 
@@ -135,13 +155,13 @@ export class H2Head implements HeadView {
     const { fields } = this;
     for (let i = 0; i < fields.length; i += 1) {
       const field = fields[i];
-      if (field !== undefined && test(field.name.text)) fields[i] = undefined;
+      if (field !== undefined && test(field.name.lower)) fields[i] = undefined;
     }
   }
 
   /** Appends all lines as HTTP/1.1 has them. */
   writeFields(out: string): string {
-    let written = this.authority === undefined ? out : `${out}host: ${this.authority.value}\r\n`;
+    let written = this.authority === undefined || this.#hostAt >= 0 ? out : `${out}host: ${this.authority.value}\r\n`;
     for (const field of this.fields) if (field !== undefined) written += field.line;
     return written;
   }
@@ -153,7 +173,7 @@ export class H2Head implements HeadView {
   #find(name: string, id: NameId): number {
     if (!this.#mayHave(id)) return -1;
     return this.fields.findIndex(
-      (field) => field !== undefined && field.name.id === id && (id !== UNKNOWN_NAME || field.name.text === name),
+      (field) => field !== undefined && field.name.id === id && (id !== UNKNOWN_NAME || field.name.lower === name),
     );
   }
 
@@ -161,7 +181,7 @@ export class H2Head implements HeadView {
     const { fields } = this;
     for (let i = start; i < fields.length; i += 1) {
       const field = fields[i];
-      if (field !== undefined && field.name.id === id && (id !== UNKNOWN_NAME || field.name.text === name))
+      if (field !== undefined && field.name.id === id && (id !== UNKNOWN_NAME || field.name.lower === name))
         fields[i] = undefined;
     }
   }

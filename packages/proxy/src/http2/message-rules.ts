@@ -19,6 +19,8 @@ export interface CheckedHead {
 
 const REQUEST_PSEUDO = (1 << PSEUDO.method) | (1 << PSEUDO.scheme) | (1 << PSEUDO.path) | (1 << PSEUDO.authority) | (1 << PSEUDO.protocol); // prettier-ignore
 const RESPONSE_PSEUDO = 1 << PSEUDO.status;
+const CARRIED_REQUEST_PSEUDO = (1 << PSEUDO.method) | (1 << PSEUDO.scheme) | (1 << PSEUDO.path);
+const CARRIED_RESPONSE_PSEUDO = RESPONSE_PSEUDO | (1 << PSEUDO.reason);
 
 interface Scan {
   malformed: string;
@@ -27,7 +29,7 @@ interface Scan {
 }
 
 /** What is the same for every kind of head. @param allowed bits of the pseudo-headers that may be there. */
-function scan(fields: readonly Field[], allowed: number, into: Scan): void {
+function scan(fields: readonly Field[], allowed: number, carried: boolean, into: Scan): void {
   let seen = 0;
   let regular = false;
   for (const field of fields) {
@@ -46,7 +48,7 @@ function scan(fields: readonly Field[], allowed: number, into: Scan): void {
       continue;
     }
     regular = true;
-    if (!field.valid || name.connectionSpecific) {
+    if (!(carried ? field.valid : field.validInHttp2) || name.connectionSpecific) {
       into.malformed = name.connectionSpecific ? `${name.text} in HTTP/2` : 'a field that can not be in a message';
       return;
     }
@@ -64,16 +66,16 @@ function scan(fields: readonly Field[], allowed: number, into: Scan): void {
   }
 }
 
-/** Checks and takes a request's head. */
-export function requestHead(known: FieldTable, fields: readonly Field[]): CheckedHead {
+/** Checks and takes a request's head. @param carried whether it is one of HTTP/1.1 (carried.ts). */
+export function requestHead(known: FieldTable, fields: readonly Field[], carried = false): CheckedHead {
   const found: Scan = { malformed: '', contentLength: -1, host: undefined };
-  scan(fields, REQUEST_PSEUDO, found);
-  const head = new H2Head(known);
+  scan(fields, carried ? CARRIED_REQUEST_PSEUDO : REQUEST_PSEUDO, carried, found);
+  const head = new H2Head(known, carried);
   let refused: CheckedHead['refused'];
   if (found.malformed === '') {
-    for (const field of fields) if (field !== found.host) head.append(field);
     const { host } = found;
-    if (host !== undefined) {
+    for (const field of fields) if (carried || field !== host) head.append(field);
+    if (host !== undefined && !carried) {
       // Two different hosts would be one to policy and another to the application.
       if (head.authority !== undefined && head.authority.value.toLowerCase() !== host.value.toLowerCase())
         found.malformed = ':authority and host differ';
@@ -105,10 +107,10 @@ function refusal(head: H2Head): CheckedHead['refused'] {
 }
 
 /** Checks and takes a response's head. */
-export function responseHead(known: FieldTable, fields: readonly Field[]): CheckedHead {
+export function responseHead(known: FieldTable, fields: readonly Field[], carried = false): CheckedHead {
   const found: Scan = { malformed: '', contentLength: -1, host: undefined };
-  scan(fields, RESPONSE_PSEUDO, found);
-  const head = new H2Head(known);
+  scan(fields, carried ? CARRIED_RESPONSE_PSEUDO : RESPONSE_PSEUDO, carried, found);
+  const head = new H2Head(known, carried);
   if (found.malformed === '') {
     for (const field of fields) if (field !== found.host) head.append(field);
     if (head.status === undefined) found.malformed = ':status is missing';
@@ -117,10 +119,10 @@ export function responseHead(known: FieldTable, fields: readonly Field[]): Check
 }
 
 /** Checks and takes trailers, which have no pseudo-headers. */
-export function trailersHead(known: FieldTable, fields: readonly Field[]): CheckedHead {
+export function trailersHead(known: FieldTable, fields: readonly Field[], carried = false): CheckedHead {
   const found: Scan = { malformed: '', contentLength: -1, host: undefined };
-  scan(fields, 0, found);
-  const head = new H2Head(known);
+  scan(fields, 0, carried, found);
+  const head = new H2Head(known, carried);
   if (found.malformed === '') for (const field of fields) if (field !== found.host) head.append(field);
   return { head, contentLength: -1, malformed: found.malformed, refused: undefined };
 }

@@ -67,6 +67,7 @@ export class LiveChain {
         tls,
         {
           http1Only: terminal.kind === 'http' && terminal.hcm.settings.codec === 'http1',
+          carries: terminal.kind === 'http' && terminal.hcm.settings.codec === 'auto',
           handshakeTimeoutMs: compiled.handshakeTimeoutMs,
         },
         deps,

@@ -11,7 +11,12 @@ import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import type { LiveSecrets } from '../tls/tls-material.ts';
 import { UpstreamTls } from '../tls/upstream-tls.ts';
 import { type CircuitLimits, DEFAULT_CIRCUIT_LIMITS } from '../upstream/circuit.ts';
-import type { ClusterSettings, Discovery, OriginalHostsOptions, TransportChoice } from '../upstream/cluster-settings.ts';
+import type {
+  ClusterSettings,
+  Discovery,
+  OriginalHostsOptions,
+  TransportChoice,
+} from '../upstream/cluster-settings.ts';
 import type { Speaks } from '../upstream/pool/host-pools.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
@@ -41,7 +46,8 @@ const NO_LIMIT = 0xffff_ffff;
 /** @throws {ConfigRejectedError} naming the field. */
 export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps): ClusterSettings {
   const resource = `Cluster "${message.name}"`;
-  const http = upstreamHttp(message, resource);
+  const circuit = circuitLimits(message);
+  const http = upstreamHttp(message, circuit, resource);
   const discovery = discoveryOf(message, resource);
   const service = serviceOf(message);
   return {
@@ -51,7 +57,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     lb: lbSettings(message, resource),
     connectTimeoutMs: millisOr(message.connectTimeout, DEFAULT_CONNECT_TIMEOUT_MS),
     http,
-    circuit: circuitLimits(message),
+    circuit,
     outlier: outlierSettings(message.outlierDetection, resource),
     healthCheck: healthCheckSettings(message.healthChecks, message.name, resource),
     transports: transports(message, deps, resource),
@@ -146,7 +152,13 @@ function transportOf(
     const speaking = (speaks: Speaks | 'tcp'): UpstreamTls =>
       new UpstreamTls(tls, deps.secrets, deps.regex, resource, speaks);
     return {
-      tls: { http1: speaking('http1'), http2: speaking('http2'), either: speaking('either'), tcp: speaking('tcp') },
+      tls: {
+        http1: speaking('http1'),
+        http2: speaking('http2'),
+        either: speaking('either'),
+        carried: speaking('carried'),
+        tcp: speaking('tcp'),
+      },
     };
   }
   if (unpack(any, RawBufferSchema, resource) !== undefined || socket.name === 'envoy.transport_sockets.raw_buffer') {

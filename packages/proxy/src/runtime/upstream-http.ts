@@ -5,6 +5,7 @@ import {
   HttpProtocolOptionsSchema,
 } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import { keepaliveSetter } from '../sockets/keepalive.ts';
+import type { CircuitLimits } from '../upstream/circuit.ts';
 import type { UpstreamHttp } from '../upstream/cluster-settings.ts';
 import { unpack } from './any.ts';
 import { millisOr } from './durations.ts';
@@ -17,15 +18,18 @@ const DEFAULT_CONCURRENT_STREAMS = 1024;
 const DEFAULT_PING_TIMEOUT_MS = 20_000;
 
 /** How HTTP is spoken to the hosts of a cluster. @throws {ConfigRejectedError} naming the field. */
-export function upstreamHttp(message: ClusterMessage, resource: string): UpstreamHttp {
+export function upstreamHttp(message: ClusterMessage, circuit: CircuitLimits, resource: string): UpstreamHttp {
   const options = unpack(message.typedExtensionProtocolOptions[HTTP_OPTIONS], HttpProtocolOptionsSchema, resource);
   const common = options?.commonHttpProtocolOptions;
   const { protocol, http1, http2 } = spoken(options);
   const keepalive = message.upstreamConnectionOptions?.tcpKeepalive;
+  const maxRequestsPerConnection = common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0;
   return {
     protocol,
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
-    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0,
+    maxRequestsPerConnection,
+    // Who counts connections of HTTP/1.1 means requests at a time, and gets them.
+    carries: circuit.maxConnections === Infinity && circuit.maxPending === Infinity && maxRequestsPerConnection === 0,
     maxConnectionDurationMs: millisOr(common?.maxConnectionDuration, 0),
     trailers: http1?.enableTrailers ?? false,
     http2: {

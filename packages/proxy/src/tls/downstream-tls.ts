@@ -4,6 +4,7 @@ import type { DownstreamTlsContext } from '@weft/contracts/lean/envoy/extensions
 import { parseSpiffeId, type ReasonCode, SECRET_DEFAULT } from '@weft/contracts';
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import { errorCode, errorMessage } from '@weft/kit';
+import { CARRIED_ALPN } from '../http2/carried.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { compileMaterial, type LiveSecrets, secureOptions, type TlsMaterial } from './tls-material.ts';
 
@@ -47,7 +48,7 @@ export class TlsTerminator {
 
   constructor(
     message: DownstreamTlsContext,
-    options: { readonly http1Only: boolean; readonly handshakeTimeoutMs: number },
+    options: { readonly http1Only: boolean; readonly carries: boolean; readonly handshakeTimeoutMs: number },
     deps: { readonly secrets: LiveSecrets; readonly regex: RegexEngine },
     resource: string,
     events: TlsTerminatorEvents,
@@ -63,6 +64,7 @@ export class TlsTerminator {
     }
     // A client that offers nothing of what is spoken is refused by the handshake.
     const spoken = this.#material.alpn.filter((name) => !options.http1Only || name !== 'h2');
+    if (options.carries) spoken.unshift(CARRIED_ALPN);
     const choosesAlpn = this.#material.alpn.length > 0;
     this.#server = createServer({
       requestCert: this.#material.roots !== undefined,

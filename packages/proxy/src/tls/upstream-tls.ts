@@ -3,6 +3,7 @@ import type { ConnectionOptions, PeerCertificate, SecureContext, TLSSocket } fro
 import type { UpstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import type { RegexEngine } from '@weft/evaluator';
 import type { HostFacts } from '../upstream/host-facts.ts';
+import { CARRIED_ALPN } from '../http2/carried.ts';
 import type { Speaks } from '../upstream/pool/host-pools.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } from './tls-material.ts';
@@ -18,6 +19,7 @@ const MESH_ALPN = {
   http1: ['istio-http/1.1', 'istio', 'http/1.1'],
   http2: ['istio-h2', 'istio', 'h2'],
   either: ['istio-h2', 'istio-http/1.1', 'istio', 'h2', 'http/1.1'],
+  carried: [CARRIED_ALPN, 'istio-http/1.1', 'istio', 'http/1.1'],
 } as const;
 
 /** TLS towards the hosts of one cluster: what is shown, what is accepted, and the sessions that may be resumed. */
@@ -107,7 +109,8 @@ function alpnFor(speaks: Speaks | 'tcp', configured: readonly string[]): string[
     case 'tcp':
       return offered.filter((name) => name !== 'h2');
     case 'http1':
-      return configured.includes('istio') ? [...MESH_ALPN.http1] : offered.filter((name) => name !== 'h2');
+    case 'carried':
+      return configured.includes('istio') ? [...MESH_ALPN[speaks]] : offered.filter((name) => name !== 'h2');
     case 'http2':
       return configured.includes('istio') ? [...MESH_ALPN.http2] : ['h2'];
     case 'either':

@@ -8,6 +8,7 @@ import { UndecidedConnection } from '../../http/undecided-connection.ts';
 import { H1ServerConnection } from '../../http1/server-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
+import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { H2ServerConnection } from '../../http2/connection/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { localReply } from '../../failures.ts';
@@ -93,14 +94,15 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     become: (next: ServerConnection) => void,
   ): ServerConnection {
     const { codec, idleTimeoutMs, headersTimeoutMs } = this.settings;
-    if (codec === 'http2' || (codec === 'auto' && agreed === 'h2')) return this.#openHttp2(socket, connection);
+    if (agreed === CARRIED_ALPN) return this.#openHttp2(socket, connection, true);
+    if (codec === 'http2' || (codec === 'auto' && agreed === 'h2')) return this.#openHttp2(socket, connection, false);
     if (codec === 'http1' || agreed.startsWith('http/1.')) return this.#openHttp1(socket, connection);
     const undecided = new UndecidedConnection(socket, this.timers, {
       idleTimeoutMs,
       headersTimeoutMs,
       decide: (http2) => {
         this.#connections.delete(undecided);
-        const chosen = http2 ? this.#openHttp2(socket, connection) : this.#openHttp1(socket, connection);
+        const chosen = http2 ? this.#openHttp2(socket, connection, false) : this.#openHttp1(socket, connection);
         become(chosen);
         return chosen;
       },
@@ -118,7 +120,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     return made;
   }
 
-  #openHttp2(socket: Socket, connection: DownstreamConnection): ServerConnection {
+  #openHttp2(socket: Socket, connection: DownstreamConnection, carried: boolean): ServerConnection {
     const { http2, http2Counters } = this.#deps;
     const { headersTimeoutMs, idleTimeoutMs, lingerMs } = this.settings;
     const { limits, connectProtocol, maxConnectionMs, maxRequests } = this.settings.http2;
@@ -130,6 +132,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       maxConnectionMs,
       maxRequests,
       connectProtocol,
+      carried,
     };
     const made = new H2ServerConnection(socket, connection, this, http2, options, http2Counters);
     this.#connections.add(made);

@@ -99,6 +99,7 @@ async function open(
     {
       limits: { ...DEFAULT_H2_LIMITS, ...limits },
       secure: false,
+      carried: false,
       maxRequests: 0,
       idleTimeoutMs: 0,
       maxDurationMs: 0,

@@ -6,20 +6,22 @@ import { Deadline } from '../../timers/timer-queue.ts';
 import { CODE, codeName, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames/constants.ts';
 import { H2Head } from '../h2-head.ts';
 import type { DecodeResult } from '../hpack/decoder.ts';
-import type { Field } from '../hpack/field.ts';
+import { type Field, PSEUDO } from '../hpack/field.ts';
 import { responseHead, trailersHead } from '../message-rules.ts';
 import { H2ClientStream } from './client-stream.ts';
 import type { H2Counters } from './counters.ts';
 import { CONTROL } from './flood-guard.ts';
 import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
 import type { H2Stream } from './h2-stream.ts';
-import { eachField } from './head-frames.ts';
+import { eachField, eachLine } from './head-frames.ts';
 import type { H2Limits } from './options.ts';
 
 export interface H2ClientOptions extends UpstreamConnectionOptions {
   readonly limits: H2Limits;
   /** Over TLS: what `:scheme` says. */
   readonly secure: boolean;
+  /** The host is a proxy of this mesh that takes HTTP/1.1 so (carried.ts). */
+  readonly carried: boolean;
 }
 
 // What a server is taken to allow before it has said (RFC 9113 §6.5.2 recommends at least so many).
@@ -53,7 +55,7 @@ export class H2ClientConnection extends H2Connection implements UpstreamConnecti
     options: H2ClientOptions,
     counters: H2Counters,
   ) {
-    super(socket, shared, options.limits, counters);
+    super(socket, shared, options.limits, options.carried, counters);
     this.peerPrincipal = peerPrincipal;
     this.localAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
     this.#keeper = keeper;
@@ -140,9 +142,10 @@ export class H2ClientConnection extends H2Connection implements UpstreamConnecti
       this.putField(this.#pseudo(':protocol', protocol));
     }
     this.putField(this.#pseudo(':scheme', this.#options.secure ? 'https' : 'http'));
-    this.putField(mine?.authority ?? this.#pseudo(':authority', head.get(':authority') ?? ''));
+    if (!this.carried) this.putField(this.#authority(head));
     this.putField(mine?.path ?? this.#pseudo(':path', head.get(':path') ?? '/'));
-    eachField(known, head, protocol === '' ? this.#put : this.#putUnlessHandshake);
+    if (this.carried) eachLine(known, head, this.#put);
+    else eachField(known, head, protocol === '' ? this.#put : this.#putUnlessHandshake);
     this.endBlock(at, streamId, end);
   }
   readonly #put = (field: Field): void => this.putField(field);
@@ -150,6 +153,11 @@ export class H2ClientConnection extends H2Connection implements UpstreamConnecti
   readonly #putUnlessHandshake = (field: Field): void => {
     if (field.name.text !== 'sec-websocket-key') this.putField(field);
   };
+
+  #authority(head: HeadView): Field {
+    const field = head instanceof H2Head ? head.authority : undefined;
+    return field?.name.pseudo === PSEUDO.authority ? field : this.#pseudo(':authority', head.get(':authority') ?? '');
+  }
 
   #pseudo(name: string, value: string): Field {
     return this.known.field(this.known.name(name), value);
@@ -166,7 +174,7 @@ export class H2ClientConnection extends H2Connection implements UpstreamConnecti
     if (stream.remoteEnded)
       return this.failStream(stream, CODE.streamClosed, 'HEADERS behind the end of the stream', 'rx_messaging_error');
     const trailers = stream.headSeen;
-    const checked = trailers ? trailersHead(this.known, fields) : responseHead(this.known, fields);
+    const checked = (trailers ? trailersHead : responseHead)(this.known, fields, this.carried);
     let wrong = checked.malformed;
     if (result === 'too-large') wrong = 'the response head is too large';
     else if (trailers && !endStream) wrong = 'trailers that do not end the response';

@@ -55,6 +55,8 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
   readonly known: FieldTable;
   readonly timers: TimerQueue;
   readonly limits: H2Limits;
+  /** Heads are those of HTTP/1.1 (carried.ts). */
+  readonly carried: boolean;
   readonly counters: H2Counters;
   readonly output: FrameOutput;
   readonly guard: FloodGuard;
@@ -81,11 +83,12 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
   #uncredited = 0;
   #touched: H2Stream[] = [];
 
-  constructor(socket: Socket, shared: H2Shared, limits: H2Limits, counters: H2Counters) {
+  constructor(socket: Socket, shared: H2Shared, limits: H2Limits, carried: boolean, counters: H2Counters) {
     this.socket = socket;
     this.known = shared.known;
     this.timers = shared.timers;
     this.limits = limits;
+    this.carried = carried;
     this.counters = counters;
     this.output = new FrameOutput(socket, shared.turn, this);
     this.guard = new FloodGuard(limits, () => shared.timers.now());

@@ -222,7 +222,7 @@ export abstract class H2Stream {
 
   sendTrailers(trailers: HeadView): void {
     if (this.closed || this.localEnded) return;
-    const fields = headFields(this.link.known, trailers);
+    const fields = headFields(this.link.known, trailers, this.link.carried);
     if (fields.length === 0) return this.sendData(EMPTY, 0, 0, true);
     if (this.#pending !== undefined && this.#pending.length > 0) {
       this.#pendingTrailers = fields;

@@ -7,12 +7,13 @@ import { Deadline } from '../../timers/timer-queue.ts';
 import { CODE, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames/constants.ts';
 import type { DecodeResult } from '../hpack/decoder.ts';
 import type { Field } from '../hpack/field.ts';
+import { ownPhrase } from '../carried.ts';
 import { requestHead, trailersHead } from '../message-rules.ts';
 import { CONTROL } from './flood-guard.ts';
 import type { H2Counters } from './counters.ts';
 import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
 import type { H2Stream } from './h2-stream.ts';
-import { eachField } from './head-frames.ts';
+import { eachField, eachLine } from './head-frames.ts';
 import type { H2Limits } from './options.ts';
 import { H2ServerStream } from './server-stream.ts';
 
@@ -30,6 +31,8 @@ export interface H2ServerOptions {
   readonly maxRequests: number;
   /** Extended CONNECT (RFC 8441) is offered. */
   readonly connectProtocol: boolean;
+  /** The client is a proxy of this mesh that carries HTTP/1.1 (carried.ts). */
+  readonly carried: boolean;
 }
 
 // How long a client has to answer the PING that follows the first GOAWAY.
@@ -62,7 +65,7 @@ export class H2ServerConnection extends H2Connection implements ServerConnection
     options: H2ServerOptions,
     counters: H2Counters,
   ) {
-    super(socket, shared, options.limits, counters);
+    super(socket, shared, options.limits, options.carried, counters);
     this.connection = connection;
     this.#source = source;
     this.#options = options;
@@ -184,7 +187,7 @@ export class H2ServerConnection extends H2Connection implements ServerConnection
 
   #beginRequest(stream: H2ServerStream, fields: readonly Field[], result: DecodeResult, endStream: boolean): void {
     const { id } = stream;
-    const checked = requestHead(this.known, fields);
+    const checked = requestHead(this.known, fields, this.carried);
     const { head, contentLength } = checked;
     const tooLarge = result === 'too-large';
     const malformed =
@@ -216,7 +219,7 @@ export class H2ServerConnection extends H2Connection implements ServerConnection
   #onTrailers(stream: H2Stream, fields: readonly Field[], result: DecodeResult, endStream: boolean): void {
     if (stream.remoteEnded)
       return this.failStream(stream, CODE.streamClosed, 'HEADERS behind the end of the stream', 'rx_messaging_error');
-    const { head, malformed } = trailersHead(this.known, fields);
+    const { head, malformed } = trailersHead(this.known, fields, this.carried);
     if (!endStream || malformed !== '' || result === 'too-large')
       return this.failStream(stream, CODE.protocolError, 'the trailers are not valid', 'rx_messaging_error');
     stream.receiveTrailers(head);
@@ -229,7 +232,13 @@ export class H2ServerConnection extends H2Connection implements ServerConnection
   writeResponse(streamId: number, status: number, head: HeadView, end: boolean): void {
     const at = this.beginBlock();
     this.putField(this.known.status(status));
-    eachField(this.known, head, this.#put);
+    if (this.carried) {
+      const phrase = ownPhrase(status, head);
+      if (phrase !== undefined) this.putField(this.known.field(this.known.name(':reason'), phrase));
+      eachLine(this.known, head, this.#put);
+    } else {
+      eachField(this.known, head, this.#put);
+    }
     this.endBlock(at, streamId, end);
   }
   readonly #put = (field: Field): void => this.putField(field);

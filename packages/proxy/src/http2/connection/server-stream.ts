@@ -9,7 +9,7 @@ import type { H2ServerConnection } from './server-connection.ts';
 /** One request of a client and its answer. */
 export class H2ServerStream extends H2Stream implements DownstreamStream {
   readonly connection: DownstreamConnection;
-  readonly protocol = 'HTTP/2';
+  readonly protocol: 'HTTP/1.1' | 'HTTP/2';
   readonly beganMs: number;
   declare readonly link: H2ServerConnection;
   #receiver: RequestReceiver | undefined;
@@ -21,6 +21,7 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   constructor(id: number, link: H2ServerConnection, beganMs: number) {
     super(id, link);
     this.connection = link.connection;
+    this.protocol = link.carried ? 'HTTP/1.1' : 'HTTP/2';
     this.beganMs = beganMs;
   }
 

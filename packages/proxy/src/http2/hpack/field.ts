@@ -13,6 +13,8 @@ export const PSEUDO = {
   protocol: 5,
   status: 6,
   unknown: 7,
+  /** Of HTTP/1.1 responses that are carried (carried.ts). */
+  reason: 8,
 } as const;
 
 const PSEUDO_NAMES: ReadonlyMap<string, number> = new Map([
@@ -22,6 +24,7 @@ const PSEUDO_NAMES: ReadonlyMap<string, number> = new Map([
   [':authority', PSEUDO.authority],
   [':protocol', PSEUDO.protocol],
   [':status', PSEUDO.status],
+  [':reason', PSEUDO.reason],
 ]);
 
 // RFC 9113 §8.2.2: what HTTP/1.1 says about one connection.
@@ -39,19 +42,23 @@ const ALWAYS_SECRET = new Set(['authorization', 'proxy-authorization']);
 const SECRET_WHEN_SHORT = new Set(['cookie', 'set-cookie']);
 const SHORT_SECRET = 20;
 
+const TE = nameId('te');
 const COLON = 0x3a;
 const SP = 0x20;
 const HTAB = 0x09;
 
 /** A field name with all that is known from it alone; many fields share one. */
 export class FieldName {
-  /** As received: lower case, or not valid. */
+  /** As received. */
   readonly text: string;
+  readonly lower: string;
   readonly id: NameId;
   /** One of PSEUDO. */
   readonly pseudo: number;
-  /** False for names with upper case or with octets that a name can not have. */
+  /** False for names with octets that no name has. */
   readonly valid: boolean;
+  /** False for these and for upper case, which HTTP/2 does not have. */
+  readonly validInHttp2: boolean;
   readonly connectionSpecific: boolean;
   /** Begins with `x-e` or `x-w`, as the mesh's own names do. */
   readonly internal: boolean;
@@ -63,11 +70,13 @@ export class FieldName {
   constructor(text: string, serial: number) {
     this.text = text;
     this.serial = serial;
-    this.id = nameId(text);
+    this.lower = text.toLowerCase();
+    this.id = nameId(this.lower);
     this.pseudo = text.charCodeAt(0) === COLON ? (PSEUDO_NAMES.get(text) ?? PSEUDO.unknown) : PSEUDO.none;
-    this.valid = this.pseudo === PSEUDO.none ? isLowerToken(text) : this.pseudo !== PSEUDO.unknown;
-    this.connectionSpecific = CONNECTION_SPECIFIC.has(text);
-    this.internal = text.startsWith('x-e') || text.startsWith('x-w');
+    this.valid = this.pseudo === PSEUDO.none ? isToken(text) : this.pseudo !== PSEUDO.unknown;
+    this.validInHttp2 = this.valid && this.lower === text;
+    this.connectionSpecific = CONNECTION_SPECIFIC.has(this.lower);
+    this.internal = this.lower.startsWith('x-e') || this.lower.startsWith('x-w');
     this.staticIndex = staticNameIndex(text);
   }
 }
@@ -78,6 +87,8 @@ export class Field {
   readonly value: string;
   /** False when the value, or the name, can be in no message. */
   readonly valid: boolean;
+  /** False when it can be in no message of HTTP/2. */
+  readonly validInHttp2: boolean;
   /** Must not be kept in any table (RFC 7541 §7.1.3). */
   readonly secret: boolean;
   /** Index of exactly this field in the static table; 0 = none. */
@@ -93,8 +104,10 @@ export class Field {
     this.value = value;
     this.serial = serial;
     this.secret =
-      secret || ALWAYS_SECRET.has(name.text) || (value.length < SHORT_SECRET && SECRET_WHEN_SHORT.has(name.text));
+      secret || ALWAYS_SECRET.has(name.lower) || (value.length < SHORT_SECRET && SECRET_WHEN_SHORT.has(name.lower));
     this.valid = name.valid && isValidValue(name, value);
+    // RFC 9113 §8.2.2: the only thing that may be said of TE.
+    this.validInHttp2 = this.valid && name.validInHttp2 && (name.id !== TE || value.toLowerCase() === 'trailers');
     this.staticIndex = name.staticIndex === 0 ? 0 : staticFieldIndex(name.text, value);
     this.literal = undefined;
   }
@@ -106,19 +119,11 @@ export class Field {
 
   /** The line in HTTP/1.1. */
   get line(): string {
-    if (this.serial === 0) return `${this.name.text}: ${this.value}\r\n`;
-    this.#line ??= `${this.name.text}: ${this.value}\r\n`;
-    return this.#line;
+    if (this.#line !== undefined) return this.#line;
+    const line = this.value === '' ? `${this.name.text}:\r\n` : `${this.name.text}: ${this.value}\r\n`;
+    if (this.serial !== 0) this.#line = line;
+    return line;
   }
-}
-
-function isLowerToken(text: string): boolean {
-  if (text.length === 0) return false;
-  for (let i = 0; i < text.length; i += 1) {
-    const code = text.charCodeAt(i);
-    if (code > 0xff || TOKEN_LOWER[code] !== code) return false;
-  }
-  return true;
 }
 
 function isToken(text: string): boolean {
@@ -145,8 +150,8 @@ function isFieldValue(text: string): boolean {
 function isValidValue(name: FieldName, value: string): boolean {
   switch (name.pseudo) {
     case PSEUDO.none:
-      // RFC 9113 §8.2.2: the only thing that may be said of TE.
-      return name.text === 'te' ? value.toLowerCase() === 'trailers' : isFieldValue(value);
+    case PSEUDO.reason:
+      return isFieldValue(value);
     case PSEUDO.method:
     case PSEUDO.protocol:
       return isToken(value);

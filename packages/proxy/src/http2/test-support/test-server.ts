@@ -162,6 +162,7 @@ export async function serveH2(
         maxConnectionMs: 0,
         maxRequests: 0,
         connectProtocol: false,
+        carried: false,
         ...options,
       },
       counters,

@@ -3,6 +3,7 @@ import { TLSSocket } from 'node:tls';
 import type { ConnectionKeeper, UpstreamConnection } from '../../http/connections.ts';
 import { H1ClientConnection } from '../../http1/client-connection.ts';
 import { DEFAULT_HEAD_LIMITS } from '../../http1/head-parser.ts';
+import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { H2ClientConnection } from '../../http2/connection/client-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
@@ -14,8 +15,8 @@ import type { UpstreamHttp } from '../cluster-settings.ts';
 import type { Connecting, ConnectOutcome } from '../connector.ts';
 import { HostPool } from './host-pool.ts';
 
-/** What a connection is made to speak; `either` lets the peer choose by ALPN. */
-export type Speaks = 'http1' | 'http2' | 'either';
+/** What a connection is made to speak; `either` and `carried` (carried.ts, else HTTP/1.1) let the peer choose by ALPN. */
+export type Speaks = 'http1' | 'http2' | 'either' | 'carried';
 
 export interface HostPoolsOptions {
   readonly circuit: Circuit;
@@ -68,15 +69,17 @@ export class HostPools {
   }
 
   #speaks(callerSpeaksHttp2: boolean, upgrade: boolean): Speaks {
-    const { protocol } = this.#options.http();
+    const { protocol, carries } = this.#options.http();
+    const http1 = carries && this.#options.secure && !upgrade ? 'carried' : 'http1';
     // Not every HTTP/2 server knows extended CONNECT (RFC 8441); where HTTP/1.1 can be agreed on, an upgrade is sure to work.
     if (upgrade && (this.#options.secure || protocol !== 'http2')) return 'http1';
     switch (protocol) {
       case 'http1':
+        return http1;
       case 'http2':
         return protocol;
       case 'downstream':
-        return callerSpeaksHttp2 ? 'http2' : 'http1';
+        return callerSpeaksHttp2 ? 'http2' : http1;
       case 'auto':
         return this.#options.secure ? 'either' : 'http1';
     }
@@ -105,14 +108,21 @@ export class HostPools {
       idleTimeoutMs: settings.idleTimeoutMs,
       maxDurationMs: settings.maxConnectionDurationMs,
     };
-    if (speaks === 'http2' || (speaks === 'either' && alpnOf(socket) === 'h2')) {
+    const agreed = alpnOf(socket);
+    const carried = speaks === 'carried' && agreed === CARRIED_ALPN;
+    if (speaks === 'http2' || carried || (speaks === 'either' && agreed === 'h2')) {
       const { maxConcurrentStreams, keepalive } = settings.http2;
       return new H2ClientConnection(
         socket,
         peer,
         keeper,
         http2,
-        { ...limits, limits: { ...DEFAULT_H2_LIMITS, maxConcurrentStreams, keepalive }, secure: this.#options.secure },
+        {
+          ...limits,
+          limits: { ...DEFAULT_H2_LIMITS, maxConcurrentStreams, keepalive },
+          secure: this.#options.secure,
+          carried,
+        },
         http2Counters(),
       );
     }

@@ -1,7 +1,7 @@
 /** A real mesh for a test: the built command in a process of its own, with a state folder and ports of its own. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { chownSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readMeshFile, stateDirAt } from '@weft/local';
@@ -19,14 +19,26 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** Who runs the command, when it is not who runs the tests. */
+export interface User {
+  readonly uid: number;
+  readonly gid: number;
+}
+
 /** Runs the command to its end. */
 export async function weft(
   args: readonly string[],
-  options: { readonly input?: string; readonly env?: Record<string, string>; readonly cwd?: string } = {},
+  options: {
+    readonly input?: string;
+    readonly env?: Record<string, string>;
+    readonly cwd?: string;
+    readonly user?: User;
+  } = {},
 ): Promise<CommandResult> {
   const child = spawn(process.execPath, [weftProgram, ...args], {
     cwd: options.cwd ?? root,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
+    ...options.user,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   let stdout = '';
@@ -124,6 +136,8 @@ export interface MeshOptions {
   readonly env?: Record<string, string>;
   /** Default: `$WEFT_INTERCEPTION`, so that the same scenarios run in both forms; else loopback. */
   readonly interception?: 'loopback' | 'isolated';
+  /** Tests of root can have the mesh of another user. */
+  readonly user?: User;
 }
 
 const START_MS = 90_000;
@@ -139,9 +153,10 @@ export const supervisorStatus = (state: string): Promise<SupervisorStatus> =>
   callUnix(join(state, 'run/supervisor.sock'), '/v1/status') as Promise<SupervisorStatus>;
 
 export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
-  const { command = 'up', interception = process.env['WEFT_INTERCEPTION'] ?? 'loopback' } = options;
+  const { command = 'up', user, interception = process.env['WEFT_INTERCEPTION'] ?? 'loopback' } = options;
   const dir = await tempDir('weft-e2e-');
   const state = dir.path;
+  if (user) chownSync(state, user.uid, user.gid);
   const args = [
     weftProgram,
     command,
@@ -161,6 +176,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1', ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...user,
   });
   let output = '';
   const keep = (text: string): void => void (output += text);
@@ -207,7 +223,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
   disposing = () => relays?.close();
   const run = (args: readonly string[], input?: { readonly input?: string }): Promise<CommandResult> => {
     const [verb = '', ...rest] = args;
-    return weft([verb, '--state', state, ...rest], input);
+    return weft([verb, '--state', state, ...rest], { ...input, ...(user ? { user } : {}) });
   };
   const supervisor = (): Promise<SupervisorStatus> => supervisorStatus(state);
   const consoleUrl = `http://127.0.0.1:${mesh.ports.console}`;
@@ -256,7 +272,7 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
     marker: string | undefined,
     env?: Record<string, string>,
   ): Promise<RunHandle> => {
-    const handle = startBackground([verb, '--state', state, ...args], env);
+    const handle = startBackground([verb, '--state', state, ...args], env, user);
     background.push(handle);
     if (marker === undefined) return handle;
     await waitFor(
@@ -328,11 +344,12 @@ function reachable(workload: SupervisorWorkload, hubPid: number, relays: Relays)
   };
 }
 
-function startBackground(args: readonly string[], env?: Record<string, string>): RunHandle {
+function startBackground(args: readonly string[], env?: Record<string, string>, user?: User): RunHandle {
   const child = spawn(process.execPath, [weftProgram, ...args], {
     cwd: root,
     env: { ...process.env, NO_COLOR: '1', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    ...user,
   });
   let output = '';
   let stdout = '';

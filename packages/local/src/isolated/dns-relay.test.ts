@@ -1,0 +1,116 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { statSync } from 'node:fs';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
+import { tempDir } from '@weft/testkit';
+import { frame, splitFrames } from './dns-message.ts';
+import { serveDnsRelay, type DnsRelayOptions } from './dns-relay.ts';
+
+const cleanups: (() => void | Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+const query = (id: number, name: string): Buffer =>
+  Buffer.concat([
+    Buffer.from([id >> 8, id & 255, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0]),
+    ...name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)])),
+    Buffer.from([0, 0, 1, 0, 1]),
+  ]);
+
+/** A name server that answers with the question, marked as an answer; over UDP cut short when asked for "long". */
+async function nameServer(): Promise<{ port: number; asked: () => number }> {
+  let asked = 0;
+  const answer = (question: Buffer, cut: boolean): Buffer => {
+    const copy = Buffer.from(question);
+    copy[2] = 0x81 | (cut ? 0x02 : 0);
+    return copy;
+  };
+  const tcp = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (data: Buffer) => {
+      for (const message of splitFrames(data).messages) socket.write(frame(answer(message, false)));
+    });
+  }).listen(0, '127.0.0.1');
+  await once(tcp, 'listening');
+  const { port } = tcp.address() as AddressInfo;
+  const udp = createSocket('udp4');
+  udp.on('message', (message, from) => {
+    asked += 1;
+    if (message.includes('silent')) return;
+    udp.send(answer(message, message.includes('long')), from.port, from.address);
+  });
+  udp.bind(port, '127.0.0.1');
+  await once(udp, 'listening');
+  cleanups.push(
+    () => void udp.close(),
+    () => void tcp.close(),
+  );
+  return { port, asked: () => asked };
+}
+
+async function relay(options: Partial<DnsRelayOptions>): Promise<(...queries: Buffer[]) => Promise<Buffer[]>> {
+  const dir = await tempDir();
+  const socketPath = join(dir.path, 'dns.sock');
+  const served = await serveDnsRelay({ socketPath, timeoutMs: 300, nameServers: () => ['127.0.0.1'], ...options });
+  cleanups.push(
+    () => dir.remove(),
+    () => served.close(),
+  );
+  expect(statSync(socketPath).mode & 0o777).toBe(0o600);
+  return (...queries) =>
+    new Promise((resolve) => {
+      const socket = connect(socketPath);
+      let data: Buffer = Buffer.alloc(0);
+      socket.on('data', (chunk: Buffer) => {
+        data = Buffer.concat([data, chunk]);
+        const { messages } = splitFrames(data);
+        if (messages.length < queries.length) return;
+        socket.destroy();
+        resolve(messages.map((message) => Buffer.from(message)));
+      });
+      socket.write(Buffer.concat(queries.map(frame)));
+    });
+}
+
+const code = (message: Buffer | undefined): number => (message?.[3] ?? 0) & 0x0f;
+
+describe('serveDnsRelay', () => {
+  it('forwards questions, several on one connection, and answers each by its id', async () => {
+    const server = await nameServer();
+    const ask = await relay({ port: server.port });
+    const answers = await ask(query(1, 'a.example'), query(2, 'b.example'));
+    expect(answers.map((answer) => answer.readUInt16BE(0)).toSorted()).toEqual([1, 2]);
+    expect(server.asked()).toBe(2);
+  });
+
+  it('asks again over TCP when the answer was too long', async () => {
+    const ask = await relay({ port: (await nameServer()).port });
+    const [answer] = await ask(query(3, 'long.example'));
+    expect([answer?.readUInt16BE(0), (answer?.[2] ?? 0) & 0x02]).toEqual([3, 0]);
+  });
+
+  it('knows the host itself, and does not ask for it', async () => {
+    const server = await nameServer();
+    const ask = await relay({ port: server.port });
+    const [answer] = await ask(query(4, 'Host.weft.internal'));
+    expect([...(answer?.subarray(-4) ?? [])]).toEqual([10, 244, 255, 254]);
+    expect(server.asked()).toBe(0);
+  });
+
+  it('says that it failed when nobody answers, after every name server', async () => {
+    const server = await nameServer();
+    const ask = await relay({ port: server.port, nameServers: () => ['127.0.0.1', '127.0.0.1'] });
+    const [answer] = await ask(query(5, 'silent.example'));
+    expect([code(answer), server.asked()]).toEqual([2, 2]);
+    const nowhere = await relay({ nameServers: () => [] });
+    expect(code((await nowhere(query(6, 'a.example')))[0])).toBe(2);
+  });
+
+  it('answers what is no question', async () => {
+    const ask = await relay({ port: (await nameServer()).port });
+    expect(code((await ask(Buffer.from([0, 7])))[0])).toBe(2);
+  });
+});

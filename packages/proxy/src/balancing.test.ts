@@ -2,15 +2,21 @@
 import { createServer as createHttp2, type Http2Server } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import type { MessageInitShape } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ClusterSchema, Cluster_LbPolicy } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
 import { HealthStatus, type HealthCheckSchema } from '@weft/contracts/lean/envoy/config/core/v3/health_check';
+import { FilterChainSchema } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
+import { TcpProxySchema } from '@weft/contracts/lean/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
+import { LeastRequestSchema } from '@weft/contracts/lean/envoy/extensions/load_balancing_policies/least_request/v3/least_request';
+import { MaglevSchema } from '@weft/contracts/lean/envoy/extensions/load_balancing_policies/maglev/v3/maglev';
+import { RingHashSchema } from '@weft/contracts/lean/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash';
+import { WrrLocalitySchema } from '@weft/contracts/lean/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality';
 import { StatefulSessionSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/stateful_session/v3/stateful_session';
 import { CookieBasedSessionStateSchema } from '@weft/contracts/lean/envoy/extensions/http/stateful_session/cookie/v3/cookie';
 import { HttpProtocolOptionsSchema } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import { PreviousPrioritiesConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { waitFor } from '@weft/testkit';
-import { ask, startProxy, type TestProxy } from './test-support/harness.ts';
+import { ask, exchange, startProxy, type TestProxy } from './test-support/harness.ts';
 import {
   httpChain,
   listener,
@@ -118,7 +124,22 @@ describe('consistent hash', () => {
 
   it('is by the client’s address for TCP', async () => {
     const servers = await Promise.all(NAMES.map((name) => tcpUpstream((socket) => socket.end(name))));
-    const chain = tcpChain('a');
+    const chain = (hashes: boolean) =>
+      create(FilterChainSchema, {
+        filters: [
+          {
+            name: 'tcp',
+            configType: {
+              case: 'typedConfig',
+              value: pack(TcpProxySchema, {
+                statPrefix: 'test',
+                clusterSpecifier: { case: 'cluster', value: 'a' },
+                hashPolicy: hashes ? [{ policySpecifier: { case: 'sourceIp', value: {} } }] : [],
+              }),
+            },
+          },
+        ],
+      });
     const clusters = [
       staticCluster(
         'a',
@@ -126,11 +147,42 @@ describe('consistent hash', () => {
         { lbPolicy: Cluster_LbPolicy.RING_HASH },
       ),
     ];
-    await using proxy = await startProxy(resourceSet({ listeners: [listener('in', [chain])], clusters }));
-    // Without a hash policy any host is taken.
-    expect(proxy.path.clusters()[0]?.hosts).toHaveLength(3);
+    const listeners = [listener('bound', [chain(true)]), listener('free', [chain(false)])];
+    await using proxy = await startProxy(resourceSet({ listeners, clusters }));
+    const heard = async (name: string): Promise<number> => {
+      const found = new Set<string>();
+      for (let i = 0; i < 24; i += 1) found.add(await exchange(proxy.portOf(name), ''));
+      return found.size;
+    };
+    expect(await heard('bound')).toBe(1);
+    expect(await heard('free')).toBeGreaterThan(1);
     for (const server of servers) await server[Symbol.asyncDispose]();
   });
+
+  it('and other balancers can be chosen by extensions, of which the first that is known counts', () =>
+    withEchos(async (ports) => {
+      const policy = (name: string, typedConfig: ReturnType<typeof pack>) => ({
+        typedExtensionConfig: { name, typedConfig },
+      });
+      const unknown = policy('x', pack(StatefulSessionSchema, {}));
+      const ring = policy('ring', pack(RingHashSchema, { minimumRingSize: 100n }));
+      const hashPolicy = [{ policySpecifier: { case: 'header' as const, value: { headerName: 'x-user' } } }];
+      const with1 = (...policies: ReturnType<typeof policy>[]): ClusterInit => ({
+        lbPolicy: Cluster_LbPolicy.LOAD_BALANCING_POLICY_CONFIG,
+        loadBalancingPolicy: { policies },
+      });
+      await using proxy = await proxyTo(ports, with1(unknown, ring), { hashPolicy });
+      expect(await callers(proxy, 12, { 'x-user': 'a' })).toHaveLength(1);
+      const refusal = (cluster: ClusterInit): string | undefined =>
+        proxy.path.update(resourceSet({ clusters: [staticCluster('a', ports, cluster)] }))[0]?.reason;
+      const inside = policy('w', pack(WrrLocalitySchema, { endpointPickingPolicy: { policies: [ring] } }));
+      expect(refusal(with1(inside))).toBeUndefined();
+      expect(refusal(with1(policy('m', pack(MaglevSchema, { tableSize: 7n }))))).toBeUndefined();
+      expect(refusal(with1(policy('l', pack(LeastRequestSchema, { choiceCount: 3 }))))).toBeUndefined();
+      expect(refusal(with1(unknown))).toMatch(/none of .*StatefulSession is supported/);
+      expect(refusal(with1())).toMatch(/names no policy/);
+      expect(refusal(with1(policy('w', pack(WrrLocalitySchema, {}))))).toMatch(/endpoint_picking_policy/);
+    }));
 
   it('refuses a table of a wrong size', async () => {
     await using proxy = await proxyTo([1]);

@@ -2,36 +2,48 @@ import {
   type Cluster,
   type Cluster_CommonLbConfig as CommonLbConfig,
   Cluster_LbPolicy as LbPolicyName,
-  type Cluster_SlowStartConfig as SlowStartConfig,
   Cluster_RingHashLbConfig_HashFunction as HashFunction,
 } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
 import { HealthStatus } from '@weft/contracts/lean/envoy/config/core/v3/health_check';
 import { ConfigRejectedError } from '@weft/evaluator';
 import type { LbSettings } from '../upstream/lb/balancer.ts';
 import type { LbAlgorithm } from '../upstream/lb/lb-policy.ts';
-import { leastRequestOf } from '../upstream/lb/least-request.ts';
-import { DEFAULT_MAGLEV_SIZE, isPrime, maglev, MAX_MAGLEV_SIZE } from '../upstream/lb/maglev.ts';
-import { randomChoice } from '../upstream/lb/random.ts';
-import { DEFAULT_MIN_RING_SIZE, MAX_RING_SIZE, ringHash } from '../upstream/lb/ring-hash.ts';
 import { roundRobin } from '../upstream/lb/round-robin.ts';
 import type { SlowStart } from '../upstream/lb/slow-start.ts';
-import { millisOr } from './durations.ts';
+import {
+  leastRequestAlgorithm,
+  type LbChoice,
+  maglevAlgorithm,
+  RANDOM,
+  ringAlgorithm,
+  ROUND_ROBIN,
+  slowStartOf,
+  zoneAware,
+} from './lb-algorithms.ts';
+import { chosenByExtension } from './lb-extensions.ts';
 
 const DEFAULT_PANIC_THRESHOLD = 50;
-const DEFAULT_MIN_CLUSTER_SIZE = 6;
-const DEFAULT_LEAST_PERCENT = 10;
 
 /** @throws {ConfigRejectedError} naming the field. */
 export function lbSettings(message: Cluster, resource: string): LbSettings {
   const common = message.commonLbConfig;
-  const { localityConfigSpecifier: locality } = common ?? {};
+  return {
+    ...(message.loadBalancingPolicy === undefined
+      ? chosenByName(message, resource)
+      : chosenByExtension(message.loadBalancingPolicy, resource)),
+    panicThreshold: common?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
+    boundHealth: boundHealth(common),
+  };
+}
+
+/** `lb_policy` and the fields beside it. */
+function chosenByName(message: Cluster, resource: string): LbChoice {
+  const { localityConfigSpecifier: locality } = message.commonLbConfig ?? {};
   return {
     algorithm: algorithm(message, resource),
-    panicThreshold: common?.healthyPanicThreshold?.value ?? DEFAULT_PANIC_THRESHOLD,
     localityWeighted: locality?.case === 'localityWeightedLbConfig',
     zoneAware: locality?.case === 'zoneAwareLbConfig' ? zoneAware(locality.value) : undefined,
     slowStart: slowStart(message),
-    boundHealth: boundHealth(common),
   };
 }
 
@@ -40,41 +52,26 @@ function algorithm(message: Cluster, resource: string): LbAlgorithm {
   const { lbConfig } = message;
   switch (message.lbPolicy) {
     case LbPolicyName.ROUND_ROBIN:
-      return { name: 'round-robin', byHash: false, create: roundRobin };
+      return ROUND_ROBIN;
     case LbPolicyName.LEAST_REQUEST: {
       const config = lbConfig.case === 'leastRequestLbConfig' ? lbConfig.value : undefined;
-      const choices = config?.choiceCount ?? 2;
-      const bias = config?.activeRequestBias?.defaultValue ?? 1;
-      if (choices < 2) throw new ConfigRejectedError(resource, 'least_request_lb_config.choice_count: must be above 1');
-      if (bias < 0) throw new ConfigRejectedError(resource, 'least_request_lb_config.active_request_bias: is below 0');
-      return { name: 'least-request', byHash: false, create: leastRequestOf(choices, bias) };
+      return leastRequestAlgorithm(config ?? {}, `${resource}: least_request_lb_config`);
     }
     case LbPolicyName.RING_HASH: {
       const config = lbConfig.case === 'ringHashLbConfig' ? lbConfig.value : undefined;
-      const minSize = Number(config?.minimumRingSize ?? DEFAULT_MIN_RING_SIZE);
-      const maxSize = Number(config?.maximumRingSize ?? MAX_RING_SIZE);
+      const place = `${resource}: ring_hash_lb_config`;
       if (config !== undefined && config.hashFunction !== HashFunction.XX_HASH)
-        throw new ConfigRejectedError(resource, 'ring_hash_lb_config.hash_function: only XX_HASH is supported');
-      if (maxSize > MAX_RING_SIZE || minSize > maxSize)
-        throw new ConfigRejectedError(
-          resource,
-          `ring_hash_lb_config: a ring of ${minSize} to ${maxSize} entries; at most ${MAX_RING_SIZE}, the minimum not above the maximum`,
-        );
-      return ringHash({ minSize: Math.max(1, minSize), maxSize, useHostname });
+        throw new ConfigRejectedError(place, 'hash_function: only XX_HASH is supported');
+      return ringAlgorithm(config ?? {}, useHostname, place);
     }
-    case LbPolicyName.MAGLEV: {
-      const size = Number(
-        (lbConfig.case === 'maglevLbConfig' ? lbConfig.value.tableSize : undefined) ?? DEFAULT_MAGLEV_SIZE,
+    case LbPolicyName.MAGLEV:
+      return maglevAlgorithm(
+        lbConfig.case === 'maglevLbConfig' ? lbConfig.value : {},
+        useHostname,
+        `${resource}: maglev_lb_config`,
       );
-      if (size > MAX_MAGLEV_SIZE || !isPrime(size))
-        throw new ConfigRejectedError(
-          resource,
-          `maglev_lb_config.table_size: ${size} is not a prime number up to ${MAX_MAGLEV_SIZE}`,
-        );
-      return maglev({ tableSize: size, useHostname });
-    }
     case LbPolicyName.RANDOM:
-      return { name: 'random', byHash: false, create: randomChoice };
+      return RANDOM;
     case LbPolicyName.CLUSTER_PROVIDED:
       return { name: 'cluster-provided', byHash: false, create: roundRobin };
     default:
@@ -85,28 +82,10 @@ function algorithm(message: Cluster, resource: string): LbAlgorithm {
   }
 }
 
-function zoneAware(
-  config: Extract<CommonLbConfig['localityConfigSpecifier'], { case: 'zoneAwareLbConfig' }>['value'],
-): NonNullable<LbSettings['zoneAware']> {
-  return {
-    routedPart: (config.routingEnabled?.value ?? 100) / 100,
-    minClusterSize: Number(config.minClusterSize ?? DEFAULT_MIN_CLUSTER_SIZE),
-    failTrafficOnPanic: config.failTrafficOnPanic,
-  };
-}
-
 function slowStart({ lbConfig }: Cluster): SlowStart | undefined {
-  const config: SlowStartConfig | undefined =
-    lbConfig.case === 'roundRobinLbConfig' || lbConfig.case === 'leastRequestLbConfig'
-      ? lbConfig.value.slowStartConfig
-      : undefined;
-  const windowMs = millisOr(config?.slowStartWindow, 0);
-  if (config === undefined || windowMs <= 0) return undefined;
-  return {
-    windowMs,
-    leastPart: (config.minWeightPercent?.value ?? DEFAULT_LEAST_PERCENT) / 100,
-    aggression: config.aggression?.defaultValue || 1,
-  };
+  return lbConfig.case === 'roundRobinLbConfig' || lbConfig.case === 'leastRequestLbConfig'
+    ? slowStartOf(lbConfig.value.slowStartConfig)
+    : undefined;
 }
 
 /** Which hosts keep their sessions: those that a policy names, else all that may take traffic. */

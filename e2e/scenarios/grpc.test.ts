@@ -29,6 +29,9 @@ beforeAll(async () => {
       ],
       { env: { VERSION: version } },
     );
+  await mesh.run(
+    ['--service=web', '--version=v1', '--name=web-v1', '--port=9100', '--protocol=grpc-web', '--', process.execPath, programPath('grpc.mjs')], // prettier-ignore
+  );
   door = await mesh.outbound('caller-v1', 'calls', 9000);
   client = grpcClient(door);
   await mesh.apply(RULE);
@@ -174,6 +177,43 @@ spec:
     - timeout: 0.3s
       route: [{ destination: { host: calls } }]`);
     expect(await ask('20S', 15_000)).toMatchObject({ 'grpc-status': expect.stringMatching(/^(4|14)$/) });
+  });
+});
+
+describe('TR-11 gRPC-Web', () => {
+  const frames = (bytes: Buffer): readonly { readonly flag: number; readonly text: string }[] => {
+    const found = [];
+    for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt32BE(at + 1))
+      found.push({ flag: bytes[at] ?? 0, text: bytes.toString('latin1', at + 5, at + 5 + bytes.readUInt32BE(at + 1)) });
+    return found;
+  };
+  const decode = (text: string): Buffer =>
+    Buffer.concat((text.match(/[A-Za-z0-9+/]+={0,2}/g) ?? []).map((part) => Buffer.from(part, 'base64')));
+  const call = async (method: string, request: object, type: string) => {
+    const text = type.includes('-text');
+    const json = JSON.stringify(request);
+    const message = Buffer.concat([Buffer.from([0, 0, 0, 0, json.length]), Buffer.from(json)]);
+    const answer = await fetch(`${await mesh.outbound('caller-v1', 'web', 9100)}/weft.test.Echo/${method}`, {
+      method: 'POST',
+      headers: { 'content-type': type, accept: type, 'x-grpc-web': '1' },
+      body: text ? message.toString('base64') : message,
+    });
+    const body = Buffer.from(await answer.arrayBuffer());
+    return { headers: answer.headers, frames: frames(text ? decode(body.toString('latin1')) : body) };
+  };
+
+  it.each(['application/grpc-web+proto', 'application/grpc-web-text+proto'])('TR-11 gRPC-Web as %s', async (type) => {
+    const one = await call('Unary', { text: 'from a browser' }, type);
+    expect(one.headers.get('content-type')).toBe(type);
+    expect(one.frames.map(({ flag }) => flag)).toEqual([0, 0x80]);
+    expect(one.frames[0]?.text).toContain('from a browser');
+    expect(one.frames[1]?.text).toMatch(/^(?=[^]*grpc-status: 0\r\n)[^]*x-end: yes\r\n/);
+    const many = await call('ServerStream', { count: 50 }, type);
+    expect(many.frames.map(({ flag }) => flag)).toEqual([...Array.from({ length: 50 }, () => 0), 0x80]);
+    const failed = await call('Unary', { status: GRPC.NOT_FOUND, key: `web ${type}` }, type);
+    const status =
+      failed.headers.get('grpc-status') ?? /grpc-status: (\d+)/.exec(failed.frames.at(-1)?.text ?? '')?.[1];
+    expect(status).toBe('5');
   });
 });
 

@@ -3,6 +3,7 @@ import { listenerName } from '@weft/contracts';
 import { TrafficDirection } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { httpAuthorization } from './authorization-filters.ts';
+import { parseProtocol } from '../model/protocol.ts';
 import type { GeneratorContext } from './context.ts';
 import { socketAddress } from './envoy.ts';
 import { planGateway } from './gateway-plan.ts';
@@ -31,6 +32,7 @@ export function buildGatewayListeners(context: GeneratorContext): readonly Gener
               routes: listener.routeName,
               authorization: authorization.filters,
               limits: limits.filters,
+              grpcWeb: listener.servers.some(({ server }) => parseProtocol(server.port.protocol ?? '') === 'grpc-web'),
             }),
           ],
         },

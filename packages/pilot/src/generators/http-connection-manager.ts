@@ -6,6 +6,7 @@ import type { RouteConfiguration } from '@weft/contracts/full/envoy/config/route
 import { CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
 import { StatefulSessionSchema } from '@weft/contracts/full/envoy/extensions/filters/http/stateful_session/v3/stateful_session';
+import { GrpcWebSchema } from '@weft/contracts/full/envoy/extensions/filters/http/grpc_web/v3/grpc_web';
 import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
 import {
   HttpConnectionManager_ForwardClientCertDetails,
@@ -23,6 +24,7 @@ import { adsSource, duration, pack, type Init } from './envoy.ts';
 import { SESSION_FILTER } from './session.ts';
 
 export const FAULT_FILTER = 'envoy.filters.http.fault';
+const GRPC_WEB_FILTER = 'envoy.filters.http.grpc_web';
 export const CORS_FILTER = 'envoy.filters.http.cors';
 /** For the whole of a request to arrive, and for silence while it is answered (Envoy's advice for edges). */
 const EDGE_TIMEOUT_MS = 300_000;
@@ -37,6 +39,8 @@ export interface HttpStack {
   readonly routes: string | RouteConfiguration;
   /** Authorization filters, in front of all others. */
   readonly authorization?: readonly HttpFilter[];
+  /** Whether callers may be browsers that speak gRPC-Web. */
+  readonly grpcWeb?: boolean;
   /** Limits of all that comes in, and the places of those that routes have; default: those of callers. */
   readonly limits?: readonly HttpFilter[];
 }
@@ -121,7 +125,10 @@ function sideOf(side: HttpSide, serverName: string): Hcm {
 }
 
 /** Fault and CORS do nothing here: routes carry their settings. */
-function httpFilters({ side, authorization = [], limits }: HttpStack, context: GeneratorContext): HttpFilter[] {
+function httpFilters(
+  { side, authorization = [], limits, grpcWeb }: HttpStack,
+  context: GeneratorContext,
+): HttpFilter[] {
   const { scope } = context;
   const onRoutes =
     side === 'inbound'
@@ -134,6 +141,7 @@ function httpFilters({ side, authorization = [], limits }: HttpStack, context: G
   return [
     ...authorization,
     ...(limits ?? outboundLimitFilters(context)),
+    ...(grpcWeb === true ? [httpFilter(GRPC_WEB_FILTER, pack(GrpcWebSchema))] : []),
     ...onRoutes,
     ...sessions,
     httpFilter(ROUTER_FILTER, pack(RouterSchema)),

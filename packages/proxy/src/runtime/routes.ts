@@ -9,6 +9,7 @@ import {
 } from '@weft/evaluator';
 import { corsFilter } from '../filters/http/cors/cors.ts';
 import { faultFilter } from '../filters/http/fault/fault.ts';
+import { grpcWebFilter } from '../filters/http/grpc-web/grpc-web.ts';
 import type { HcmRoutes } from '../filters/http/hcm-settings.ts';
 import type { CompileDeps, FilterDeps, HttpFilter, HttpFilterFactory } from '../filters/http/http-filter.ts';
 import { localRateLimitFilter } from '../filters/http/local-rate-limit/local-rate-limit.ts';
@@ -44,6 +45,7 @@ const FACTORIES: readonly HttpFilterFactory<unknown>[] = [
   rbacFilter,
   localRateLimitFilter,
   statefulSessionFilter,
+  grpcWebFilter,
 ];
 
 // Known, and without effect in this proxy: what they do is done elsewhere, or is not done yet and restricts nothing.

@@ -54,6 +54,11 @@ export interface HttpFilter {
   onResponseHead?(stream: FilterStream, head: HeadView): FilterStatus;
   onResponseData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): FilterStatus;
   onResponseTrailers?(stream: FilterStream, trailers: HeadView): FilterStatus;
+  /** Other bytes in the place of these, after this filter's `onRequestData`; undefined leaves them. Valid until the next call. */
+  replaceRequestData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): Buffer | undefined; // prettier-ignore
+  replaceResponseData?(stream: FilterStream, buffer: Buffer, start: number, end: number, last: boolean): Buffer | undefined; // prettier-ignore
+  /** Data that ends the message in the place of trailers. */
+  replaceResponseTrailers?(stream: FilterStream, trailers: HeadView): Buffer | undefined;
   /** Exactly once, however the request ended. */
   onDestroy?(stream: FilterStream): void;
 }

@@ -206,11 +206,18 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     }
     this.touch();
     if (this.#responseOver) return;
+    let bytes = buffer;
+    let from = start;
+    let to = end;
     for (const filter of this.#chain) {
-      if (filter.onRequestData === undefined) continue;
-      if (filter.onRequestData(this, buffer, start, end, last) === 'replied') return;
+      if (filter.onRequestData !== undefined && filter.onRequestData(this, bytes, from, to, last) === 'replied') return;
+      const replaced = filter.replaceRequestData?.(this, bytes, from, to, last);
+      if (replaced === undefined) continue;
+      bytes = replaced;
+      from = 0;
+      to = replaced.length;
     }
-    this.#router?.onRequestData(buffer, start, end, last);
+    this.#router?.onRequestData(bytes, from, to, last);
   }
 
   onRequestTrailers(trailers: HeadView): void {
@@ -272,18 +279,33 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
     this.record.responseBytes += end - start;
     this.touch();
-    for (let i = this.#chain.length - 1; i >= 0; i -= 1)
-      this.#chain[i]?.onResponseData?.(this, buffer, start, end, last);
+    let bytes = buffer;
+    let from = start;
+    let to = end;
+    for (let i = this.#chain.length - 1; i >= 0; i -= 1) {
+      const filter = this.#chain[i];
+      filter?.onResponseData?.(this, bytes, from, to, last);
+      const replaced = filter?.replaceResponseData?.(this, bytes, from, to, last);
+      if (replaced === undefined) continue;
+      bytes = replaced;
+      from = 0;
+      to = replaced.length;
+    }
     if (last) this.#responseOver = true;
-    this.downstream.sendData(buffer, start, end, last);
+    this.downstream.sendData(bytes, from, to, last);
   }
 
   sendTrailers(trailers: HeadView): void {
     this.touch();
     cleanTrailers(trailers);
     if (this.record.grpcStatus >= 0) this.record.grpcStatus = readGrpcStatus(trailers.get('grpc-status'));
-    for (let i = this.#chain.length - 1; i >= 0; i -= 1) this.#chain[i]?.onResponseTrailers?.(this, trailers);
+    let data: Buffer | undefined;
+    for (let i = this.#chain.length - 1; i >= 0; i -= 1) {
+      this.#chain[i]?.onResponseTrailers?.(this, trailers);
+      data ??= this.#chain[i]?.replaceResponseTrailers?.(this, trailers);
+    }
     this.#responseOver = true;
+    if (data !== undefined) return this.downstream.sendData(data, 0, data.length, true);
     this.downstream.sendTrailers(trailers);
   }
 

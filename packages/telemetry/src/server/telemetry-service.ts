@@ -11,6 +11,7 @@ import {
 import { ReportRejectedError } from '../store/metrics-store.ts';
 import { type Session, sessionKey } from '../store/sessions.ts';
 import type { TelemetryStore } from '../store/telemetry-store.ts';
+import { bindClaims } from './claimed-peers.ts';
 import { type GrpcService, serviceDefinition } from './grpc.ts';
 import { type Peer, peerOf, type PeerRules, refusalOf } from './peer.ts';
 
@@ -78,6 +79,7 @@ function serveStream(stream: ReportStream, deps: TelemetryServiceDeps, open: Map
       throw new StreamRefusal(status.INVALID_ARGUMENT, 'hello: only the first message of a stream has it');
     }
     if (request.sequence === 0) throw new StreamRefusal(status.INVALID_ARGUMENT, 'sequence: must not be 0');
+    if (deps.rules.accountOf) bindClaims(session, request, deps.rules.accountOf);
     store.accept(session, request);
     counters.report(request.spans.length, request.logs.length);
   };

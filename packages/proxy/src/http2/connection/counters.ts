@@ -21,6 +21,7 @@ export const H2_COUNTERS = [
   'refused_streams',
   'keepalive_timeout',
   'headers_timeout',
+  'tx_flush_timeout',
 ] as const;
 export type H2Counter = (typeof H2_COUNTERS)[number];
 

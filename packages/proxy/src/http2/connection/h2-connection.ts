@@ -42,7 +42,16 @@ export interface H2Shared {
   readonly timers: TimerQueue;
 }
 
-export const DEADLINE = { idle: 0, headers: 1, keepalive: 2, keepaliveAck: 3, linger: 4, drain: 5, age: 6 } as const;
+export const DEADLINE = {
+  idle: 0,
+  headers: 1,
+  keepalive: 2,
+  keepaliveAck: 3,
+  linger: 4,
+  drain: 5,
+  age: 6,
+  stall: 7,
+} as const;
 
 const HEADER_TABLE_BYTES = 4096;
 const MAX_SETTINGS_PER_FRAME = 64;
@@ -79,6 +88,7 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
   readonly #block = new HeaderBlock();
   readonly #keepalive: Deadline;
   readonly #keepaliveAck: Deadline;
+  readonly #stall: Deadline;
   #receiveWindow: number;
   #uncredited = 0;
   #touched: H2Stream[] = [];
@@ -96,6 +106,7 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
     this.#receiveWindow = limits.connectionWindow;
     this.#keepalive = new Deadline(this, DEADLINE.keepalive);
     this.#keepaliveAck = new Deadline(this, DEADLINE.keepaliveAck);
+    this.#stall = new Deadline(this, DEADLINE.stall);
   }
 
   // What the two sides do differently.
@@ -146,8 +157,10 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
         if (!stream.closed && !stream.remoteEnded) stream.onPause();
       }
     }
-    if (this.output.queued > STOP_READING_BYTES && !this.isClient && !this.stopped && this.output.congested)
+    if (this.output.queued > STOP_READING_BYTES && !this.isClient && !this.stopped && this.output.congested) {
       this.socket.pause();
+      if (this.#stall.list === undefined) this.timers.arm(this.#stall, this.limits.stallMs);
+    }
   }
 
   touch(stream: H2Stream): void {
@@ -408,7 +421,9 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
   onOutputWritable(): void {
     if (this.gone) return;
     for (const stream of Array.from(this.waiting)) this.#tellWritable(stream);
-    if (!this.stopped && this.socket.isPaused() && this.output.queued < STOP_READING_BYTES) this.socket.resume();
+    if (this.stopped || !this.socket.isPaused() || this.output.queued > STOP_READING_BYTES) return;
+    this.timers.cancel(this.#stall);
+    this.socket.resume();
   }
 
   // Writing.
@@ -541,6 +556,9 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
     } else if (kind === DEADLINE.keepaliveAck) {
       this.counters.count('keepalive_timeout');
       this.lose('keepalive timeout');
+    } else if (kind === DEADLINE.stall) {
+      this.counters.count('tx_flush_timeout');
+      this.lose('the peer does not read');
     }
   }
 
@@ -551,6 +569,7 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
     this.stopped = true;
     this.timers.cancel(this.#keepalive);
     this.timers.cancel(this.#keepaliveAck);
+    this.timers.cancel(this.#stall);
     this.output.discard();
     this.cutStreams((stream) => stream.onCut(-1, detail));
     this.socket.destroy();

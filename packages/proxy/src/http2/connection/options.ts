@@ -27,6 +27,8 @@ export interface H2Limits {
   readonly minRequestsForResetRatio: number;
   /** A request that was cut off before it was as old as this counts. */
   readonly prematureResetMs: number;
+  /** How long a peer may read nothing while nothing more is read from it. */
+  readonly stallMs: number;
   /** undefined = no PING of ours. */
   readonly keepalive: Keepalive | undefined;
 }
@@ -45,5 +47,6 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   controlPerSecond: 10,
   minRequestsForResetRatio: 500,
   prematureResetMs: 1000,
+  stallMs: 60_000,
   keepalive: undefined,
 };

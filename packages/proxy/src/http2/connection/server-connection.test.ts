@@ -459,7 +459,8 @@ describe('abuse', () => {
     expect(server.count('header_overflow')).toBe(1);
   });
 
-  it('a peer that does not read gets only so many answers', async () => {
+  it('a peer that does not read gets only so many answers, and is left in the end', async () => {
+    const clock = new FakeClock();
     await using server = await serveH2(
       (exchange) => {
         const body = Buffer.alloc(60_000);
@@ -468,6 +469,7 @@ describe('abuse', () => {
       },
       {},
       { controlBurst: 1e9 },
+      clock,
     );
     using peer = await RawPeer.connect(server.port, Buffer.alloc(0));
     peer.socket.pause();
@@ -483,6 +485,14 @@ describe('abuse', () => {
     expect(server.exchanges.length).toBeLessThan(id / 4);
     peer.socket.resume();
     await peer.until(() => server.exchanges.length > 300, 'more requests once it reads');
+    peer.socket.pause();
+    await quiet(() => {
+      for (let i = 0; i < 200; i += 1, id += 2) peer.send(headers(id, GET));
+      return server.connections[0]?.output.queued ?? 0;
+    });
+    clock.advance(60_000);
+    await waitFor(() => server.closed === 1, { what: 'the end of patience' });
+    expect(server.count('tx_flush_timeout')).toBe(1);
   });
 
   it('answers to PING that nobody reads end the connection', async () => {

@@ -265,6 +265,6 @@ describe('OB-01 gRPC metrics', () => {
       { timeoutMs: 10_000, what: 'a status of 5' },
     );
     expect(counterSum(page, /^istio_requests_total\{.*request_protocol="grpc".*grpc_response_status="0"/)).toBeGreaterThan(10); // prettier-ignore
-    expect(counterSum(page, /^istio_requests_total\{.*request_protocol="grpc".*grpc_response_status="5"/)).toBe(1);
+    expect(counterSum(page, /^istio_requests_total\{.*destination_service_name="calls".*request_protocol="grpc".*grpc_response_status="5"/)).toBe(1); // prettier-ignore
   });
 });

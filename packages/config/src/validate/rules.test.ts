@@ -337,11 +337,7 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
       'W0042 spec.http[1].match[0]',
     ],
     ['tcp', { hosts: ['a'], tcp: [{ route }] }, 'ok'],
-    [
-      'tcp by address',
-      { hosts: ['a'], tcp: [{ match: [{ destinationSubnets: ['10.0.0.0/8'] }], route }] },
-      'ok',
-    ],
+    ['tcp by address', { hosts: ['a'], tcp: [{ match: [{ destinationSubnets: ['10.0.0.0/8'] }], route }] }, 'ok'],
     [
       'sni not among hosts',
       { hosts: ['a.com'], tls: [{ match: [{ sniHosts: ['b.com'] }], route }] },
@@ -361,6 +357,19 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     ],
     ['empty policy', dr({}), 'W0012 spec.trafficPolicy'],
     ['balancer', dr({ loadBalancer: { simple: 'ROUND_ROBIN' } }), 'ok'],
+    [
+      'failover that nobody notices',
+      dr({ loadBalancer: { localityLbSetting: { failover: [{ from: 'eu', to: 'us' }] } } }),
+      'W0024 spec.trafficPolicy.loadBalancer.localityLbSetting.failover',
+    ],
+    [
+      'failover',
+      dr({
+        outlierDetection: { consecutive5xxErrors: 5 },
+        loadBalancer: { localityLbSetting: { failoverPriority: ['topology.kubernetes.io/region'] } },
+      }),
+      'ok',
+    ],
     [
       'misspelt balancer',
       dr({ loadBalancer: { simple: 'ROUND_ROBINN' } }),

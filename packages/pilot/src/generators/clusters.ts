@@ -48,6 +48,7 @@ import { buildAssignment, takesMutualTls } from './endpoints.ts';
 import { adsSource, duration } from './envoy.ts';
 import { findHealthCheck, healthCheck } from './health-checks.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
+import { ALIKE, localityView, type LocalityView } from './locality.ts';
 import { generated, type GeneratedCluster } from './resource.ts';
 import { meshClientTls, originateTls, rawBuffer } from './tls.ts';
 
@@ -93,10 +94,15 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
     port: port.number,
     subset: subset?.name,
   });
+  const policy = effectivePolicy(rule, port.number, subset);
+  // What EDS does not tell a proxy by itself is in the cluster: there its place matters.
+  const view =
+    service.resolution === 'dns'
+      ? localityView({ labels: context.proxy.labels, clusterId: context.snapshot.mesh.clusterId }, policy)
+      : ALIKE;
   const checked = check ? `${check.namespace}/${check.name}` : '';
-  const key = `cluster|${context.proxy.type}|${redirected}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}|${checked}`;
+  const key = `cluster|${context.proxy.type}|${redirected}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}|${checked}|${view.key}`;
   return context.memo.once(key, () => {
-    const policy = effectivePolicy(rule, port.number, subset);
     const original = toOriginal(service, policy, redirected);
     const name = clusterName('outbound', port.number, service.hostname, subset?.name);
     const pool = policy.connectionPool;
@@ -106,7 +112,7 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
       connectTimeout: duration(durationMs(pool?.tcp?.connectTimeout) ?? context.snapshot.mesh.connectTimeoutMs),
       ...(original
         ? originalDestination()
-        : { ...discovery(context.snapshot, target, name), ...loadBalancer(policy.loadBalancer) }),
+        : { ...discovery(context.snapshot, target, name, view), ...loadBalancer(policy.loadBalancer) }),
       circuitBreakers: circuitBreakers(pool, policy.retryBudget),
       ...(policy.outlierDetection ? { outlierDetection: outlierDetection(policy.outlierDetection) } : {}),
       ...(check && !original ? { healthChecks: [healthCheck(check.spec, service)] } : {}),
@@ -126,7 +132,12 @@ export const inSubset =
   (endpoint: { readonly labels: Readonly<Record<string, string>> }): boolean =>
     matchesLabels(subset?.labels, endpoint.labels);
 
-function discovery(snapshot: MeshSnapshot, { service, port, subset }: ClusterTarget, name: string): ClusterInit {
+function discovery(
+  snapshot: MeshSnapshot,
+  { service, port, subset }: ClusterTarget,
+  name: string,
+  view: LocalityView,
+): ClusterInit {
   switch (service.resolution) {
     case 'eds':
       return {
@@ -147,7 +158,7 @@ function discovery(snapshot: MeshSnapshot, { service, port, subset }: ClusterTar
         dnsLookupFamily: Cluster_DnsLookupFamily.V4_ONLY,
         respectDnsTtl: true,
         dnsRefreshRate: duration(60_000),
-        loadAssignment: buildAssignment(snapshot, name, logical ? endpoints.slice(0, 1) : endpoints, false),
+        loadAssignment: buildAssignment(snapshot, name, logical ? endpoints.slice(0, 1) : endpoints, false, view),
       };
     }
     case 'passthrough':

@@ -14,11 +14,12 @@ export const destinationRule: Rule<'DestinationRule'> = (spec, context) => {
       fail('W0043', ['spec', 'subsets', index, 'name'], `the subset "${name}" is defined twice`, 'Rename one.'),
   );
   for (const [index, subset] of (spec.subsets ?? []).entries()) {
-    trafficPolicy(subset.trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy'], context);
+    trafficPolicy(subset.trafficPolicy, ['spec', 'subsets', index, 'trafficPolicy'], context, true);
   }
 };
 
-function trafficPolicy(policy: TrafficPolicy | undefined, path: Path, context: RuleContext): void {
+/** @param inherits what it leaves out is the rule's own. */
+function trafficPolicy(policy: TrafficPolicy | undefined, path: Path, context: RuleContext, inherits = false): void {
   if (policy === undefined) return;
   const { fail } = context;
   if (Object.keys(policy).length === 0)
@@ -27,12 +28,14 @@ function trafficPolicy(policy: TrafficPolicy | undefined, path: Path, context: R
     fail('W0024', path, 'tunnel and proxyProtocol exclude each other', 'Keep one of them.');
   }
   blocks(policy, path, context);
+  if (!inherits) failover(policy, path, context);
   const ports = policy.portLevelSettings ?? [];
   for (const [index, settings] of ports.entries()) {
     const where = [...path, 'portLevelSettings', index];
     if (settings.port?.number === undefined) fail('W0012', where, 'the port is missing', 'Give port.number.');
     if (Object.keys(settings).every((key) => key === 'port')) fail('W0012', where, 'the port has no settings');
     blocks(settings, where, context);
+    failover(settings, where, context);
   }
   unique(
     ports,
@@ -46,6 +49,25 @@ function blocks(policy: PortTrafficPolicy, path: Path, context: RuleContext): vo
   connectionPool(policy.connectionPool, [...path, 'connectionPool'], context);
   outlierDetection(policy.outlierDetection, [...path, 'outlierDetection'], context);
   loadBalancer(policy.loadBalancer, [...path, 'loadBalancer'], context);
+}
+
+/** Places are used in their order by those who notice that the near ones fail. */
+function failover(
+  { loadBalancer: balancer, outlierDetection: outlier }: PortTrafficPolicy,
+  path: Path,
+  { warn }: RuleContext,
+): void {
+  const locality = balancer?.localityLbSetting;
+  if (outlier !== undefined || locality?.enabled === false) return;
+  for (const field of ['failover', 'failoverPriority'] as const) {
+    if ((locality?.[field] ?? []).length === 0) continue;
+    warn(
+      'W0024',
+      [...path, 'loadBalancer', 'localityLbSetting', field],
+      'has no effect without outlierDetection',
+      'Add outlierDetection, for example consecutive5xxErrors: 5.',
+    );
+  }
 }
 
 function outlierDetection(outlier: OutlierDetection | undefined, path: Path, { fail }: RuleContext): void {

@@ -14,7 +14,7 @@ import type { CertForwarding, HcmSettings } from '../filters/http/hcm-settings.t
 import type { FilterDeps } from '../filters/http/http-filter.ts';
 import type { AccessLogger, AccessLogs, TracingSettings } from '../ports.ts';
 import type { Direction } from '../request-record.ts';
-import { DEFAULT_H2_LIMITS } from '../http2/connection/options.ts';
+import { DEFAULT_H2_LIMITS, EDGE_H2_LIMITS } from '../http2/connection/options.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
@@ -132,12 +132,13 @@ function downstreamHttp2(message: HttpConnectionManager, upgrades: boolean): Hcm
   const options = message.http2ProtocolOptions;
   const common = message.commonHttpProtocolOptions;
   const ping = options?.connectionKeepalive;
+  const defaults = message.useRemoteAddress === true ? EDGE_H2_LIMITS : DEFAULT_H2_LIMITS;
   return {
     limits: {
-      ...DEFAULT_H2_LIMITS,
-      maxConcurrentStreams: options?.maxConcurrentStreams ?? DEFAULT_H2_LIMITS.maxConcurrentStreams,
-      streamWindow: options?.initialStreamWindowSize ?? DEFAULT_H2_LIMITS.streamWindow,
-      connectionWindow: options?.initialConnectionWindowSize ?? DEFAULT_H2_LIMITS.connectionWindow,
+      ...defaults,
+      maxConcurrentStreams: options?.maxConcurrentStreams ?? defaults.maxConcurrentStreams,
+      streamWindow: options?.initialStreamWindowSize ?? defaults.streamWindow,
+      connectionWindow: options?.initialConnectionWindowSize ?? defaults.connectionWindow,
       head: headLimits(message),
       keepalive:
         ping?.interval === undefined

@@ -431,6 +431,24 @@ describe('capacity', () => {
     narrow.connection.destroy();
   });
 
+  it('is none while slow readers hold up the window that all share', async () => {
+    await using server = await rawServer();
+    const { connection } = await open(server.port, {}, { streamWindow: 65_536, connectionWindow: 131_072 });
+    const peer = await server.peer();
+    const slow = [send(connection), send(connection)];
+    for (const { stream } of slow) stream.pauseResponse();
+    await peer.until(() => peer.of(FRAME.headers).length === 2, 'the requests');
+    const part = Buffer.alloc(16_000, 'a');
+    for (const id of [1, 3])
+      peer.send(headers(id, [':status:200'], false), data(id, part), data(id, part), data(id, part));
+    await waitFor(() => connection.capacity === 0, { what: 'no room' });
+    slow[0]?.stream.resumeResponse();
+    expect(connection.capacity).toBeGreaterThan(0);
+    slow[1]?.stream.cancel();
+    expect([connection.heldBytes, slow[0]?.answer.body.length]).toEqual([0, 48_000]);
+    connection.destroy();
+  });
+
   it('ends with the last request allowed, with age, and the connection with what it carries', async () => {
     const clock = new FakeClock();
     await using server = await rawServer();

@@ -75,9 +75,14 @@ export class H2ClientConnection extends H2Connection implements UpstreamConnecti
   }
 
   get capacity(): number {
-    if (this.#exhausted || this.stopped) return 0;
+    if (this.#exhausted || this.stopped || this.#isHeldUp) return 0;
     const allowed = this.settingsSeen ? this.peer.maxConcurrentStreams : STREAMS_BEFORE_SETTINGS;
     return Math.min(allowed, this.limits.maxConcurrentStreams) - this.streams.size;
+  }
+
+  /** Slow readers or a slow server are about to hold up what else comes this way: it had better go another. */
+  get #isHeldUp(): boolean {
+    return this.heldBytes * 2 > this.limits.connectionWindow || (this.sendWindow <= 0 && this.blocked.size > 0);
   }
 
   protected get lastPeerStream(): number {

@@ -76,6 +76,8 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
   /** Streams that were told to wait until the output has room. */
   readonly waiting = new Set<H2Stream>();
   sendWindow = DEFAULT_WINDOW;
+  /** Received data of streams that are paused; it takes room of the window that all share. */
+  heldBytes = 0;
   /** Nothing more is read: the connection has failed, or is gone. */
   stopped = false;
 
@@ -157,6 +159,8 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
         if (!stream.closed && !stream.remoteEnded) stream.onPause();
       }
     }
+    // What paused streams hold must not keep the others from the rest of the window.
+    if (this.#uncredited > 0 && this.#receiveWindow * 4 < this.limits.connectionWindow) this.#sayCredit();
     if (this.output.queued > STOP_READING_BYTES && !this.isClient && !this.stopped && this.output.congested) {
       this.socket.pause();
       if (this.#stall.list === undefined) this.timers.arm(this.#stall, this.limits.stallMs);
@@ -469,7 +473,11 @@ export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOw
   /** Bytes of data were used or dropped. */
   credit(length: number): void {
     this.#uncredited += length;
-    if (this.#uncredited * 2 < this.limits.connectionWindow || this.gone) return;
+    if (this.#uncredited * 2 >= this.limits.connectionWindow) this.#sayCredit();
+  }
+
+  #sayCredit(): void {
+    if (this.gone) return;
     writeWindowUpdate(this.output.builder, 0, this.#uncredited);
     this.#receiveWindow += this.#uncredited;
     this.#uncredited = 0;

@@ -92,6 +92,7 @@ export abstract class H2Stream {
     if (this.#paused || (this.#held !== undefined && this.#held.length > 0)) {
       this.#held ??= new HeldBytes();
       this.#held.append(buffer, start, end);
+      link.heldBytes += length;
       return;
     }
     if (length === 0 && !last) return;
@@ -140,6 +141,7 @@ export abstract class H2Stream {
       const last = this.remoteEnded && end === held.end && this.#heldTrailers === undefined;
       if (last) this.#endDelivered = true;
       held.consume(end - start);
+      this.link.heldBytes -= end - start;
       this.onData(buffer, start, end, last);
       this.#consumed(end - start);
     }
@@ -275,7 +277,10 @@ export abstract class H2Stream {
   /** Forgets what waits; called once, when the connection lets go of the stream. */
   letGo(): void {
     this.closed = true;
-    if (this.#held !== undefined && this.#held.length > 0) this.link.credit(this.#held.length);
+    if (this.#held !== undefined && this.#held.length > 0) {
+      this.link.heldBytes -= this.#held.length;
+      this.link.credit(this.#held.length);
+    }
     this.#held = undefined;
     this.#heldTrailers = undefined;
     this.#pending = undefined;

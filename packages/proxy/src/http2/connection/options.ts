@@ -37,8 +37,8 @@ const KIB = 1024;
 
 export const DEFAULT_H2_LIMITS: H2Limits = {
   maxConcurrentStreams: 1000,
-  streamWindow: 1024 * KIB,
-  connectionWindow: 4096 * KIB,
+  streamWindow: 512 * KIB,
+  connectionWindow: 16 * 1024 * KIB,
   head: DEFAULT_HEAD_LIMITS,
   maxContinuations: 16,
   maxEmptyFrames: 10,
@@ -49,4 +49,12 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   prematureResetMs: 1000,
   stallMs: 60_000,
   keepalive: undefined,
+};
+
+/** Where anybody may call: what Envoy advises for edges. */
+export const EDGE_H2_LIMITS: H2Limits = {
+  ...DEFAULT_H2_LIMITS,
+  maxConcurrentStreams: 100,
+  streamWindow: 64 * KIB,
+  connectionWindow: 1024 * KIB,
 };

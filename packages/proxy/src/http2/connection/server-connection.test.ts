@@ -133,6 +133,26 @@ describe('H2ServerConnection with the client of Node', () => {
     client.destroy();
   });
 
+  it('lets others use what held-up streams leave of the shared window', async () => {
+    await using server = await serveH2((exchange) => {
+      if (exchange.ended) echo(exchange);
+      else if (exchange.head?.get(':path') === '/slow') exchange.stream.pauseRequest();
+    }, {}, { streamWindow: 65_536, connectionWindow: 131_072 }); // prettier-ignore
+    const client = await session(server.port);
+    // Holds nearly half of the window; the client sees the rest.
+    const slow = client.request({ ':method': 'POST', ':path': '/slow' });
+    slow.on('error', () => {});
+    slow.write(Buffer.alloc(65_000));
+    await waitFor(() => (server.connections[0]?.heldBytes ?? 0) === 65_000, { what: 'bytes that are held' });
+    const body = Buffer.alloc(300_000, 'c');
+    const [one, two] = await Promise.all([
+      ask(client, { ':method': 'POST' }, body),
+      ask(client, { ':method': 'PUT' }, body),
+    ]);
+    expect([one.body.length, two.body.length]).toEqual([300_000, 300_000]);
+    client.destroy();
+  });
+
   it('says when it has room again to who was told to wait', async () => {
     const part = Buffer.alloc(100_000, 'b');
     let sent = 0;

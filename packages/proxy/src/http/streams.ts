@@ -7,6 +7,8 @@ import type { ReasonCode } from '@weft/contracts';
 export interface DownstreamConnection {
   readonly remoteAddress: string;
   readonly remotePort: number;
+  /** Who connected: differs from `remoteAddress` where a proxy in front told of its client. */
+  readonly directAddress: string;
   /** Where the client was going, also when it was redirected here. */
   readonly localAddress: string;
   readonly localPort: number;

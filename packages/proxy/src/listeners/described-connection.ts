@@ -1,17 +1,27 @@
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { DownstreamConnection } from '../http/streams.ts';
+import type { ProxyHeader } from '../proxy-protocol/header.ts';
 import type { OriginalDestination } from '../sockets/native-sockets.ts';
 import type { PeerIdentity } from '../tls/downstream-tls.ts';
 import type { FirstBytes } from './first-bytes.ts';
 
-/** @param original where the client was going, when something redirected it here. */
-export function describe(socket: Socket, facts: FirstBytes, original?: OriginalDestination): DownstreamConnection {
+/**
+ * @param original where the client was going, when something redirected it here.
+ * @param client what a proxy in front said of its own client.
+ */
+export function describe(
+  socket: Socket,
+  facts: FirstBytes,
+  original?: OriginalDestination,
+  client?: ProxyHeader['client'],
+): DownstreamConnection {
   return {
-    remoteAddress: plainAddress(socket.remoteAddress),
-    remotePort: socket.remotePort ?? 0,
-    localAddress: original?.address ?? plainAddress(socket.localAddress),
-    localPort: original?.port ?? socket.localPort ?? 0,
+    remoteAddress: client?.source.address ?? plainAddress(socket.remoteAddress),
+    remotePort: client?.source.port ?? socket.remotePort ?? 0,
+    directAddress: plainAddress(socket.remoteAddress),
+    localAddress: client?.destination.address ?? original?.address ?? plainAddress(socket.localAddress),
+    localPort: client?.destination.port ?? original?.port ?? socket.localPort ?? 0,
     redirected: original !== undefined,
     secure: false,
     peerPrincipal: '',

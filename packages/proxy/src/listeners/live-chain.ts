@@ -119,7 +119,7 @@ export class LiveChain {
       return;
     }
     if (bytes.length > 0) socket.unshift(bytes);
-    const key = `${connection.remoteAddress}:${connection.remotePort}`;
+    const key = `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`;
     const handshake: Handshake = { socket, connection, refusal: UNFINISHED };
     this.#handshaking.set(key, handshake);
     this.#handshakeOf.set(socket, handshake);

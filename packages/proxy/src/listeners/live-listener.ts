@@ -9,7 +9,9 @@ import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
 import { type ChainDeps, LiveChain } from './live-chain.ts';
 import type { OriginalDestination, TellOriginalDestination } from '../sockets/native-sockets.ts';
 import type { InheritedSocket } from './inherited-sockets.ts';
+import type { ProxyHeader } from '../proxy-protocol/header.ts';
 import { peek } from './peek.ts';
+import { readProxyHeader } from './read-proxy-header.ts';
 
 export interface LiveListenerDeps extends ChainDeps {
   readonly stats: StatsSink;
@@ -39,6 +41,7 @@ export class LiveListener {
   readonly #noChain: number;
   readonly #accepted: number;
   readonly #overflow: number;
+  readonly #noProxyHeader: number;
 
   constructor(compiled: CompiledListener, deps: LiveListenerDeps) {
     this.name = compiled.name;
@@ -46,6 +49,7 @@ export class LiveListener {
     this.#deps = deps;
     this.#noChain = deps.stats.counter(`listener.${compiled.name}.no_filter_chain_match`);
     this.#overflow = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overflow`);
+    this.#noProxyHeader = deps.stats.counter(`listener.${compiled.name}.downstream_proxy_proto_error`);
     this.#accepted = deps.stats.counter(`listener.${compiled.name}.downstream_cx_total`);
     this.#build(compiled);
   }
@@ -178,26 +182,46 @@ export class LiveListener {
       socket.destroy();
       return;
     }
+    const { proxyProtocol, inspectTimeoutMs } = this.#compiled;
+    if (proxyProtocol === undefined) {
+      this.#inspect(socket, EMPTY, { original, client: undefined });
+      return;
+    }
+    this.#inspecting.add(socket);
+    readProxyHeader(
+      socket,
+      { rules: proxyProtocol, timers: this.#deps.timers, timeoutMs: inspectTimeoutMs },
+      (client, rest) => {
+        this.#inspecting.delete(socket);
+        if (rest !== undefined) return this.#inspect(socket, rest, { original, client });
+        // Nobody is told why: who can not say where a connection comes from is not who should be in front.
+        stats.add(this.#noProxyHeader, 1);
+        socket.destroy();
+      },
+    );
+  }
+
+  #inspect(socket: Socket, read: Buffer, told: Told): void {
     const { inspectTimeoutMs, continueOnTimeout, inspectionAt } = this.#compiled;
-    const inspect = inspectionAt(original?.port ?? socket.localPort ?? 0);
+    const inspect = inspectionAt(told.original?.port ?? socket.localPort ?? 0);
     if (!inspect.tls) {
-      this.#hand(socket, NOTHING_KNOWN, EMPTY, original);
+      this.#hand(socket, NOTHING_KNOWN, read, told);
       return;
     }
     this.#inspecting.add(socket);
     peek(
       socket,
-      { timers: this.#deps.timers, timeoutMs: inspectTimeoutMs, continueOnTimeout, http: inspect.http },
+      { timers: this.#deps.timers, timeoutMs: inspectTimeoutMs, continueOnTimeout, http: inspect.http, bytes: read },
       (facts, bytes) => {
         this.#inspecting.delete(socket);
         if (facts === undefined) socket.destroy();
-        else this.#hand(socket, facts, bytes, original);
+        else this.#hand(socket, facts, bytes, told);
       },
     );
   }
 
-  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, original: OriginalDestination | undefined): void {
-    const connection = describe(socket, facts, original);
+  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, { original, client }: Told): void {
+    const connection = describe(socket, facts, original, client);
     const chain =
       matchChain(this.#chains, {
         ...facts,
@@ -225,6 +249,13 @@ export class LiveListener {
     if (this.#state === 'binding') this.#state = 'failed';
     this.#deps.logger.error({ listener: this.name, error: this.#failure }, 'listener failed');
   }
+}
+
+/** What others said of a connection. */
+interface Told {
+  /** Where it was going, when something redirected it here. */
+  readonly original: OriginalDestination | undefined;
+  readonly client: ProxyHeader['client'];
 }
 
 const EMPTY = Buffer.alloc(0);

@@ -9,6 +9,8 @@ export interface PeekOptions {
   /** What a client that says nothing in time gets: a chain for unknown bytes, or the door. */
   readonly continueOnTimeout: boolean;
   readonly http: boolean;
+  /** Read before. */
+  readonly bytes: Buffer;
 }
 
 /**
@@ -20,7 +22,7 @@ export function peek(
   options: PeekOptions,
   done: (facts: FirstBytes | undefined, bytes: Buffer) => void,
 ): void {
-  let bytes: Buffer = Buffer.alloc(0);
+  let { bytes } = options;
   let over = false;
   const finish = (facts: FirstBytes | undefined): void => {
     if (over) return;
@@ -45,6 +47,10 @@ export function peek(
   };
   const deadline = new Deadline({ onDeadline: () => finish(options.continueOnTimeout ? NOTHING_KNOWN : undefined) }, 0);
   if (options.timeoutMs > 0) options.timers.arm(deadline, options.timeoutMs);
+  if (bytes.length > 0) {
+    const facts = inspect(bytes, options.http);
+    if (facts !== 'more') return finish(facts);
+  }
   socket.on('readable', onReadable);
   socket.once('close', onClose);
   socket.once('end', onClose);

@@ -1,6 +1,8 @@
 import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import type { Listener as ListenerMessage } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import type { Filter, FilterChain } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
+import { ProxyProtocolConfig_Version as ProxyVersion } from '@weft/contracts/lean/envoy/config/core/v3/proxy_protocol';
+import { ProxyProtocolSchema } from '@weft/contracts/lean/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
 import { OriginalDstSchema } from '@weft/contracts/lean/envoy/extensions/filters/listener/original_dst/v3/original_dst';
 import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/rbac/v3/rbac';
 import { HttpConnectionManagerSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
@@ -13,6 +15,7 @@ import {
 import { type CompiledRbac, compileRbac, ConfigRejectedError } from '@weft/evaluator';
 import type { TcpProxySettings } from '../filters/network/tcp-proxy.ts';
 import { type ChainCriteria, compileCriteria } from '../listeners/chain-match.ts';
+import type { ProxyProtocolRules } from '../listeners/read-proxy-header.ts';
 import type { Direction } from '../request-record.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
@@ -47,6 +50,8 @@ export interface CompiledListener {
   readonly inspectionAt: (port: number) => Inspection;
   /** Where redirected connections were going: of no interest, known to the chains, or who is to serve them. */
   readonly original: 'ignored' | 'known' | 'handed-over';
+  /** Connections begin with the header of a proxy in front. */
+  readonly proxyProtocol: ProxyProtocolRules | undefined;
   /** 0 = no limit. */
   readonly inspectTimeoutMs: number;
   readonly continueOnTimeout: boolean;
@@ -93,12 +98,35 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
       chains.map(({ criteria }) => criteria),
     ),
     original,
+    proxyProtocol: proxyProtocolOf(message, resource),
     inspectTimeoutMs: millisOr(message.listenerFiltersTimeout, DEFAULT_INSPECT_TIMEOUT_MS),
     continueOnTimeout: message.continueOnListenerFiltersTimeout,
     backlog: message.tcpBacklogSize ?? DEFAULT_BACKLOG,
   };
 }
 
+/** @throws {ConfigRejectedError} where it does not come first: the other filters look at what is behind it. */
+function proxyProtocolOf(message: ListenerMessage, resource: string): ProxyProtocolRules | undefined {
+  const at = message.listenerFilters.findIndex(
+    ({ name, configType }) =>
+      name === PROXY_PROTOCOL_FILTER ||
+      (configType.case === 'typedConfig' && typeNameOf(configType.value.typeUrl) === ProxyProtocolSchema.typeName),
+  );
+  const filter = message.listenerFilters[at];
+  if (filter === undefined) return undefined;
+  const inspectors = message.listenerFilters.slice(0, at).some(({ name }) => name !== ORIGINAL_DST_FILTER);
+  if (inspectors)
+    throw new ConfigRejectedError(resource, `listener_filters[${at}]: the PROXY protocol must come first`);
+  const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+  const config = unpack(any, ProxyProtocolSchema, resource);
+  const disallowed = new Set(config?.disallowedVersions);
+  return {
+    versions: { 1: !disallowed.has(ProxyVersion.V1), 2: !disallowed.has(ProxyVersion.V2) },
+    optional: config?.allowRequestsWithoutProxyProtocol ?? false,
+  };
+}
+
+const PROXY_PROTOCOL_FILTER = 'envoy.filters.listener.proxy_protocol';
 const ORIGINAL_DST_FILTER = 'envoy.filters.listener.original_dst';
 
 /** Envoy's two ways to want it: the whole field, which also hands over, and the filter, which does not. */

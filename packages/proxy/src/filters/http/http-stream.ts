@@ -98,7 +98,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     return this.downstream.connection.peerFingerprint === '' ? 'none' : 'validated';
   }
   get directRemoteIp(): string {
-    return this.downstream.connection.remoteAddress;
+    return this.downstream.connection.directAddress;
   }
   get destinationIp(): string {
     return this.downstream.connection.localAddress;

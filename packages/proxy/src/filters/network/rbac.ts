@@ -17,7 +17,7 @@ function factsOf(connection: DownstreamConnection): AuthorizationFacts {
     scheme: '',
     header: () => undefined,
     principals: connection.peerPrincipal === '' ? [] : [connection.peerPrincipal],
-    directRemoteIp: connection.remoteAddress,
+    directRemoteIp: connection.directAddress,
     remoteIp: connection.remoteAddress,
     destinationIp: connection.localAddress,
     destinationPort: connection.localPort,

@@ -15,7 +15,8 @@ import { WriteTurn } from '../frames/write-turn.ts';
 import { FieldTable } from '../hpack/field-table.ts';
 
 export const anyConnection: DownstreamConnection = {
-  remoteAddress: '127.0.0.1', remotePort: 1, localAddress: '127.0.0.1', localPort: 2, secure: false, peerPrincipal: '',
+  remoteAddress: '127.0.0.1',
+  directAddress: '127.0.0.1', remotePort: 1, localAddress: '127.0.0.1', localPort: 2, secure: false, peerPrincipal: '',
   ownPrincipal: '', peerFingerprint: '', peerSubject: '', requestedServerName: '', peerWorkload: '', peerKey: '',
 }; // prettier-ignore
 

@@ -5,6 +5,7 @@ import { cookieValue, RequestHash } from './request-hash.ts';
 
 const connection: DownstreamConnection = {
   remoteAddress: '10.0.0.1',
+  directAddress: '10.0.0.1',
   remotePort: 4000,
   localAddress: '10.0.0.2',
   localPort: 80,

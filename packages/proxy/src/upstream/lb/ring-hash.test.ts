@@ -62,6 +62,15 @@ describe('a ring', () => {
     expect(sizes(buildRing(sharesOf(hosts), { minSize: 1024, maxSize: 8, useHostname: false }))).toEqual([2, 6]);
   });
 
+  it('is sorted, whatever its size', () => {
+    for (const minSize of [500, 40_000]) {
+      const { high, low } = buildRing(sharesOf(SIX), { minSize, maxSize: MAX_RING_SIZE, useHostname: false });
+      const values = Array.from(high, (value, i) => (BigInt(value) << 32n) | BigInt(low[i] ?? 0));
+      expect(values.length).toBeGreaterThanOrEqual(minSize);
+      expect(values.every((value, i) => i === 0 || (values[i - 1] ?? 0n) <= value)).toBe(true);
+    }
+  });
+
   it('hashes the key or the name of a host where there is one', () => {
     const named = [host(1, { hashKey: 'a' }), host(2, { hostname: 'b' })];
     expect(hashShares(named, weight, true).keys).toEqual(['a', 'b']);

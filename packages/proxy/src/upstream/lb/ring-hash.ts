@@ -54,8 +54,19 @@ const take = (values: Uint32Array, order: Uint32Array): Uint32Array => {
 const DIGIT_BITS = 16;
 const DIGITS = 1 << DIGIT_BITS;
 
-/** Indexes by ascending (high, low): radix over the upper half, since a ring may have millions of entries; then the few equal ones by the lower. */
-function sortedOrder(high: Uint32Array, low: Uint32Array): Uint32Array {
+// Below that, comparing is quicker than counting digits.
+const FEW = 16 * 1024;
+
+/** Indexes by ascending (high, low). */
+const sortedOrder = (high: Uint32Array, low: Uint32Array): Uint32Array =>
+  high.length > FEW
+    ? countedOrder(high, low)
+    : Uint32Array.from(high, (_, i) => i).sort(
+        (a, b) => (high[a] ?? 0) - (high[b] ?? 0) || (low[a] ?? 0) - (low[b] ?? 0),
+      );
+
+/** By digits of the upper half, since a ring may have millions of entries; then the few equal ones by the lower. */
+function countedOrder(high: Uint32Array, low: Uint32Array): Uint32Array {
   let order = Uint32Array.from(high, (_, i) => i);
   for (const shift of [0, DIGIT_BITS]) {
     const starts = new Uint32Array(DIGITS + 1);

@@ -13,7 +13,7 @@ const ask = async (name) =>
 const found = {};
 for (const name of names) {
   try {
-    found[name] = (await ask(name)).sort();
+    found[name] = (await ask(name)).sort((a, b) => (a < b ? -1 : 1));
   } catch (error) {
     found[name] = error.code;
   }

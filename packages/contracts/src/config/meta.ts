@@ -85,12 +85,6 @@ export function metaOf(schema: TSchema): MessageMeta {
   return typeof meta === 'object' && meta !== null ? meta : {};
 }
 
-/** The control plane sends it, so that an Envoy obeys; Weft’s own proxy does not act on it yet. */
-export const ENVOY_ONLY = {
-  effect: 'not-yet',
-  reason: 'is sent to the proxies, and only Envoy acts on it yet',
-} as const satisfies FieldMeta;
-
 /** Marks a field as optional, which nearly every protobuf field is. */
 export const opt = Type.Optional;
 

@@ -8,7 +8,6 @@ import { WeftError } from '@weft/kit';
 export const HUB_ADDRESS = '10.244.0.1';
 export const POD_PREFIX_LENGTH = 16;
 export const POD_NETWORK = '10.244.0.0/16';
-export const SERVICE_NETWORK = '10.96.0.0/16';
 /** Stands for 127.0.0.1 of the host: what listens there is reached here. */
 export const HOST_ADDRESS = '10.244.255.254';
 export const HOST_NAME = 'host.weft.internal';

@@ -9,7 +9,7 @@ import type { SourceRef } from '../config-store/config-object.ts';
 import type { MtlsMode } from '../config-store/kinds.ts';
 import { durationMs } from '../model/duration.ts';
 import { isHttp, type Protocol } from '../model/protocol.ts';
-import { httpDenials } from '../mixer/denial-filter.ts';
+import { httpDenials, networkDenials } from '../mixer/denial-filter.ts';
 import { peerMode } from '../snapshot/peer-authentication.ts';
 import { httpAuthorization, networkAuthorization } from './authorization-filters.ts';
 import type { GeneratorContext } from './context.ts';
@@ -32,19 +32,20 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
   const http = httpAuthorization(context, port);
   const tcp = networkAuthorization(context, port);
   const limits = limitFilters(context, 'inbound', port.number);
-  const mixer = httpDenials(context, port);
+  const denials = { http: httpDenials(context, port), tcp: networkDenials(context, port) };
   const stacks: Stacks = {
     http: () => [
       httpConnectionManager(context, {
         side: 'inbound',
         statPrefix: `inbound_${listenerName(port.bind, port.listenPort)}`,
         routes: inboundRoutes(port, limits.rateLimits),
-        authorization: [...mixer.filters, ...http.filters],
+        authorization: [...denials.http.filters, ...http.filters],
         limits: limits.filters,
         grpcWeb: port.protocol === 'grpc-web',
       }),
     ],
     tcp: () => [
+      ...denials.tcp.filters,
       ...tcp.filters,
       tcpProxy(
         context.snapshot.mesh,
@@ -61,7 +62,7 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
       stacks,
       context,
     ),
-    refs: [...port.refs, ...refs, ...http.refs, ...limits.refs, ...mixer.refs],
+    refs: [...port.refs, ...refs, ...http.refs, ...limits.refs, ...denials.http.refs],
   };
 }
 

@@ -16,6 +16,7 @@ import {
 import { OriginalDstSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/original_dst/v3/original_dst';
 import type { SourceRef } from '../config-store/config-object.ts';
 import { peerMode, portsWithMode } from '../snapshot/peer-authentication.ts';
+import { httpDenials, networkDenials } from '../mixer/denial-filter.ts';
 import { httpAuthorization, networkAuthorization } from './authorization-filters.ts';
 import type { GeneratorContext } from './context.ts';
 import { duration, pack, socketAddress, type Init } from './envoy.ts';
@@ -105,24 +106,30 @@ function undeclared(context: GeneratorContext, port: number | undefined): PortGr
   const http = httpAuthorization(context, undefined);
   const tcp = networkAuthorization(context, undefined);
   const limits = limitFilters(context, 'inbound', port ?? 0);
+  const undeclaredPort = { number: port, services: [] };
+  const denials = { http: httpDenials(context, undeclaredPort), tcp: networkDenials(context, undeclaredPort) };
   const stacks: Stacks = {
     http: () => [
       httpConnectionManager(context, {
         side: 'inbound',
         statPrefix: cluster,
         routes: toApplication(cluster, 'inbound|http|0', ':0/*', limits.rateLimits),
-        authorization: http.filters,
+        authorization: [...denials.http.filters, ...http.filters],
         limits: limits.filters,
       }),
     ],
-    tcp: () => [...tcp.filters, tcpProxy(context.snapshot.mesh, cluster, [{ name: cluster, weight: 1 }])],
+    tcp: () => [
+      ...denials.tcp.filters,
+      ...tcp.filters,
+      tcpProxy(context.snapshot.mesh, cluster, [{ name: cluster, weight: 1 }]),
+    ],
   };
   const name = port === undefined ? `${VIRTUAL_INBOUND}-catchall` : `${VIRTUAL_INBOUND}-${port}`;
   const chains = chainsOf(mode, { name, protocol: 'auto' }, stacks, context);
   return {
     port,
     chains: port === undefined ? chains : chains.map((chain) => onPort(chain, port)),
-    refs: [...refs, ...http.refs],
+    refs: [...refs, ...http.refs, ...denials.http.refs],
   };
 }
 

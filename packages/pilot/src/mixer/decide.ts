@@ -23,6 +23,8 @@ export interface EndFacts {
 export interface CallFacts {
   readonly source: EndFacts;
   readonly destination: EndFacts;
+  /** A connection has no request: what is read of one is absent. */
+  readonly traffic: 'http' | 'tcp';
 }
 
 /** Something in the expression that a sidecar has no answer for; its message ends "it reads …". */
@@ -196,7 +198,7 @@ function indexed({ map, key }: Extract<Expression, { kind: 'index' }>, facts: Ca
   if (at.kind === 'request' || typeof at.value !== 'string') throw new Undecidable(`${name} by a key of the request`);
   switch (name) {
     case 'request.headers':
-      return requestHeader(at.value.toLowerCase());
+      return ofRequest(facts, requestHeader(at.value.toLowerCase()));
     case 'source.labels':
       return constant(own(facts.source.labels, at.value));
     case 'destination.labels':
@@ -209,7 +211,10 @@ function indexed({ map, key }: Extract<Expression, { kind: 'index' }>, facts: Ca
 const own = (map: Readonly<Record<string, string>> | undefined, key: string): string | undefined =>
   map !== undefined && Object.hasOwn(map, key) ? map[key] : undefined;
 
-function attribute(name: string, { source, destination }: CallFacts): Value {
+const ofRequest = ({ traffic }: CallFacts, value: Value): Value => (traffic === 'http' ? value : constant(undefined));
+
+function attribute(name: string, facts: CallFacts): Value {
+  const { source, destination } = facts;
   const of = (end: EndFacts, field: string): Value | undefined => {
     const { namespace, workload, principal } = end;
     switch (field) {
@@ -244,17 +249,17 @@ function attribute(name: string, { source, destination }: CallFacts): Value {
     case 'context.reporter.kind':
       return constant('inbound');
     case 'request.method':
-      return requestHeader(':method', true);
+      return ofRequest(facts, requestHeader(':method', true));
     case 'request.host':
-      return requestHeader(':authority', true);
+      return ofRequest(facts, requestHeader(':authority', true));
     case 'request.path':
-      return requestHeader(':path', true);
+      return ofRequest(facts, requestHeader(':path', true));
     case 'request.url_path':
-      return { kind: 'request', test: (matcher) => truth.urlPath(matcher), present: true };
+      return ofRequest(facts, { kind: 'request', test: (matcher) => truth.urlPath(matcher), present: true });
     case 'request.useragent':
-      return requestHeader('user-agent');
+      return ofRequest(facts, requestHeader('user-agent'));
     case 'request.referer':
-      return requestHeader('referer');
+      return ofRequest(facts, requestHeader('referer'));
     default:
       throw new Undecidable(name);
   }

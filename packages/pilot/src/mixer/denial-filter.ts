@@ -1,4 +1,7 @@
-/** The denials that concern one port of a workload, as one RBAC filter in front of all others. */
+/**
+ * The denials that concern one port of a workload, as one RBAC filter in front of all others. Connections of TCP do not say
+ * which workload of an account calls: there an account is denied what any of its workloads is denied.
+ */
 import { create } from '@bufbuild/protobuf';
 import {
   PermissionSchema,
@@ -6,7 +9,10 @@ import {
   RBAC_Action,
   RBACSchema,
   type Policy,
+  type RBAC,
 } from '@weft/contracts/full/envoy/config/rbac/v3/rbac';
+import { FilterSchema, type Filter } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
+import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/network/rbac/v3/rbac';
 import { RBACSchema as HttpRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/http/rbac/v3/rbac';
 import type { RegisteredWorkload } from '@weft/contracts';
 import type { HttpFilter } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
@@ -24,10 +30,26 @@ import { anybody, authenticated, both, either, negate, peerWorkload, type Truth 
 /** Rules here hold for the whole mesh, as the services of Mixer have it. */
 const MESH_WIDE: ReadonlySet<string> = new Set(['istio-system', 'weft-system']);
 
-export function httpDenials(
+/** A port that nobody declared has no service, and no number of its own when the rest of them are meant. */
+type Port = Pick<InboundPort, 'services'> & { readonly number: number | undefined };
+
+export const httpDenials = (context: GeneratorContext, port: Port): AuthorizationFilters<HttpFilter> =>
+  build(context, port, 'http', (rules) => httpFilter('envoy.filters.http.rbac', pack(HttpRbacSchema, { rules })));
+
+export const networkDenials = (context: GeneratorContext, port: Port): AuthorizationFilters<Filter> =>
+  build(context, port, 'tcp', (rules) =>
+    create(FilterSchema, {
+      name: 'envoy.filters.network.rbac',
+      configType: { case: 'typedConfig', value: pack(NetworkRbacSchema, { statPrefix: 'tcp.', rules }) },
+    }),
+  );
+
+function build<F>(
   { snapshot, proxy }: GeneratorContext,
-  port: Pick<InboundPort, 'number' | 'services'>,
-): AuthorizationFilters<HttpFilter> {
+  port: Port,
+  traffic: 'http' | 'tcp',
+  filter: (rules: RBAC) => F,
+): AuthorizationFilters<F> {
   const { mesh } = snapshot;
   const inScope = snapshot.denials.filter(
     ({ namespace }) => MESH_WIDE.has(namespace) || namespace === mesh.rootNamespace || namespace === proxy.namespace,
@@ -36,13 +58,15 @@ export function httpDenials(
   const destination: EndFacts = {
     ...factsOf(proxy, mesh.trustDomain),
     workload: proxy.name,
-    port: port.number,
+    ...(port.number === undefined ? {} : { port: port.number }),
     ...(service ? { service: { host: service.hostname, name: service.name, namespace: service.namespace } } : {}),
   };
   const policies: (readonly [string, Policy])[] = [];
   const refs: SourceRef[] = [];
   for (const denial of inScope) {
-    const who = denied(denial, destination, [...snapshot.workloads.values()], mesh.trustDomain);
+    const from = (source: EndFacts): Truth =>
+      denial.match === undefined ? true : decide(denial.match, { source, destination, traffic }).isTrue;
+    const who = denied(denial, from, [...snapshot.workloads.values()], mesh.trustDomain);
     if (who === false) continue;
     refs.push(denial.ref);
     policies.push([
@@ -55,7 +79,7 @@ export function httpDenials(
   }
   if (policies.length === 0) return { filters: [], refs };
   const rules = create(RBACSchema, { action: RBAC_Action.DENY, policies: Object.fromEntries(policies) });
-  return { filters: [httpFilter('envoy.filters.http.rbac', pack(HttpRbacSchema, { rules }))], refs };
+  return { filters: [filter(rules)], refs };
 }
 
 interface Member {
@@ -71,13 +95,11 @@ function factsOf({ namespace, serviceAccount, labels }: Member, trustDomain: str
 
 /** The requests that a rule denies at this destination. */
 function denied(
-  { match, readsSource }: Denial,
-  destination: EndFacts,
+  { readsSource }: Denial,
+  from: (source: EndFacts) => Truth,
   workloads: readonly RegisteredWorkload[],
   trustDomain: string,
 ): Truth {
-  if (match === undefined) return true;
-  const from = (source: EndFacts): Truth => decide(match, { source, destination }).isTrue;
   if (!readsSource) return from({});
   const accounts = new Map<string, RegisteredWorkload[]>();
   for (const workload of workloads) {

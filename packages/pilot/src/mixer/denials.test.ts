@@ -149,6 +149,23 @@ describe('rules of Mixer that deny, decided by sidecars', () => {
     expect(judge({ principal, peer: 'reviews-v2;default;;;' })).toBe('allowed');
   });
 
+  it('on TCP a request has nothing to say, and an account is denied what any of its workloads is', () => {
+    const specs = [
+      ...BOOKINFO.filter(({ service }) => service !== 'ratings'),
+      { service: 'ratings', index: 7, portName: 'tcp' },
+    ];
+    const judge = (match: string) =>
+      guardOf(
+        contextOf(snapshotOf({ yaml: rule(match), registry: registryOf(specs) }), 'ratings-v1'),
+        '127.66.7.1_9080',
+      );
+    const of = (account: string) => ({ principal: `spiffe://cluster.local/ns/default/sa/bookinfo-${account}` });
+    const v3 = judge('source.labels["version"] == "v3" && destination.labels["app"] == "ratings"');
+    expect([v3(of('reviews')), v3(of('productpage')), v3({})]).toEqual(['denied', 'allowed', 'allowed']);
+    expect(judge('request.method == "POST"')(of('reviews'))).toBe('allowed');
+    expect(judge('(request.headers["user"] | "none") == "none"')(of('reviews'))).toBe('denied');
+  });
+
   it('a rule holds in its namespace, and in all from a root namespace', () => {
     expect(guard(rule('true', { namespace: 'other' }))({})).toBe('allowed');
     expect(guard(rule('true', { namespace: 'istio-system' }))({})).toBe('denied');

@@ -144,7 +144,7 @@ function readMatch(text: string): Expression | undefined | string {
     const expression = parseExpression(bare);
     const { type } = checkExpression(expression, STANDARD_ATTRIBUTES);
     if (type !== 'BOOL') return `its match gives ${type}`;
-    decide(expression, { source: {}, destination: {} });
+    decide(expression, { source: {}, destination: {}, traffic: 'http' });
     return expression;
   } catch (error) {
     if (error instanceof Undecidable) return `its match reads ${error.what}, which a sidecar does not know`;

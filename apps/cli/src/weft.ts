@@ -78,6 +78,15 @@ Example:
   envoy -c envoy.json --drain-strategy immediate --drain-time-s 5 &
   env $(cat reviews.env) node reviews.js`;
 
+const RESTART_HELP = `
+The new process gets the same listening sockets and begins when it is ready. The one before answers what it has, tells
+its clients to connect anew, and ends when they have. After an update of Weft this puts the new version into service.
+
+Examples:
+  weft restart reviews-v2
+  weft restart ingressgateway -n weft-system --wait
+  weft restart --all`;
+
 const state = (command: Command): Command =>
   command.option('--state <dir>', 'folder of the mesh (default: $WEFT_STATE or ~/.weft)');
 const remote = (command: Command): Command =>
@@ -151,6 +160,14 @@ export function createProgram(): Command {
         (await import('./commands/exec.ts')).exec(name, command, flags),
       ),
     );
+  output(scoped(state(program.command('restart'))), 'text, json')
+    .description('give workloads a new sidecar process without losing a request; their programs are not touched')
+    .argument('[workload...]', 'their names')
+    .option('--all', 'every workload and the gateway, one after the other')
+    .option('--drain <seconds>', 'how long connections of the process before may go on (default: 45)')
+    .option('--wait', 'until the process before has ended; says what its deadline cut')
+    .addHelpText('after', RESTART_HELP)
+    .action(action(async (names: string[], flags) => (await import('./commands/restart.ts')).restart(names, flags)));
   output(remote(program.command('status')), 'table, json, yaml')
     .description('health of the mesh: its parts, workloads, what is not in sync, and where to look')
     .option('--all', 'also what each proxy has, certificates and every listener')

@@ -49,7 +49,13 @@ export type {
   WorkloadCertificate,
   WorkloadPort,
 } from './registry.ts';
-export { PARENT_CHANNEL_FD, type ChildMessage, type ParentMessage, type WorkloadSecret } from './parent-channel.ts';
+export {
+  PARENT_CHANNEL_FD,
+  type ChildMessage,
+  type ListeningSocket,
+  type ParentMessage,
+  type WorkloadSecret,
+} from './parent-channel.ts';
 export { REASON_HEADER, REASONS, type Reason, type ReasonCode } from './reasons.ts';
 export { KEY_USAGE, OID, readCertificate, readSvid, type CertificateFacts, type SvidVerdict } from './x509/svid.ts';
 export {

@@ -12,7 +12,12 @@ export type ParentMessage =
       readonly tokenKeyJwk: Readonly<Record<string, unknown>>;
       readonly apiToken: string;
     }
-  | { readonly type: 'drain'; readonly deadlineMs: number }
+  /** Stop accepting, let requests finish, end after `deadlineMs` at the latest. `replaced`: another process serves already. */
+  | { readonly type: 'drain'; readonly deadlineMs: number; readonly replaced?: boolean }
+  /** Which sockets do you listen on? Answered by `sockets`. */
+  | { readonly type: 'tell-sockets' }
+  /** The process that this one took over from has ended. */
+  | { readonly type: 'predecessor-ended'; readonly cutConnections: number }
   | { readonly type: 'log-level'; readonly level: string };
 
 export interface WorkloadSecret {
@@ -30,6 +35,14 @@ export type ChildMessage =
   /** Not yet serving, and why; sent on each change. */
   | { readonly type: 'waiting'; readonly for: readonly string[] }
   | { readonly type: 'drained'; readonly cutConnections: number }
+  | { readonly type: 'sockets'; readonly sockets: readonly ListeningSocket[] }
   | { readonly type: 'failed'; readonly message: string; readonly fix?: string };
+
+/** A socket that a child listens on, by its own number for it. */
+export interface ListeningSocket {
+  readonly address: string;
+  readonly port: number;
+  readonly fd: number;
+}
 
 export const PARENT_CHANNEL_FD = 3;

@@ -131,6 +131,7 @@ export const REASONS = {
   overloaded: row(503, 'OM', 'overload', 'the proxy is overloaded'),
   'too-many-connections': row(503, 'OM', 'connection_limit', 'the proxy has too many connections'),
   draining: row(503, 'LH', 'draining', 'the proxy is shutting down'),
+  'drain-deadline': row(503, 'LH', 'drain_deadline', 'the proxy ended before the answer was there', false),
   'config-not-ready': row(503, 'NFCF', 'config_not_ready', 'the proxy has no configuration yet'),
   'plaintext-refused': row(0, 'NR', 'filter_chain_not_found', 'this port takes mutual TLS only'),
   'downstream-tls-failure': row(0, '-', 'downstream_tls_failure', 'the TLS handshake with the client failed'),

@@ -1,8 +1,8 @@
-/** One child of the mesh's own (proxy, control plane): started with a lifeline, restarted with back-off, stopped in order. */
-import { spawn, type ChildProcess } from 'node:child_process';
-import type { Duplex } from 'node:stream';
+/** One child of the mesh's own (proxy, control plane): started with a lifeline, restarted with back-off, replaced without a gap, stopped in order. */
 import type { ChildMessage, ParentMessage } from '@weft/contracts';
-import { openMessageChannel, type Backoff, type Clock, type Logger, type MessageChannel, type Timer } from '@weft/kit';
+import { WeftError, type Backoff, type Clock, type Logger, type Timer } from '@weft/kit';
+import { spawnChild, type ChildExit, type ChildProcessLine } from './child-process.ts';
+import type { ListenSocket } from './listen-socket.ts';
 import type { LogSink } from './log-sink.ts';
 
 export interface ChildOptions {
@@ -10,8 +10,8 @@ export interface ChildOptions {
   /** Path of the program's file; it runs on this Node. */
   readonly program: string;
   readonly nodeArgs?: readonly string[];
-  /** Called for each start, since ports may change. */
-  readonly args: () => readonly string[];
+  /** Called for each start, since ports may change. @param adopted sockets that its predecessor made; their descriptors come last. */
+  readonly args: (adopted: readonly ListenSocket[]) => readonly string[];
   /** Words before the command line that put the process elsewhere and become it. */
   readonly enter?: (argv: readonly [string, ...string[]]) => readonly [string, ...string[]];
   /** Descriptors that become 4, 5, … in the child. */
@@ -26,107 +26,187 @@ export interface ChildDeps {
   readonly log: LogSink;
   /** A new process is up: give it what it needs. Called before its first message. */
   readonly onStart: (send: (message: ParentMessage) => void) => void;
+  /** Of the process in charge: not of one that is to replace it, or was replaced. */
   readonly onMessage: (message: ChildMessage) => void;
-  readonly onExit: (exit: ChildExit) => void;
+  /** The process in charge ended. */
+  readonly onExit: (exit: ChildExit & { readonly unexpected: boolean }) => void;
+  /** Sockets that this process made itself, as the parent's. */
+  readonly adopt?: (process: ChildProcessLine) => Promise<readonly ListenSocket[]>;
 }
 
-export interface ChildExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** Ended although nobody asked it to. */
-  readonly unexpected: boolean;
+export interface ReplaceLimits {
+  readonly readyMs: number;
+  readonly drainMs: number;
+}
+
+export interface Replacement {
+  readonly pid: number | undefined;
+  readonly formerPid: number | undefined;
+  /** When the process before has ended: how many connections its deadline cut; undefined when it did not say. */
+  readonly drained: Promise<number | undefined>;
 }
 
 export interface Child {
+  /** Of the process in charge. */
   readonly pid: number | undefined;
   readonly restarts: number;
+  /** To every process of it that lives. */
   send(message: ParentMessage): void;
-  /** Drains, then closes the lifeline, then kills. @returns when the process is gone. */
+  /**
+   * Starts another process beside the present one, on the same sockets. When it is ready it takes charge, and the
+   * present one drains. Waits while too many are draining. @throws {WeftError} WEFT_RESTART_FAILED, and all is as before.
+   */
+  replace(limits: ReplaceLimits): Promise<Replacement>;
+  /** Drains, then closes the lifeline, then kills. @returns when all of its processes are gone. */
   stop(drainMs: number): Promise<void>;
 }
 
 // A process that lived this long is forgiven its earlier crashes.
 const STABLE_MS = 30_000;
-const KILL_AFTER_MS = 3_000;
+// Each keeps its memory until its last connection ends.
+const MAX_DRAINING = 2;
 
 export function startChild(options: ChildOptions, deps: ChildDeps): Child {
-  let process_: ChildProcess | undefined;
-  let channel: MessageChannel<ParentMessage> | undefined;
+  const { clock, logger } = deps;
+  const living = new Set<ChildProcessLine>();
+  const draining = new Map<ChildProcessLine, Promise<unknown>>();
+  let current: ChildProcessLine | undefined;
+  let successor: ChildProcessLine | undefined;
   let stopping = false;
   let restarts = 0;
   let restartTimer: Timer | undefined;
-  let gone: (() => void) | undefined;
+  let replacing: Promise<unknown> = Promise.resolve();
 
-  const start = (): void => {
-    const startedAt = deps.clock.now();
-    const own = [process.execPath, ...(options.nodeArgs ?? []), options.program, ...options.args()] as const;
-    const [command, ...args] = options.enter ? options.enter(own) : own;
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
-      env: options.env,
-      // A group of its own: a terminal's Ctrl-C reaches the supervisor alone, which ends children in order.
-      detached: true,
-    });
-    process_ = child;
-    if (child.stdout) deps.log.attach(child.stdout);
-    if (child.stderr) deps.log.attach(child.stderr);
-    const line = openMessageChannel<ChildMessage, ParentMessage>(child.stdio[3] as Duplex, deps.onMessage, () => {});
-    channel = line;
-    let over = false;
-    const ended = (code: number | null, signal: NodeJS.Signals | null): void => {
-      if (over) return;
-      over = true;
-      line.close();
-      process_ = undefined;
-      channel = undefined;
-      deps.onExit({ code, signal, unexpected: !stopping });
-      if (stopping) gone?.();
-      else restartLater(startedAt, code, signal);
-    };
-    child.on('error', (error) => {
-      deps.logger.error({ child: options.name, error: error.message }, 'child could not be started');
-      ended(null, null);
-    });
-    child.on('exit', ended);
+  const start = (adopted: readonly ListenSocket[] = [], flags: readonly string[] = []): ChildProcessLine => {
+    const { name, env, nodeArgs = [], descriptors = [] } = options;
+    const own = [process.execPath, ...nodeArgs, options.program, ...options.args(adopted), ...flags] as const;
+    const line = spawnChild(
+      {
+        name,
+        argv: options.enter ? options.enter(own) : own,
+        descriptors: [...descriptors, ...adopted.map(({ fd }) => fd)],
+        env,
+      },
+      deps,
+    );
+    living.add(line);
+    void line.ended.then(() => living.delete(line));
     deps.onStart((message) => line.send(message));
+    return line;
   };
 
-  const restartLater = (startedAt: number, code: number | null, signal: NodeJS.Signals | null): void => {
-    if (deps.clock.now() - startedAt > STABLE_MS) deps.backoff.reset();
-    const delayMs = Math.round(deps.backoff.next());
-    deps.logger.warn({ child: options.name, code, signal, delayMs }, 'child ended; starting it again');
-    restartTimer = deps.clock.after(delayMs, () => {
-      restarts += 1;
-      start();
+  const takeCharge = (line: ChildProcessLine): void => {
+    current = line;
+    line.onMessage((message) => {
+      if (current === line) deps.onMessage(message);
+    });
+    void line.ended.then((exit) => {
+      if (current !== line) return;
+      current = undefined;
+      deps.onExit({ ...exit, unexpected: !stopping });
+      // One that is to take over anyhow does so when it is ready.
+      if (successor === undefined) restartLater(line.startedAt, exit);
     });
   };
 
-  start();
+  const restartLater = (startedAt: number, { code, signal }: ChildExit): void => {
+    if (stopping) return;
+    if (clock.now() - startedAt > STABLE_MS) deps.backoff.reset();
+    const delayMs = Math.round(deps.backoff.next());
+    logger.warn({ child: options.name, code, signal, delayMs }, 'child ended; starting it again');
+    restartTimer = clock.after(delayMs, () => {
+      restarts += 1;
+      takeCharge(start());
+    });
+  };
+
+  const replaceNow = async ({ readyMs, drainMs }: ReplaceLimits): Promise<Replacement> => {
+    while (draining.size >= MAX_DRAINING) await Promise.race(draining.values());
+    const former = current;
+    if (stopping || former === undefined) throw failed(options.name, 'it is not running');
+    const adopted = (await deps.adopt?.(former)) ?? [];
+    const next = start(adopted, ['--replace']);
+    successor = next;
+    // They are the new process's now.
+    adopted.forEach((socket) => socket.close());
+    const problem = await readiness(next, readyMs, clock);
+    successor = undefined;
+    if (problem !== undefined || stopping) {
+      void next.end(0);
+      if (current === undefined) restartLater(clock.now(), { code: null, signal: null });
+      throw failed(options.name, problem ?? 'it is being stopped');
+    }
+    takeCharge(next);
+    deps.onMessage({ type: 'ready' });
+    logger.info({ child: options.name, pid: next.pid, formerPid: former.pid, drainMs }, 'replaced; the former drains');
+    const drained = drainFormer(former, drainMs).then((cutConnections) => {
+      draining.delete(former);
+      next.send({ type: 'predecessor-ended', cutConnections: cutConnections ?? 0 });
+      logger.info({ child: options.name, pid: former.pid, cutConnections }, 'the former process ended');
+      return cutConnections;
+    });
+    draining.set(former, drained);
+    return { pid: next.pid, formerPid: former.pid, drained };
+  };
+
+  takeCharge(start());
   return {
     get pid() {
-      return process_?.pid;
+      return current?.pid;
     },
     get restarts() {
       return restarts;
     },
-    send: (message) => channel?.send(message),
-    stop(drainMs) {
+    send: (message) => living.forEach((line) => line.send(message)),
+    replace(limits) {
+      const done = replacing.then(() => replaceNow(limits));
+      replacing = done.catch(() => {});
+      return done;
+    },
+    async stop(drainMs) {
       stopping = true;
       restartTimer?.cancel();
-      const child = process_;
-      if (!child) return Promise.resolve();
-      return new Promise((resolve) => {
-        const timers: Timer[] = [];
-        gone = () => {
-          timers.forEach((timer) => timer.cancel());
-          resolve();
-        };
-        channel?.send({ type: 'drain', deadlineMs: drainMs });
-        timers.push(
-          deps.clock.after(drainMs + KILL_AFTER_MS / 3, () => channel?.close()),
-          deps.clock.after(drainMs + KILL_AFTER_MS, () => child.kill('SIGKILL')),
-        );
-      });
+      await Promise.all([...living].map((line) => line.end(drainMs)));
     },
   };
+}
+
+const failed = (name: string, reason: string): WeftError =>
+  new WeftError('WEFT_RESTART_FAILED', `${name} was not replaced: ${reason}`, {
+    fix: 'the process before goes on; its log says more',
+  });
+
+/** @returns why it did not become ready. */
+async function readiness(line: ChildProcessLine, limitMs: number, clock: Clock): Promise<string | undefined> {
+  let waitsFor: readonly string[] = [];
+  let timer: Timer | undefined;
+  let forget: (() => void) | undefined;
+  try {
+    return await Promise.race([
+      line.ended.then(({ code, signal }) => `the new process ended with ${signal ?? `code ${code}`}`),
+      new Promise<string>((resolve) => {
+        timer = clock.after(limitMs, () =>
+          resolve(`the new process was not ready in ${limitMs / 1000} s; it waits for ${waitsFor.join(', ')}`),
+        );
+      }),
+      new Promise<undefined>((resolve) => {
+        forget = line.onMessage((message) => {
+          if (message.type === 'ready') resolve(undefined);
+          if (message.type === 'waiting') waitsFor = message.for;
+        });
+      }),
+    ]);
+  } finally {
+    timer?.cancel();
+    forget?.();
+  }
+}
+
+async function drainFormer(line: ChildProcessLine, drainMs: number): Promise<number | undefined> {
+  let cut: number | undefined;
+  line.onMessage((message) => {
+    if (message.type === 'drained') cut = message.cutConnections;
+  });
+  await line.end(drainMs, true);
+  return cut;
 }

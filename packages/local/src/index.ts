@@ -34,6 +34,7 @@ export { setUpHub, type HostSocket, type HubOptions } from './isolated/hub.ts';
 export { checkThisMachine, type IsolationCheck } from './isolated/isolation-check.ts';
 export { POD_DNS_PORT, PROXY_MARK } from './isolated/pod-proxy.ts';
 export { runWorkload, type RunnerOptions, type RunningWorkload } from './workload-runner.ts';
+export type { RestartRequest, RestartResult } from './restarts.ts';
 export { createRemoteLink, type RemoteLink } from './remote-link.ts';
 export { watchRegistry, type RegistryClient } from './registry-client.ts';
 export { serviceOf } from './admission.ts';

@@ -4,31 +4,45 @@
  */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import type { ListeningSocket } from '@weft/contracts';
 import { WeftError } from '@weft/kit';
 import { loadLibc, type Libc } from './libc.ts';
 
 export interface ListenSocket {
+  readonly kind: SocketKind;
   readonly address: string;
   readonly port: number;
   readonly fd: number;
   close(): void;
 }
 
+export type SocketKind = 'stream' | 'datagram';
+
 export interface ListenSockets {
   /** @throws {WeftError} WEFT_PORT_TAKEN, WEFT_ADDRESS_UNAVAILABLE or WEFT_LISTEN_FAILED. */
-  open(address: string, port: number): ListenSocket;
+  open(address: string, port: number, kind?: SocketKind): ListenSocket;
+  /** A socket that a child made, from now on also ours. @returns undefined where the system does not allow it. */
+  adopt(pid: number, socket: ListeningSocket): ListenSocket | undefined;
 }
 
 // Linux values (asm-generic): socket(2), setsockopt(2).
 const AF_INET = 2;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const BACKLOG = 1024;
+// The same on every architecture: pidfd_open(2), pidfd_getfd(2).
+const SYS_PIDFD_OPEN = 434;
+const SYS_PIDFD_GETFD = 438;
 /** For `socket(2)`: IPv4; a stream that never blocks and that no child inherits unasked. */
-export const SOCKET_FLAGS = { inet: AF_INET, stream: SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC } as const;
+export const SOCKET_FLAGS = {
+  inet: AF_INET,
+  stream: SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+  datagram: SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+} as const;
 
 /** @returns undefined where descriptors can not be made (not Linux, or the native call library does not load): children then bind for themselves. */
 export function createListenSockets(): ListenSockets | undefined {
@@ -41,6 +55,7 @@ export function listenSocketsOf(libc: Libc): ListenSockets {
   const setsockopt = libc.func('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)');
   const bind = libc.func('int bind(int fd, const void *address, unsigned int length)');
   const listen = libc.func('int listen(int fd, int backlog)');
+  const syscall = libc.func('long syscall(long number, long a, long b, long c)');
   const getsockname = libc.func('int getsockname(int fd, void *address, void *length)');
   const check = (result: number, what: string, address: string, port: number, fd?: number): number => {
     if (result >= 0) return result;
@@ -49,24 +64,37 @@ export function listenSocketsOf(libc: Libc): ListenSockets {
     throw listenError(errno, what, address, port);
   };
   return {
-    open(address, port) {
-      const fd = check(socket(SOCKET_FLAGS.inet, SOCKET_FLAGS.stream, 0), 'socket', address, port);
+    open(address, port, kind = 'stream') {
+      const fd = check(socket(SOCKET_FLAGS.inet, SOCKET_FLAGS[kind], 0), 'socket', address, port);
       const one = Buffer.from(Int32Array.of(1).buffer);
-      check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4), 'setsockopt', address, port, fd);
+      // On a datagram socket it would let other programs take the address, too.
+      if (kind === 'stream') check(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, one, 4), 'setsockopt', address, port, fd);
       check(bind(fd, socketAddress(address, port), 16), 'bind', address, port, fd);
-      check(listen(fd, BACKLOG), 'listen', address, port, fd);
+      if (kind === 'stream') check(listen(fd, BACKLOG), 'listen', address, port, fd);
       const name = Buffer.alloc(16);
       check(getsockname(fd, name, Buffer.from(Uint32Array.of(16).buffer)), 'getsockname', address, port, fd);
-      let open = true;
-      return {
-        address,
-        port: name.readUInt16BE(2),
-        fd,
-        close() {
-          if (open) closeSync(fd);
-          open = false;
-        },
-      };
+      return owned(kind, address, name.readUInt16BE(2), fd);
+    },
+    adopt(pid, { address, port, fd }) {
+      const process_ = syscall(SYS_PIDFD_OPEN, pid, 0, 0);
+      if (process_ < 0) return undefined;
+      const copy = syscall(SYS_PIDFD_GETFD, process_, fd, 0);
+      closeSync(process_);
+      return copy < 0 ? undefined : owned('stream', address, port, copy);
+    },
+  };
+}
+
+function owned(kind: SocketKind, address: string, port: number, fd: number): ListenSocket {
+  let open = true;
+  return {
+    kind,
+    address,
+    port,
+    fd,
+    close() {
+      if (open) closeSync(fd);
+      open = false;
     },
   };
 }

@@ -7,6 +7,7 @@ import type {
   WorkloadPort,
   WorkloadSecret,
 } from '@weft/contracts';
+import type { Restart } from './restarts.ts';
 
 export interface WorkloadSpec {
   readonly name: string;
@@ -78,6 +79,8 @@ export interface MeshLink {
   token(name: string, namespace: string): Promise<string>;
   report(name: string, namespace: string, change: WorkloadReport): void;
   leave(name: string, namespace: string): Promise<void>;
+  /** How the mesh gets the workload another sidecar process. @returns what takes the offer back. */
+  offerRestart(name: string, namespace: string, restart: Restart): () => void;
 }
 
 /** What a runner says of its workload as it changes. */

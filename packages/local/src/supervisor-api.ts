@@ -5,11 +5,14 @@ import type { RegisteredWorkload } from '@weft/contracts';
 import { errorMessage, WeftError, type Clock, type Timer } from '@weft/kit';
 import type { MeshLink, WorkloadReport, WorkloadSpec } from './mesh-link.ts';
 import type { LocalRegistry } from './registry.ts';
+import { createRemoteRestarts, type RemoteRestarts, type RestartAnswer } from './remote-restarts.ts';
+import { parseRestart, type Restarts } from './restarts.ts';
 
 export interface SupervisorApiDeps {
   readonly link: MeshLink;
   readonly registry: LocalRegistry;
   readonly clock: Clock;
+  readonly restarts: Restarts;
   readonly status: () => unknown;
   readonly shutdown: () => void;
 }
@@ -31,6 +34,7 @@ const RUNNER_SILENCE_MS = 3 * RUNNER_BEAT_MS;
 
 export async function serveSupervisorApi(path: string, deps: SupervisorApiDeps): Promise<SupervisorApi> {
   const silence = new Map<string, Timer>();
+  const remote = new Map<string, RemoteRestarts>();
   const open = new Set<ServerResponse>();
 
   const watchSilence = (name: string, namespace: string): void => {
@@ -46,10 +50,20 @@ export async function serveSupervisorApi(path: string, deps: SupervisorApiDeps):
   const join = async (spec: WorkloadSpec, response: ServerResponse): Promise<void> => {
     const admission = await deps.link.admit(spec);
     const { name, namespace } = spec;
+    const restarts = createRemoteRestarts();
+    const withdraw = spec.ownSidecar
+      ? () => {}
+      : deps.restarts.offer(name, namespace, (request) =>
+          restarts.ask((line) => void response.write(`${JSON.stringify(line)}\n`), request),
+        );
     open.add(response);
+    remote.set(`${namespace}/${name}`, restarts);
     watchSilence(name, namespace);
     response.on('close', () => {
       open.delete(response);
+      withdraw();
+      restarts.close();
+      if (remote.get(`${namespace}/${name}`) === restarts) remote.delete(`${namespace}/${name}`);
       silence.get(`${namespace}/${name}`)?.cancel();
       silence.delete(`${namespace}/${name}`);
       void deps.link.leave(name, namespace);
@@ -90,6 +104,12 @@ export async function serveSupervisorApi(path: string, deps: SupervisorApiDeps):
         ...(certificate ? { certificate } : {}),
         ...(processes ? { processes } : {}),
       });
+      return send(response, 200, {});
+    }
+    if (route === 'POST workloads/*/*/restart')
+      return send(response, 200, await deps.restarts.restart(name, namespace, parseRestart(await readJson(request))));
+    if (route === 'POST workloads/*/*/restarted') {
+      remote.get(`${namespace}/${name}`)?.answer((await readJson(request)) as RestartAnswer);
       return send(response, 200, {});
     }
     if (route === 'POST workloads/*/*/token')

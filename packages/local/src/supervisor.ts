@@ -18,6 +18,7 @@ import { createPlaces } from './places.ts';
 import { findBlock } from './port-picker.ts';
 import { startReaper } from './reaper.ts';
 import { createLocalRegistry } from './registry.ts';
+import { createRestarts } from './restarts.ts';
 import { readOrCreateToken, type StateDir } from './state-dir.ts';
 import { serveSupervisorApi } from './supervisor-api.ts';
 import { createTokenSigner } from './tokens.ts';
@@ -103,6 +104,9 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     ? createPodPlacer(surroundingsOf(hub, dir), gatewayBinds)
     : createLoopbackPlacer(block, gatewayBinds);
   const admissions = createAdmissions({ registry, clock, dir, placer, endpoints });
+  const restarts = createRestarts((name, namespace) =>
+    registry.state().workloads.some((item) => item.name === name && item.namespace === namespace),
+  );
   const link: MeshLink = {
     admit: (spec) => admissions.admit(spec),
     token(name, namespace) {
@@ -125,6 +129,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       admissions.leave(name, namespace);
       return Promise.resolve();
     },
+    offerRestart: restarts.offer,
   };
 
   const running = new Map<string, RunningWorkload>();
@@ -132,6 +137,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     link,
     registry,
     clock,
+    restarts,
     shutdown: deps.onShutdownAsked,
     status: () => ({
       pid: process.pid,

@@ -1,5 +1,6 @@
 /** Where a workload's processes run: the port behind which the host and a namespace of its own look alike to a runner. */
-import type { ListenSocket, ListenSockets } from './listen-socket.ts';
+import type { ListeningSocket } from '@weft/contracts';
+import type { ListenSocket, ListenSockets, SocketKind } from './listen-socket.ts';
 import type { Admission, WorkloadSpec } from './mesh-link.ts';
 import { probe, type Probe } from './probe.ts';
 
@@ -14,6 +15,8 @@ export interface WorkloadPlace {
   enterAsUser(argv: CommandLine, cwd: string): CommandLine;
   /** Opens listening sockets there. @returns undefined where descriptors can not be handed to children. */
   openSockets(wanted: readonly SocketPlace[]): readonly ListenSocket[];
+  /** A socket that a child there made, from now on also this process's. @returns undefined where that can not be had. */
+  adoptSocket(pid: number, socket: ListeningSocket): ListenSocket | undefined;
   /** One heartbeat of the application, asked from there. */
   probe(target: Probe, address: string, port: number, timeoutMs: number): Promise<boolean>;
   close(): Promise<void>;
@@ -22,6 +25,8 @@ export interface WorkloadPlace {
 export interface SocketPlace {
   readonly address: string;
   readonly port: number;
+  /** Default: a stream. */
+  readonly kind?: SocketKind;
 }
 
 export type PlaceFactory = (spec: WorkloadSpec, admission: Admission) => Promise<WorkloadPlace>;
@@ -31,7 +36,9 @@ export function hostPlace(sockets: ListenSockets | undefined): WorkloadPlace {
   return {
     enter: (argv) => argv,
     enterAsUser: (argv) => argv,
-    openSockets: (wanted) => (sockets ? openAll(wanted, (place) => sockets.open(place.address, place.port)) : []),
+    openSockets: (wanted) =>
+      sockets ? openAll(wanted, (place) => sockets.open(place.address, place.port, place.kind)) : [],
+    adoptSocket: (pid, socket) => sockets?.adopt(pid, socket),
     probe,
     close: () => Promise.resolve(),
   };
@@ -45,7 +52,9 @@ export function openAll(
   const opened: ListenSocket[] = [];
   try {
     for (const place of wanted) {
-      if (!opened.some((item) => item.address === place.address && item.port === place.port)) opened.push(open(place));
+      const same = (item: ListenSocket): boolean =>
+        item.address === place.address && item.port === place.port && item.kind === (place.kind ?? 'stream');
+      if (!opened.some(same)) opened.push(open(place));
     }
     return opened;
   } catch (error) {

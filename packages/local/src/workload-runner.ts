@@ -4,6 +4,7 @@ import { createBackoff, WeftError, type Clock, type Logger, type Random, type Ti
 import { appEnvironment, callablesOf, fillArguments } from './app-environment.ts';
 import { startApplication, type Application, type ApplicationExit } from './application.ts';
 import { startChild, type Child } from './child.ts';
+import { adoptSockets } from './adopt-sockets.ts';
 import { certificateFacts } from './certificate-facts.ts';
 import { podProxyFlags, REDIRECT_SOCKETS } from './isolated/pod-proxy.ts';
 import { beat, DEFAULT_HEARTBEAT, STARTING, type HeartbeatState } from './heartbeat.ts';
@@ -63,6 +64,7 @@ const APP_GRACE_MS = 5_000;
 const LEAVE_BEFORE_DRAIN_MS = 400;
 /** A sidecar that ended and does not serve again within this takes its workload out of the mesh. */
 const PROXY_ABSENCE_MS = 5_000;
+const REPLACE_READY_MS = 30_000;
 
 export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Promise<RunningWorkload> {
   const { spec } = options;
@@ -122,7 +124,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
       name: `proxy of ${name}.${namespace}`,
       program: deps.proxyProgram,
       nodeArgs: deps.proxyNodeArgs,
-      args: () => proxyArguments(spec, admission, sockets),
+      args: (adopted) => proxyArguments(spec, admission, [...sockets, ...adopted]),
       enter: (argv) => place.enter(argv),
       descriptors: sockets.map((socket) => socket.fd),
       env: deps.baseEnv,
@@ -132,6 +134,8 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
       logger,
       log: proxyLog,
       backoff: createBackoff({ baseMs: 100, maxMs: 10_000 }, deps.random),
+      adopt: (child) =>
+        adoptSockets(child, { clock, own: sockets, adopt: (pid, socket) => place.adoptSocket(pid, socket) }),
       onStart(send) {
         send({ type: 'admin-token', token: admission.adminToken });
         if (secrets) send({ type: 'secrets', ...secrets });
@@ -163,6 +167,20 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     secrets = next;
     proxy.send({ type: 'secrets', ...next });
     deps.link.report(name, namespace, { certificate: certificateFacts(next.default) });
+  });
+
+  const withdraw = deps.link.offerRestart(name, namespace, async ({ drainMs, wait }) => {
+    if (sockets.length === 0)
+      throw new WeftError('WEFT_RESTART_FAILED', 'listening sockets can not be handed to another process here', {
+        fix: 'stop the workload and run it again',
+      });
+    const { pid, formerPid, drained } = await proxy.replace({ readyMs: REPLACE_READY_MS, drainMs });
+    const cutConnections = wait ? await drained : undefined;
+    return {
+      ...(pid === undefined ? {} : { pid }),
+      ...(formerPid === undefined ? {} : { formerPid }),
+      ...(cutConnections === undefined ? {} : { cutConnections }),
+    };
   });
 
   const startApp = (): void => {
@@ -234,6 +252,7 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
       if (stopping) return;
       deps.link.report(name, namespace, { health: 'draining' });
       stopping = true;
+      withdraw();
       appTimer?.cancel();
       proxyAbsence?.cancel();
       beatTimer?.cancel();
@@ -291,13 +310,22 @@ async function settleIn(
   }
 }
 
-/** The sockets that must outlive the proxy process: its mesh ports, its gateway ports, its known outbound listeners. */
+function splitAddress(text: string): readonly [string, number] {
+  const colon = text.lastIndexOf(':');
+  return [text.slice(0, colon), Number(text.slice(colon + 1))];
+}
+
+/** The sockets that must outlive the proxy process: its page, its mesh ports, its gateway ports, its known outbound listeners. */
 function socketsOf(spec: WorkloadSpec, admission: Admission): readonly SocketPlace[] {
   const gateway = admission.gatewayBinds.map((bind) => ({ address: bind.bind, port: bind.port }));
-  if (admission.pod?.redirect) return REDIRECT_SOCKETS;
+  const [host, port] = splitAddress(admission.adminAddress);
+  const admin = { address: host, port };
+  if (admission.pod?.redirect) return [...REDIRECT_SOCKETS, admin];
   return [
+    admin,
     ...admission.ports.map((port) => ({ address: admission.address, port: port.meshPort })),
     ...gateway,
+    ...(admission.httpProxy ? [{ address: admission.httpProxy.bind, port: admission.httpProxy.port }] : []),
     ...(spec.kind === 'sidecar' ? admission.outbound.map((item) => ({ address: item.bind, port: item.port })) : []),
   ];
 }
@@ -318,6 +346,9 @@ function proxyArguments(spec: WorkloadSpec, admission: Admission, sockets: reado
     '--parent-fd',
     '3',
     ...(admission.pod ? podProxyFlags(admission.pod) : []),
-    ...sockets.flatMap((socket, index) => ['--listen-fd', `${socket.address}:${socket.port}=${4 + index}`]),
+    ...sockets.flatMap(({ kind, address, port }, index) => [
+      kind === 'datagram' ? '--datagram-fd' : '--listen-fd',
+      `${address}:${port}=${4 + index}`,
+    ]),
   ];
 }

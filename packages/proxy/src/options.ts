@@ -16,6 +16,12 @@ export interface ProxyOptions {
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   /** "ADDRESS:PORT" → descriptor of a listening socket. */
   readonly inherited: ReadonlyMap<string, number>;
+  /** "ADDRESS:PORT" → descriptor of a bound datagram socket. */
+  readonly inheritedDatagrams: ReadonlyMap<string, number>;
+  /** Another process serves these sockets until this one is ready. */
+  readonly replaces: boolean;
+  /** How long connections of removed listeners may go on. */
+  readonly drainTimeMs: number;
   /** undefined: nobody is the parent, so there are no secrets and no lifeline. */
   readonly parentFd: number | undefined;
   /** Of every connection to an upstream (SO_MARK); undefined: none. */
@@ -43,6 +49,9 @@ export interface ProxyFlags {
   readonly saveDir?: string;
   readonly admin?: string;
   readonly listenFd?: readonly string[];
+  readonly datagramFd?: readonly string[];
+  readonly replace?: boolean;
+  readonly drainTimeS?: string;
   readonly parentFd?: string;
   readonly socketMark?: string;
   readonly dnsListen?: string;
@@ -65,13 +74,18 @@ export function readOptions(flags: ProxyFlags): ProxyOptions {
   if (flags.concurrency !== undefined && flags.concurrency !== '1') {
     refuse('--concurrency', 'only 1 is possible in this version', 'Leave it out, or start more proxies.');
   }
+  if (flags.replace === true && flags.parentFd === undefined)
+    refuse('--replace', 'is of no use without --parent-fd: nobody would tell the other process to go');
   return {
     nodeId: flags.nodeId,
     metadata: readMetadata(flags.metadata ?? '{}'),
     xdsAddress: flags.xds === undefined ? undefined : readXdsAddress(flags.xds),
     saveDir: flags.saveDir,
     admin: flags.admin === undefined ? undefined : readAdmin(flags.admin),
-    inherited: new Map((flags.listenFd ?? []).map(readListenFd)),
+    inherited: new Map((flags.listenFd ?? []).map((text) => readListenFd('--listen-fd', text))),
+    inheritedDatagrams: new Map((flags.datagramFd ?? []).map((text) => readListenFd('--datagram-fd', text))),
+    replaces: flags.replace ?? false,
+    drainTimeMs: readDrainTime(flags.drainTimeS ?? '45'),
     parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),
     socketMark: flags.socketMark === undefined ? undefined : readMark(flags.socketMark),
     dns: readDns(flags),
@@ -153,12 +167,21 @@ function splitAddress(flag: string, text: string): { readonly host: string; read
   return { host: match[1] ?? match[2] ?? '', port };
 }
 
-function readListenFd(text: string): readonly [string, number] {
+function readListenFd(flag: string, text: string): readonly [string, number] {
   const split = text.lastIndexOf('=');
-  if (split === -1) return refuse('--listen-fd', `"${text}" is not ADDRESS:PORT=FD`);
+  if (split === -1) return refuse(flag, `"${text}" is not ADDRESS:PORT=FD`);
   const address = text.slice(0, split);
-  splitAddress('--listen-fd', address);
-  return [address, readFd('--listen-fd', text.slice(split + 1))];
+  splitAddress(flag, address);
+  return [address, readFd(flag, text.slice(split + 1))];
+}
+
+const MAX_DRAIN_S = 86_400;
+
+function readDrainTime(text: string): number {
+  const seconds = Number(text);
+  return /^\d+$/.test(text) && seconds <= MAX_DRAIN_S
+    ? seconds * 1000
+    : refuse('--drain-time-s', `"${text}" is not a number of seconds from 0 to ${MAX_DRAIN_S}`);
 }
 
 function readFd(flag: string, text: string): number {

@@ -187,6 +187,20 @@ export interface ListenerStatus {
   readonly reason: string;
 }
 
+/** A bound listener, by this process's number for its socket. */
+export interface ListenerSocket {
+  readonly address: string;
+  readonly port: number;
+  readonly fd: number;
+}
+
+export interface DrainPlan {
+  readonly inboundOnly: boolean;
+  /** First clients are told to leave, for `ms`; only then nothing more is accepted. */
+  readonly graceful: boolean;
+  readonly ms: number;
+}
+
 /** What the rest of the process asks of the data path. */
 export interface DataPath {
   /** Takes a whole new set. @returns what was refused; the former version of each stands. */
@@ -196,6 +210,11 @@ export interface DataPath {
   activeConnections(): number;
   /** Waits that may run late, of all connections and requests. */
   armedTimers(): number;
+  /** Begins to accept, where that was held back for another process. */
+  serve(): void;
+  sockets(): readonly ListenerSocket[];
+  /** Some listeners end, the proxy does not. */
+  drainListeners(plan: DrainPlan): void;
   /** Stops accepting and lets requests finish. @returns how many connections were cut at the deadline (epoch milliseconds). */
   drain(deadlineMs: number): Promise<number>;
   close(): Promise<void>;

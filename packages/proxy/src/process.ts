@@ -3,15 +3,15 @@ import { controlPlaneId, localityName, parseNodeId, parseSpiffeId, type ParentMe
 import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, WeftError } from '@weft/kit';
 import { createAdsClient, createGrpcAdsTransport, type ChannelTarget } from '@weft/xds';
 import { createAccessLogs } from './access-log/access-logs.ts';
-import { startAdminServer } from './admin/admin-server.ts';
+import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
 import { certsJson } from './admin/certs.ts';
 import type { ConfigDumpInput } from './admin/config-dump.ts';
-import { adminPages } from './admin/pages.ts';
+import { adminPages, type ListenerDrain } from './admin/pages.ts';
 import { judge, type Readiness, reportReadiness, stateOf } from './admin/readiness.ts';
 import { readingsOf } from './admin/readings.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
-import { startDnsProxy } from './dns/dns-proxy.ts';
+import { createDnsProxy, type DnsProxyDeps } from './dns/dns-proxy.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
@@ -26,6 +26,9 @@ import { createPeerExchange } from './stats/peer-exchange.ts';
 import { createStats } from './stats/stats.ts';
 import { localityOfMetadata, workloadOfMetadata } from './stats/workload-labels.ts';
 import { createTracer } from './tracing/tracer.ts';
+
+// After a graceful drain of listeners, when clients have had their time.
+const END_DRAIN_MS = 1_000;
 
 export interface ProxyProcessDeps {
   readonly clock: Clock;
@@ -54,6 +57,9 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   let xdsAddress = options.xdsAddress;
   let adminToken: string | undefined;
   let draining: Promise<void> | undefined;
+  let listenersDrain = false;
+  let admin: AdminServer | undefined;
+  const predecessorCut = stats.counter('server.predecessor_cut_connections');
 
   /** How to reach the control plane now. @throws while something for it is missing. */
   const controlPlane = (): ChannelTarget => {
@@ -100,6 +106,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     clock,
     random,
     inheritedFds: options.inherited,
+    held: options.replaces,
+    drainMs: options.drainTimeMs,
     hasAddress: machineHasAddress,
     locality: locality.region === '' ? '' : localityName(locality),
     // What it loads is heavy, and few listeners want it.
@@ -113,8 +121,9 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   const dns =
     options.dns === undefined
       ? undefined
-      : await startDnsProxy({
+      : createDnsProxy({
           ...options.dns,
+          ...dnsDescriptors(options),
           namespace: node?.namespace ?? '',
           clusterDomain: clusterDomainOf(node?.domain),
           openMarked,
@@ -123,10 +132,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
           random,
           logger,
         });
-  if (dns !== undefined) {
-    lifecycle.defer('dns', () => dns.close());
-    logger.info({ address: dns.address }, 'DNS is answered');
-  }
+  if (dns !== undefined) lifecycle.defer('dns', () => dns.close());
 
   const unknownFields = stats.counter('server.dynamic_unknown_fields');
   const discovery = createDiscovery({
@@ -155,10 +161,12 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   });
   lifecycle.defer('discovery', () => discovery.close());
 
+  /** Whether it has taken its sockets; until then the process before it serves. */
+  let serving: 'held' | 'beginning' | 'serving' = 'held';
   const readiness = (): Readiness => {
     const state = discovery.state();
     return judge({
-      draining: draining !== undefined,
+      draining: draining !== undefined || listenersDrain,
       hasIdentity: secrets.identity !== undefined,
       identityExpiresAt: secrets.identity?.expiresAt,
       now: clock.now(),
@@ -167,18 +175,29 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       savedAt: state.savedAt,
       connected: state.client?.connected ?? false,
       lastError: state.client?.lastError,
-      listeners: dataPath.listeners(),
+      listeners: serving === 'held' ? [] : dataPath.listeners(),
     });
   };
 
-  const drain = (ms: number): Promise<void> => {
+  const drain = (ms: number, replaced = false): Promise<void> => {
     draining ??= (async () => {
-      logger.info({ ms }, 'draining');
+      logger.info({ ms, replaced }, 'draining');
+      // Who asks there from now on, asks the other process.
+      if (replaced) await Promise.all([admin?.close(), dns?.close()]);
       const cutConnections = await dataPath.drain(clock.now() + ms);
+      logger.info({ cutConnections }, 'drained');
       parent?.send({ type: 'drained', cutConnections });
       deps.onEnd('drained');
     })();
     return draining;
+  };
+
+  const drainListeners = ({ inboundOnly, graceful, thenEnd }: ListenerDrain): void => {
+    const ms = options.drainTimeMs;
+    logger.info({ inboundOnly, graceful, ms }, 'draining listeners');
+    listenersDrain = true;
+    dataPath.drainListeners({ inboundOnly, graceful, ms });
+    if (thenEnd) clock.after(ms, () => void drain(END_DRAIN_MS));
   };
 
   const begin = (): void => {
@@ -204,7 +223,13 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
         discovery.reconnect();
         return;
       case 'drain':
-        void drain(message.deadlineMs);
+        void drain(message.deadlineMs, message.replaced);
+        return;
+      case 'tell-sockets':
+        parent?.send({ type: 'sockets', sockets: dataPath.sockets() });
+        return;
+      case 'predecessor-ended':
+        stats.add(predecessorCut, message.cutConnections);
         return;
       case 'log-level':
         setLevel(logger, message.level);
@@ -222,9 +247,14 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
         });
   if (parent !== undefined) lifecycle.defer('parent channel', () => parent.close());
 
-  if (options.admin !== undefined) {
-    const admin = await startAdminServer({
-      ...options.admin,
+  const openAdmin = async (): Promise<void> => {
+    if (options.admin === undefined) return;
+    const { host, port } = options.admin;
+    const fd = options.inherited.get(`${host}:${port}`);
+    const opened = await startAdminServer({
+      host,
+      port,
+      ...(fd === undefined ? {} : { fd }),
       token: () => adminToken,
       logger,
       pages: adminPages({
@@ -261,16 +291,35 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
         }),
         logger,
         drain: (ms) => void drain(ms),
+        drainListeners,
       }),
     });
-    lifecycle.defer('admin', () => admin.close());
-    logger.info({ address: admin.address }, 'admin page serves');
-  }
+    admin = opened;
+    lifecycle.defer('admin', () => opened.close());
+    logger.info({ address: opened.address }, 'admin page serves');
+  };
+  const serve = async (): Promise<void> => {
+    serving = 'beginning';
+    if (dns !== undefined) logger.info({ address: await dns.listen() }, 'DNS is answered');
+    await openAdmin();
+    dataPath.serve();
+    serving = 'serving';
+  };
+  /** The moment when it is ready but for its sockets is the moment to take them. */
+  const takeOver = (): Readiness => {
+    const now = readiness();
+    if (serving === 'held' && now.waitingFor.length === 0) {
+      logger.info({}, 'taking over from the process before');
+      serve().catch((error: unknown) => deps.onEnd(`it can not take over: ${errorMessage(error)}`));
+    }
+    return serving === 'serving' ? now : { ...now, waitingFor: [...now.waitingFor, 'the sockets of its predecessor'] };
+  };
+  if (!options.replaces) await serve();
 
   if (parent !== undefined)
     lifecycle.defer(
       'readiness',
-      reportReadiness((message) => parent.send(message), readiness, clock),
+      reportReadiness((message) => parent.send(message), takeOver, clock),
     );
   // Without an identity there is nobody to talk to: the first secret begins it.
   if (parent === undefined) begin();
@@ -283,6 +332,13 @@ function setLevel(logger: Logger, level: string): void {
   } catch (error) {
     logger.warn({ error: errorMessage(error) }, 'log level was not changed');
   }
+}
+
+/** Of the address where DNS is answered; a datagram socket alone would be of no use. */
+function dnsDescriptors({ dns, inherited, inheritedDatagrams }: ProxyOptions): Pick<DnsProxyDeps, 'fds'> {
+  const address = dns === undefined ? '' : `${dns.listen.host}:${dns.listen.port}`;
+  const [datagrams, stream] = [inheritedDatagrams.get(address), inherited.get(address)];
+  return datagrams === undefined || stream === undefined ? {} : { fds: { datagrams, stream } };
 }
 
 /** Of `default.svc.cluster.local`, as a node tells its domain. */

@@ -9,13 +9,13 @@ import { H2Counters } from './http2/connection/counters.ts';
 import { WriteTurn } from './http2/frames/write-turn.ts';
 import { FieldTable } from './http2/hpack/field-table.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
+import { ListenerSet } from './listeners/listener-set.ts';
 import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
 import type {
   AccessLogs,
   ClusterStatus,
   DataPath,
   InheritedFds,
-  ListenerStatus,
   PeerExchange,
   RejectedResource,
   ResourceSet,
@@ -24,7 +24,6 @@ import type {
   Tracer,
 } from './ports.ts';
 import type { CompiledHcm, ListenerDeps } from './runtime/http-connection-manager.ts';
-import type { CompiledListener } from './runtime/listeners.ts';
 import { createRuntime } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
@@ -52,16 +51,18 @@ export interface ProxyOptions {
   readonly hasAddress?: (address: string) => boolean;
   /** Called once, when a listener wants original destinations; without it such a listener is refused. @throws {WeftError} where they can not be told. */
   readonly loadOriginalDestinations?: () => TellOriginalDestination;
+  /** How long connections of a listener that was removed may go on. Default 45 s. */
+  readonly drainMs?: number;
+  /** Nothing is accepted until `serve`. */
+  readonly held?: boolean;
   /** Makes the sockets of connections to upstreams. Default: Node does. */
   readonly openMarked?: OpenMarked;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
-const DRAIN_POLL_MS = 50;
 const ANY_ADDRESS = '0.0.0.0';
-// Of a listener that was removed or moved; Istio's drain time.
-const DRAIN_MS = 45_000;
-const KEEP_IDLE_MS = 5_000;
+// Istio's.
+const DEFAULT_DRAIN_MS = 45_000;
 
 /** The data path: listeners, filters, upstreams, all from one set of resources that can be replaced at any time. */
 export function createProxy(options: ProxyOptions): DataPath {
@@ -70,11 +71,11 @@ export function createProxy(options: ProxyOptions): DataPath {
   const regex = createRegexEngine();
   const readBuffer = createReadBuffer();
   const secrets = watchSecrets(options.secrets, () => {
-    for (const listener of listeners.values()) listener.refreshSecrets();
+    for (const listener of listeners.live()) listener.refreshSecrets();
   });
   const hasAddress = options.hasAddress ?? (() => true);
   const isOwnListener = (address: string, port: number): boolean =>
-    [...listeners.values()].some(
+    [...listeners.live()].some(
       ({ compiled }) =>
         compiled.bind &&
         compiled.port === port &&
@@ -110,13 +111,8 @@ export function createProxy(options: ProxyOptions): DataPath {
   };
   const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
   const inherited = new InheritedSockets(options.inheritedFds ?? new Map());
-  const listeners = new Map<string, LiveListener>();
-  let byAddress: ReadonlyMap<string, LiveListener> = new Map();
-  /** Removed or replaced, with connections left. */
-  const leaving = new Set<LiveListener>();
   const total = { connections: 0 };
   let tables: ReadonlyMap<string, Table> = new Map();
-  let draining = false;
 
   /** What filters remember of a route lives as long as its message. */
   const inlineTables = new WeakMap<RouteConfiguration, Table>();
@@ -151,80 +147,43 @@ export function createProxy(options: ProxyOptions): DataPath {
     total,
     maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
     originalOf: (socket) => tellOriginal?.(socket),
-    listenerAt: (address, port) => byAddress.get(`${address}:${port}`) ?? byAddress.get(`${ANY_ADDRESS}:${port}`),
+    listenerAt: (address, port) => listeners.at(address, port),
+    clock,
   };
 
-  /** Idle connections stay for a while, since their client may be about to write; then requests may still finish. */
-  const retire = (listener: LiveListener): void => {
-    listener.drain();
-    if (listener.connections === 0) return;
-    leaving.add(listener);
-    clock.after(KEEP_IDLE_MS, () => listener.closeIdle());
-    clock.after(DRAIN_MS, () => {
-      listener.close();
-      leaving.delete(listener);
-    });
-  };
-
-  const applyListeners = (compiled: ReadonlyMap<string, CompiledListener>): void => {
-    for (const [name, listener] of listeners) {
-      const next = compiled.get(name);
-      if (next !== undefined && sameAddress(next, listener.compiled)) continue;
-      listeners.delete(name);
-      retire(listener);
-    }
-    for (const [name, next] of compiled) {
-      const listener = listeners.get(name);
-      if (listener === undefined) {
-        const made = new LiveListener(next, liveDeps);
-        listeners.set(name, made);
-        made.listen(inherited.get(`${next.address}:${next.port}`));
-      } else if (listener.compiled === next) listener.refreshRoutes();
-      else listener.update(next);
-    }
-    byAddress = new Map(
-      [...listeners.values()].map((listener) => [`${listener.compiled.address}:${listener.compiled.port}`, listener]),
-    );
-    for (const listener of leaving) if (listener.connections === 0) leaving.delete(listener);
-  };
+  const listeners = new ListenerSet({
+    create: (compiled) => new LiveListener(compiled, liveDeps),
+    inherited,
+    drainMs: options.drainMs ?? DEFAULT_DRAIN_MS,
+    held: options.held ?? false,
+    stats,
+    clock,
+    logger,
+  });
 
   const update = (resources: ResourceSet): readonly RejectedResource[] => {
     const compiled = runtime.compile(resources);
     tables = compiled.tables;
     clusters.apply(compiled.clusters, compiled.endpoints);
-    if (!draining) applyListeners(compiled.listeners);
+    listeners.apply(compiled.listeners);
     clusters.removeUnused();
     for (const { type, name, reason } of compiled.rejected) logger.warn({ type, name, reason }, 'resource refused');
     return compiled.rejected;
   };
 
-  const everyListener = (): LiveListener[] => [...listeners.values(), ...leaving];
-  const activeConnections = (): number => everyListener().reduce((sum, listener) => sum + listener.connections, 0);
-
   update(options.resources);
   return {
     update,
-    activeConnections,
+    activeConnections: () => listeners.connections(),
     armedTimers: () => timers.size,
-    listeners: (): ListenerStatus[] => everyListener().map((listener) => ({ name: listener.name, ...listener.state })),
+    listeners: () => listeners.statuses(),
     clusters: (): ClusterStatus[] => clusters.status(),
-    async drain(deadlineMs) {
-      draining = true;
-      for (const listener of everyListener()) listener.drain();
-      inherited.close();
-      // Idle connections are kept until used or until the deadline: a client may be about to write.
-      while (activeConnections() > 0 && clock.now() < deadlineMs) {
-        await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
-      }
-      for (const listener of everyListener()) listener.closeIdle();
-      const cut = activeConnections();
-      for (const listener of everyListener()) listener.close();
-      return cut;
-    },
+    serve: () => listeners.serve(),
+    sockets: () => listeners.sockets(),
+    drainListeners: (plan) => listeners.drainSome(plan),
+    drain: (deadlineMs) => listeners.drain(deadlineMs),
     async close() {
-      draining = true;
-      for (const listener of everyListener()) listener.close();
-      inherited.close();
+      listeners.close();
       clusters.close();
       secrets.close();
       timers.close();
@@ -232,6 +191,3 @@ export function createProxy(options: ProxyOptions): DataPath {
     },
   };
 }
-
-const sameAddress = (a: CompiledListener, b: CompiledListener): boolean =>
-  a.address === b.address && a.port === b.port && a.bind === b.bind;

@@ -49,12 +49,13 @@ export async function createPod(plan: PodPlan, namespace: string, deps: PodDeps)
     enterAsUser: (argv, cwd) =>
       enterCommand({ pid: holder.pid, userNamespace: false, cwd }, user ? asUserCommand(user, argv) : argv),
     openSockets: (wanted) =>
-      openAll(wanted, ({ address, port }) => {
+      openAll(wanted, ({ address, port, kind }) => {
         const ofHost = deps.hostSockets?.(address, port);
         // It is the host's as long as the mesh runs.
-        if (ofHost) return { ...ofHost, close: () => {} };
-        return network.run(() => deps.sockets.open(address, port));
+        if (ofHost) return { ...ofHost, kind: 'stream', close: () => {} };
+        return network.run(() => deps.sockets.open(address, port, kind));
       }),
+    adoptSocket: (pid, socket) => deps.sockets.adopt(pid, socket),
     probe: createPodProbe(network, deps.libc),
     async close() {
       network.close();

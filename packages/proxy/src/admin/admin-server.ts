@@ -21,6 +21,8 @@ export interface AdminPage {
 export interface AdminServerDeps {
   readonly host: string;
   readonly port: number;
+  /** A listening socket of this address that the parent made. */
+  readonly fd?: number;
   readonly pages: readonly AdminPage[];
   /** Asked for each write; undefined allows none. */
   readonly token: () => string | undefined;
@@ -95,7 +97,8 @@ export async function startAdminServer(deps: AdminServerDeps): Promise<AdminServ
         }),
       ),
     );
-    server.listen(port, host, resolve);
+    if (deps.fd === undefined) server.listen(port, host, resolve);
+    else server.listen({ fd: deps.fd }, resolve);
   });
   const bound = server.address();
   return {

@@ -52,6 +52,9 @@ const dataPath: DataPath = {
   clusters: () => [CLUSTER],
   activeConnections: () => 0,
   armedTimers: () => 0,
+  serve: () => undefined,
+  sockets: () => [],
+  drainListeners: () => undefined,
   drain: () => Promise.resolve(0),
   close: () => Promise.resolve(),
 };
@@ -61,7 +64,7 @@ async function serve(token: string | undefined = 'secret') {
   stats.add(stats.counter('cluster.x.upstream_cx_total'), 2);
   stats.counter('http.y.never');
   const logger = createLogger({ name: 'test', level: 'silent' });
-  const drains: number[] = [];
+  const drains: unknown[] = [];
   const server = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
@@ -78,6 +81,7 @@ async function serve(token: string | undefined = 'secret') {
       serverInfo: () => ({ state: 'LIVE' }),
       logger,
       drain: (ms) => void drains.push(ms),
+      drainListeners: (plan) => void drains.push(plan),
     }),
   });
   return {
@@ -142,12 +146,27 @@ describe('admin server', () => {
   });
   it('drains and sets the log level for who has it', async () => {
     await using admin = await serve();
-    expect((await admin.ask('/drain_listeners?seconds=2', as('secret'))).status).toBe(200);
+    expect((await admin.ask('/drain?seconds=2', as('secret'))).status).toBe(200);
     expect((await admin.ask('/drain?seconds=x', as('secret'))).status).toBe(400);
     expect(admin.drains).toEqual([2_000]);
     expect((await admin.ask('/logging?level=error', as('secret'))).status).toBe(200);
     expect(admin.logger.level()).toBe('error');
     expect((await admin.get('/logging')).body).toContain('proxy: error');
+  });
+  it('drains listeners as Envoy does, and refuses what it does not know', async () => {
+    await using admin = await serve();
+    const drain = async (query: string): Promise<number> =>
+      (await admin.ask(`/drain_listeners${query}`, as('secret'))).status;
+    expect(await drain('')).toBe(200);
+    expect(await drain('?inboundonly&graceful&skip_exit')).toBe(200);
+    expect(await drain('?graceful')).toBe(200);
+    expect(admin.drains).toEqual([
+      { inboundOnly: false, graceful: false, thenEnd: false },
+      { inboundOnly: true, graceful: true, thenEnd: false },
+      { inboundOnly: false, graceful: true, thenEnd: true },
+    ]);
+    expect([await drain('?skip_exit'), await drain('?seconds=2')]).toEqual([400, 400]);
+    expect(admin.drains).toHaveLength(3);
   });
   it('says which address is taken', async () => {
     await using admin = await serve();

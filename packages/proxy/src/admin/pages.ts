@@ -7,6 +7,13 @@ import type { AdminPage, AdminReply } from './admin-server.ts';
 import { addressJson, clustersJson, clustersText } from './cluster-page.ts';
 import { type Readiness, readyPage } from './readiness.ts';
 
+export interface ListenerDrain {
+  readonly inboundOnly: boolean;
+  /** Answers say close for the drain time, before nothing more is accepted. */
+  readonly graceful: boolean;
+  readonly thenEnd: boolean;
+}
+
 export interface PagesDeps {
   readonly stats: Stats;
   /** Values that are only known when asked: uptime, memory, drops. */
@@ -17,8 +24,10 @@ export interface PagesDeps {
   readonly certs: () => object;
   readonly serverInfo: () => object;
   readonly logger: Logger;
-  /** Begins a drain of `seconds`; harmless when one runs. */
+  /** Begins a drain of so long, at whose end the process ends; harmless when one runs. */
   readonly drain: (ms: number) => void;
+  /** Only listeners, of all or of the inbound side. */
+  readonly drainListeners: (plan: ListenerDrain) => void;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';
@@ -76,8 +85,12 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
     ),
     read('/logging', 'log level', () => ({ body: `active loggers:\n  proxy: ${logger.level()}\n` })),
     write('/logging', 'changes the log level (level=LEVEL)', (query) => loggingPage(logger, query)),
-    write('/drain_listeners', 'stops accepting and lets requests finish (seconds=)', drainPage),
-    write('/drain', 'the same as /drain_listeners', drainPage),
+    write(
+      '/drain_listeners',
+      'stops accepting; the proxy goes on (inboundonly; graceful: answers say close for the drain time first, and then the proxy ends but for skip_exit)',
+      (query) => drainListenersPage(deps, query),
+    ),
+    write('/drain', 'stops accepting, lets requests finish, and ends (seconds=)', drainPage),
     read('/certs', 'certificates in use, without keys', () => json(deps.certs())),
     read('/server_info', 'version, state, node and options', () => json(deps.serverInfo())),
     read('/memory', 'memory of the process in bytes', () => json(process.memoryUsage())),
@@ -104,6 +117,17 @@ function listenersPage(dataPath: DataPath, query: URLSearchParams): AdminReply {
       ...(reason === '' ? {} : { reason }),
     })),
   });
+}
+
+/** As Envoy's. */
+function drainListenersPage({ drainListeners }: PagesDeps, query: URLSearchParams): AdminReply {
+  const wanted = [...query.keys()].find((key) => !['graceful', 'inboundonly', 'skip_exit'].includes(key));
+  if (wanted !== undefined) return refused(`${wanted} is none of graceful, inboundonly and skip_exit`);
+  const graceful = query.has('graceful');
+  const skipExit = query.has('skip_exit');
+  if (skipExit && !graceful) return refused('skip_exit is of use with graceful only');
+  drainListeners({ inboundOnly: query.has('inboundonly'), graceful, thenEnd: graceful && !skipExit });
+  return { body: 'OK\n' };
 }
 
 function loggingPage(logger: Logger, query: URLSearchParams): AdminReply {

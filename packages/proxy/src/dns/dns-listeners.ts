@@ -16,6 +16,8 @@ export interface DnsListeners {
 export interface DnsListenersDeps {
   readonly address: string;
   readonly port: number;
+  /** Sockets of this address that the parent made. */
+  readonly fds?: { readonly datagrams: number; readonly stream: number };
   readonly take: TakeQuestion;
   readonly logger: Logger;
 }
@@ -46,15 +48,17 @@ export async function openDnsListeners(deps: DnsListenersDeps): Promise<DnsListe
   }
 }
 
-async function openBoth({ address, port, take, logger }: DnsListenersDeps): Promise<DnsListeners> {
+async function openBoth({ address, port, fds, take, logger }: DnsListenersDeps): Promise<DnsListeners> {
   const datagrams = createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4' });
   const connections = new Set<Socket>();
   const server = createServer((connection) => serve(connection, connections, take));
   server.maxConnections = MAX_CONNECTIONS;
   try {
-    await listening(datagrams, () => datagrams.bind({ port, address, exclusive: true }));
+    await listening(datagrams, () => datagrams.bind(fds ? { fd: fds.datagrams } : { port, address, exclusive: true }));
     const bound = datagrams.address().port;
-    await listening(server, () => server.listen({ port: bound, host: address, exclusive: true }));
+    await listening(server, () =>
+      server.listen(fds ? { fd: fds.stream } : { port: bound, host: address, exclusive: true }),
+    );
     datagrams.on('message', (message, from) =>
       take(message, 'udp', (reply) => datagrams.send(reply, from.port, from.address, (error) => tell(error))),
     );

@@ -16,12 +16,13 @@ import type { Clock, Logger, Random } from '@weft/kit';
 import type { NameTable as NameTableMessage } from '@weft/contracts/lean/istio/networking/nds/v1/nds';
 import type { StatsSink } from '../ports.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
-import { openDnsListeners } from './dns-listeners.ts';
+import { type DnsListeners, openDnsListeners } from './dns-listeners.ts';
 import { createDnsUpstream, type DnsUpstreamAddress } from './dns-upstream.ts';
 import { entriesOf } from './name-entries.ts';
 
 export interface DnsProxyDeps {
   readonly listen: { readonly host: string; readonly port: number };
+  readonly fds?: { readonly datagrams: number; readonly stream: number };
   /** undefined: there is nobody to ask. */
   readonly upstream: DnsUpstreamAddress | undefined;
   /** Of the workload: names of its own namespace need no namespace. */
@@ -40,7 +41,8 @@ export interface DnsProxyDeps {
 }
 
 export interface DnsProxy {
-  readonly address: string;
+  /** Begins to answer. @returns the address. @throws {WeftError} WEFT_LISTEN. */
+  listen(): Promise<string>;
   /** Empty: the table is not known yet, so that nothing can be denied. */
   setNames(tables: readonly NameTableMessage[]): void;
   close(): Promise<void>;
@@ -49,7 +51,13 @@ export interface DnsProxy {
 const TTL_SECONDS = 30;
 
 /** @throws {WeftError} WEFT_LISTEN. */
-export async function startDnsProxy(deps: DnsProxyDeps): Promise<DnsProxy> {
+export async function startDnsProxy(deps: DnsProxyDeps): Promise<DnsProxy & { readonly address: string }> {
+  const proxy = createDnsProxy(deps);
+  return { ...proxy, address: await proxy.listen() };
+}
+
+/** Answers once it is told to listen. */
+export function createDnsProxy(deps: DnsProxyDeps): DnsProxy {
   const { clusterDomain, namespace, stats, logger } = deps;
   const count = countersOf(stats);
   const names = stats.gauge('dns.names');
@@ -86,32 +94,38 @@ export async function startDnsProxy(deps: DnsProxyDeps): Promise<DnsProxy> {
     stats.set(inFlight, upstream.inFlight());
   };
 
-  const listeners = await openDnsListeners({
-    address: deps.listen.host,
-    port: deps.listen.port,
-    logger,
-    take(message, transport, reply) {
-      count(`${transport}_rq_total`);
-      const answered = answer(message, table, { ttlSeconds: TTL_SECONDS, transport });
-      switch (answered.kind) {
-        case 'reply':
-          count(answered.why === 'malformed' ? 'rq_malformed' : 'rq_answered');
-          reply(answered.bytes);
-          return;
-        case 'drop':
-          count('rq_malformed');
-          return;
-        case 'forward':
-          if (upstream !== undefined && !isOwn(answered.query)) forward(answered.query, message, transport, reply);
-          else {
-            count('rq_unknown');
-            reply(alone(answered.query, answered.known));
-          }
-      }
-    },
-  });
+  let listeners: DnsListeners | undefined;
+  const open = (): Promise<DnsListeners> =>
+    openDnsListeners({
+      address: deps.listen.host,
+      port: deps.listen.port,
+      ...(deps.fds === undefined ? {} : { fds: deps.fds }),
+      logger,
+      take(message, transport, reply) {
+        count(`${transport}_rq_total`);
+        const answered = answer(message, table, { ttlSeconds: TTL_SECONDS, transport });
+        switch (answered.kind) {
+          case 'reply':
+            count(answered.why === 'malformed' ? 'rq_malformed' : 'rq_answered');
+            reply(answered.bytes);
+            return;
+          case 'drop':
+            count('rq_malformed');
+            return;
+          case 'forward':
+            if (upstream !== undefined && !isOwn(answered.query)) forward(answered.query, message, transport, reply);
+            else {
+              count('rq_unknown');
+              reply(alone(answered.query, answered.known));
+            }
+        }
+      },
+    });
   return {
-    address: listeners.address,
+    async listen() {
+      listeners = await open();
+      return listeners.address;
+    },
     setNames(tables) {
       known = tables.length > 0;
       table = buildNameTable(tables.flatMap(entriesOf), namespace);
@@ -119,7 +133,7 @@ export async function startDnsProxy(deps: DnsProxyDeps): Promise<DnsProxy> {
     },
     async close() {
       upstream?.close();
-      await listeners.close();
+      await listeners?.close();
     },
   };
 }

@@ -10,7 +10,7 @@ export interface ServerConnection {
   onBytes(buffer: Buffer, start: number, end: number): void;
   /** `ExchangeSource.draining` has become true: HTTP/2 says GOAWAY, HTTP/1 says close with its next answer. */
   onDraining(): void;
-  /** Ends now, whatever is in flight. */
+  /** Ends now: what has no answer yet is refused, the rest is cut. Called again, it waits for nothing. */
   destroy(): void;
 }
 

@@ -101,6 +101,13 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   onDraining(): void {}
 
   destroy(): void {
+    if (this.#receiver !== undefined && !this.#responseOver && !this.#gone) {
+      // An answer that has not begun becomes a refusal, one that has is cut.
+      this.#close = true;
+      this.#receiver.onRequestAborted('drain-deadline');
+      this.#writer.flush();
+      if (this.#state === STATE.closing) return;
+    }
     this.#socket.destroy();
     this.#onGone();
   }

@@ -10,6 +10,7 @@ export interface SocketOwner {
 
 /** A socket that the parent bound. */
 export interface InheritedSocket {
+  readonly fd: number;
   /** Serves it from now on. @returns lets go of it, if nobody else took it meanwhile. */
   take(owner: SocketOwner, backlog: number): () => void;
 }
@@ -48,12 +49,12 @@ export class InheritedSockets {
 }
 
 class OpenSocket implements InheritedSocket {
-  readonly #fd: number;
+  readonly fd: number;
   readonly #server: Server;
   #owner: SocketOwner | undefined;
 
   constructor(fd: number) {
-    this.#fd = fd;
+    this.fd = fd;
     this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) => {
       if (this.#owner !== undefined) return this.#owner.onConnection(socket);
       socket.on('error', () => {});
@@ -65,7 +66,7 @@ class OpenSocket implements InheritedSocket {
   take(owner: SocketOwner, backlog: number): () => void {
     this.#owner = owner;
     if (this.#server.listening) owner.onListening(this.#server);
-    else this.#server.listen({ fd: this.#fd, backlog }, () => this.#owner?.onListening(this.#server));
+    else this.#server.listen({ fd: this.fd, backlog }, () => this.#owner?.onListening(this.#server));
     return () => {
       if (this.#owner === owner) this.#owner = undefined;
     };

@@ -1,7 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { errorMessage, type Logger } from '@weft/kit';
+import { type Clock, errorCode, errorMessage, type Logger, type Timer } from '@weft/kit';
 import type { DownstreamConnection } from '../http/streams.ts';
-import type { StatsSink } from '../ports.ts';
+import type { ListenerSocket, StatsSink } from '../ports.ts';
 import type { CompiledListener } from '../runtime/listeners.ts';
 import { matchChain } from './chain-match.ts';
 import { describe } from './described-connection.ts';
@@ -15,6 +15,7 @@ import { readProxyHeader } from './read-proxy-header.ts';
 
 export interface LiveListenerDeps extends ChainDeps {
   readonly stats: StatsSink;
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly maxConnections: number;
   /** Connections of the whole proxy. */
@@ -24,6 +25,9 @@ export interface LiveListenerDeps extends ChainDeps {
   listenerAt(address: string, port: number): LiveListener | undefined;
 }
 
+// A predecessor may hold the address until it has drained.
+const BIND_AGAIN_MS = 200;
+
 /** One bound address, its filter chains, and the connections they took. */
 export class LiveListener {
   readonly name: string;
@@ -31,6 +35,8 @@ export class LiveListener {
   readonly #deps: LiveListenerDeps;
   /** Stops accepting. */
   #letGo: () => void = () => {};
+  #descriptor: () => number = () => -1;
+  #again: Timer | undefined;
   #chains: readonly LiveChain[] = [];
   #default: LiveChain | undefined;
   readonly #drained = new Set<LiveChain>();
@@ -68,6 +74,15 @@ export class LiveListener {
   get chains(): readonly LiveChain[] {
     return this.#default === undefined ? this.#chains : [...this.#chains, this.#default];
   }
+  get activeRequests(): number {
+    return [...this.chains, ...this.#drained].reduce((sum, chain) => sum + chain.activeRequests, 0);
+  }
+  /** undefined when it is not bound. */
+  get socket(): ListenerSocket | undefined {
+    const { address, port } = this.#compiled;
+    const fd = this.#state === 'active' ? this.#descriptor() : -1;
+    return fd < 0 ? undefined : { address, port, fd };
+  }
   get connections(): number {
     let count = this.#inspecting.size;
     for (const chain of [...this.chains, ...this.#drained]) count += chain.connections;
@@ -96,32 +111,49 @@ export class LiveListener {
         onError: (error: Error) => this.#onServerError(error),
       };
       this.#letGo = inherited.take(owner, backlog);
+      this.#descriptor = () => inherited.fd;
     } else {
       const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
         this.#accept(socket),
       );
-      server.on('error', (error) => this.#onServerError(error));
-      server.listen({ host: address, port, backlog, exclusive: false }, () => onListening(server));
-      this.#letGo = () => server.close();
+      const bindNow = (): void => void server.listen({ host: address, port, backlog, exclusive: false });
+      server.on('listening', () => onListening(server));
+      server.on('error', (error) => {
+        this.#onServerError(error);
+        if (errorCode(error) === 'EADDRINUSE' && this.#state !== 'draining')
+          this.#again = this.#deps.clock.after(BIND_AGAIN_MS, bindNow);
+      });
+      bindNow();
+      this.#letGo = () => {
+        this.#again?.cancel();
+        server.close();
+      };
+      this.#descriptor = () => descriptorOf(server);
     }
   }
 
-  /** New chains for connections to come; those of unchanged chains go on, those of removed ones drain. */
-  update(compiled: CompiledListener): void {
+  /** New chains for connections to come; those of unchanged chains go on. @returns the chains that drain now. */
+  update(compiled: CompiledListener): readonly LiveChain[] {
     this.#compiled = compiled;
-    this.#build(compiled);
+    return this.#build(compiled);
   }
 
   /** Routes changed: chains look theirs up again. */
   refreshRoutes(): void {
     for (const chain of this.chains) chain.refreshRoutes();
+    for (const chain of this.#drained) chain.refreshRoutes();
   }
 
   refreshSecrets(): void {
     for (const chain of this.chains) chain.refreshSecrets();
   }
 
-  /** Stops accepting; answers say close. `done` once no request is left. */
+  /** Goes on accepting, but answers say close. */
+  sayClose(): void {
+    for (const chain of this.chains) chain.drain();
+  }
+
+  /** Stops accepting; answers say close. */
   drain(): void {
     if (this.#state === 'draining') return;
     this.#state = 'draining';
@@ -141,7 +173,21 @@ export class LiveListener {
     for (const chain of [...this.chains, ...this.#drained]) chain.close();
   }
 
-  #build(compiled: CompiledListener): void {
+  /** Ends what is left on chains that were removed. @returns what that was. */
+  closeDrained(chains: readonly LiveChain[]): { readonly connections: number; readonly requests: number } {
+    let [connections, requests] = [0, 0];
+    for (const chain of chains) {
+      chain.closeIdle();
+      connections += chain.connections;
+      requests += chain.activeRequests;
+      chain.close();
+      this.#drained.delete(chain);
+    }
+    return { connections, requests };
+  }
+
+  /** @returns chains that were removed while they had connections. */
+  #build(compiled: CompiledListener): readonly LiveChain[] {
     const former = new Map(this.chains.map((chain) => [chain.fingerprint, chain]));
     const build = (one: CompiledListener['chains'][number]): LiveChain => {
       const kept = former.get(one.transportFingerprint);
@@ -152,11 +198,15 @@ export class LiveListener {
     };
     this.#chains = compiled.chains.map(build);
     this.#default = compiled.defaultChain === undefined ? undefined : build(compiled.defaultChain);
+    for (const chain of this.#drained) if (chain.connections === 0) this.#drained.delete(chain);
+    const draining: LiveChain[] = [];
     for (const chain of former.values()) {
       chain.drain();
-      if (chain.connections > 0) this.#drained.add(chain);
+      if (chain.connections === 0) continue;
+      this.#drained.add(chain);
+      draining.push(chain);
     }
-    for (const chain of this.#drained) if (chain.connections === 0) this.#drained.delete(chain);
+    return draining;
   }
 
   #accept(socket: Socket): void {
@@ -257,6 +307,10 @@ interface Told {
   readonly original: OriginalDestination | undefined;
   readonly client: ProxyHeader['client'];
 }
+
+/** Node has no public word for it. */
+const descriptorOf = (server: Server): number =>
+  (server as unknown as { readonly _handle: { readonly fd?: number } | null })._handle?.fd ?? -1;
 
 const EMPTY = Buffer.alloc(0);
 const ignore = (): void => {};

@@ -290,11 +290,10 @@ export class H2ServerConnection extends H2Connection implements ServerConnection
 
   destroy(): void {
     if (this.gone) return;
-    if (!this.stopped) {
-      this.sayGoaway(this.#lastStream, CODE.noError, '');
-      this.output.flush();
-    }
-    this.lose('the connection was ended');
+    if (this.stopped) return this.lose('the connection was ended');
+    this.sayGoaway(this.#lastStream, CODE.noError, '');
+    for (const stream of Array.from(this.streams.values())) if (stream instanceof H2ServerStream) stream.giveUp();
+    if (!this.gone) this.finish();
   }
 
   protected override lose(detail: string): void {

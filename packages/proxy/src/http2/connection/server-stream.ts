@@ -114,6 +114,11 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     this.#abandon(code < 0 ? 'downstream-closed' : 'downstream-reset');
   }
 
+  /** The connection ends: an answer that has not begun becomes a refusal, one that has is cut. */
+  giveUp(): void {
+    this.#receiver?.onRequestAborted('drain-deadline');
+  }
+
   onFault(): void {
     this.#abandon('http2-protocol-error');
   }

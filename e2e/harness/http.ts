@@ -20,7 +20,8 @@ const names = new Map<string, string>();
 /** What is at this address (of a relay) is called by this name: the Host of requests that say none. */
 export const nameAddress = (address: string, name: string): void => void names.set(address, name);
 
-function hostOf(url: string): { readonly host?: string } {
+/** For clients that are not `http`. */
+export function hostOf(url: string): { readonly host?: string } {
   const host = names.get(new URL(url).host);
   return host === undefined ? {} : { host };
 }

@@ -2,7 +2,7 @@
 import { Agent } from 'node:http';
 import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import { http } from './http.ts';
+import { hostOf, http } from './http.ts';
 
 export interface MixOptions {
   /** Called by fresh connections, kept ones and POSTs. */
@@ -74,7 +74,7 @@ export function startMix(options: MixOptions): Mix {
   }
   for (const url of options.h2Urls) {
     const sessions = createSessions(url);
-    repeat(() => loop('h2', () => callHttp2(sessions.open()), sessions.close));
+    repeat(() => loop('h2', () => callHttp2(sessions.open(), hostOf(url).host), sessions.close));
   }
   for (const url of options.webSocketUrls)
     repeat(async () => {
@@ -115,9 +115,13 @@ function createSessions(url: string): { open(): ClientHttp2Session; close(): voi
   };
 }
 
-function callHttp2(session: ClientHttp2Session): Promise<void> {
+function callHttp2(session: ClientHttp2Session, host: string | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
-    const stream = session.request({ ':path': '/h2', ':method': 'GET' });
+    const stream = session.request({
+      ':path': '/h2',
+      ':method': 'GET',
+      ...(host === undefined ? {} : { ':authority': host }),
+    });
     let status = 0;
     stream.setTimeout(15_000, () => stream.close());
     stream.on('response', (head) => (status = Number(head[':status'])));

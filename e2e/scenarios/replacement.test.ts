@@ -151,9 +151,10 @@ describe('RE-09 drain and replacement', () => {
   it('RE-09 a new process that dies before it is ready changes nothing, nor does a wrong name', async () => {
     const before = await pidOf('echo');
     const echo = await mesh.outbound('client', 'echo', 8000);
+    const known = new Set(processesWith(mesh.state).map(({ pid }) => pid));
     const asked = mesh.weft(['restart', 'echo']);
     const successor = (): number | undefined =>
-      processesWith(mesh.state).find(({ command }) => command.includes('--replace'))?.pid;
+      processesWith(mesh.state).find(({ pid, command }) => !known.has(pid) && command.includes('--replace'))?.pid;
     await waitFor(() => successor() !== undefined, { everyMs: 5, what: 'the new process' });
     process.kill(successor() ?? 0, 'SIGKILL');
     const failed = await asked;

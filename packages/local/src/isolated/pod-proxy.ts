@@ -10,8 +10,6 @@ export const POD_DNS_PORT = 15053;
 export const REDIRECT_SOCKETS: readonly SocketPlace[] = [
   { address: '0.0.0.0', port: 15001 },
   { address: '0.0.0.0', port: 15006 },
-  { address: '127.0.0.1', port: POD_DNS_PORT },
-  { address: '127.0.0.1', port: POD_DNS_PORT, kind: 'datagram' },
 ];
 
 /** Flags beside those that each proxy has. A gateway calls as it is. */

@@ -8,3 +8,6 @@ export { EvaluationFailure, ExpressionError } from './errors.ts';
 export { parseExpression } from './parser.ts';
 export { printExpression } from './print.ts';
 export { formatIp, hasType, parseIp, type StringMapView, type Value } from './values.ts';
+export { compileCel, REQUEST_ATTRIBUTES, type CelProgram } from './cel/cel.ts';
+export type { CelScope } from './cel/cel-functions.ts';
+export { CelTime, type CelMap, type CelValue } from './cel/cel-values.ts';

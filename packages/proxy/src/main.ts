@@ -1,4 +1,5 @@
 // Runs one proxy: flags → options → startProxyProcess → drain.
+import { hostname } from 'node:os';
 import {
   createLifecycle,
   createLogger,
@@ -67,6 +68,8 @@ async function run(flags: ProxyFlags): Promise<void> {
       // A chunk of its own: it brings 20 MB of descriptors along.
       loadConfigDump: () => import('./admin/config-dump.ts'),
       version: VERSION,
+      hostname: hostname(),
+      environment: (name) => process.env[name],
       onEnd: (why) => {
         logger.info({ why }, 'ending');
         end(0);

@@ -5,6 +5,7 @@ import type { Cluster } from '@weft/contracts/lean/envoy/config/cluster/v3/clust
 import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import type { Listener } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
+import type { HeaderWants } from './access-log/captures.ts';
 import type { HeadView } from './head/head-view.ts';
 import type { RequestRecord } from './request-record.ts';
 
@@ -92,6 +93,8 @@ export interface StatsSink {
 
 /** Called once per request or TCP connection, after it ended. Reads what it needs at once: the record may be reused. */
 export interface AccessLogger {
+  /** Headers that the record should have when it comes; undefined when none. */
+  readonly wants?: HeaderWants | undefined;
   log(record: RequestRecord): void;
 }
 

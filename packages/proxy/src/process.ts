@@ -1,6 +1,7 @@
 // Joins the parts of a proxy process: what the parent says, what the control plane says, and the data path between them.
 import { controlPlaneId, localityName, parseNodeId, parseSpiffeId, type ParentMessage } from '@weft/contracts';
 import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, WeftError } from '@weft/kit';
+import { createRegexEngine } from '@weft/evaluator';
 import { createAdsClient, createGrpcAdsTransport, type ChannelTarget } from '@weft/xds';
 import { createAccessLogs } from './access-log/access-logs.ts';
 import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
@@ -40,6 +41,9 @@ export interface ProxyProcessDeps {
   /** Called when the process is to end: drained, or its parent is gone. */
   readonly onEnd: (why: string) => void;
   readonly version: string;
+  /** Of the machine, and its environment, for the access log. */
+  readonly hostname: string;
+  readonly environment: (name: string) => string | undefined;
 }
 
 export interface ProxyProcess {
@@ -86,7 +90,15 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     logger,
   });
   lifecycle.defer('reporting', () => reporter.close());
-  const accessLogs = createAccessLogs({ clock, logger, onRecord: (record) => reporter.log(record) });
+  const accessLogs = createAccessLogs({
+    clock,
+    logger,
+    random,
+    regex: createRegexEngine(),
+    hostname: deps.hostname,
+    environment: deps.environment,
+    onRecord: (record) => reporter.log(record),
+  });
   lifecycle.defer('access logs', () => accessLogs.close());
   const openMarked =
     options.socketMark === undefined ? undefined : markedSockets(loadSocketCalls(), options.socketMark);

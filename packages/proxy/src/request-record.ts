@@ -36,12 +36,17 @@ export class RequestRecord {
   durationMs = 0;
   /** From the first byte sent upstream to the response head; -1 when there was none. */
   upstreamMs = -1;
+  /** Since the first byte: when the request was here whole, and when it was first sent on; -1 = never. */
+  requestEndMs = -1;
+  upstreamSentMs = -1;
   routeName = '';
   /** Decorator operation of the route, for the span's name. */
   operation = '';
   cluster = '';
   /** "address:port" of the host of the last attempt. */
   upstreamHost = '';
+  /** Name of the host, where its endpoint has one. */
+  upstreamHostName = '';
   upstreamLocalAddress = '';
   downstreamRemoteAddress = '';
   downstreamLocalAddress = '';
@@ -54,6 +59,9 @@ export class RequestRecord {
   /** The caller in the same form, for inbound requests of mesh peers. */
   sourceWorkload = '';
   mutualTls = false;
+  /** Of the client's certificate. */
+  peerSubject = '';
+  peerFingerprint = '';
   requestId = '';
   /** Set by the tracer for sampled requests. */
   traceId = '';
@@ -61,4 +69,10 @@ export class RequestRecord {
   userAgent = '';
   /** Attempts made upstream, the first included. */
   attempts = 0;
+  /** What the proxy answered by itself. */
+  localReply = '';
+  /** Those that the access log asked for. */
+  requestHeaders: ReadonlyMap<string, string> | undefined = undefined;
+  responseHeaders: ReadonlyMap<string, string> | undefined = undefined;
+  responseTrailers: ReadonlyMap<string, string> | undefined = undefined;
 }

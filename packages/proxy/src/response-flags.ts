@@ -11,6 +11,22 @@ export const FLAG_NAMES = [
 ] as const; // prettier-ignore
 export type FlagName = (typeof FLAG_NAMES)[number];
 
+// In the order of FLAG_NAMES.
+const LONG_NAMES = [
+  'NoHealthyUpstream', 'UpstreamConnectionFailure', 'UpstreamOverflow', 'NoRouteFound', 'NoClusterFound',
+  'UpstreamRequestTimeout', 'UpstreamConnectionTermination', 'UpstreamRemoteReset', 'LocalReset',
+  'UpstreamRetryLimitExceeded', 'DownstreamConnectionTermination', 'DownstreamRemoteReset', 'DelayInjected',
+  'FaultInjected', 'RateLimited', 'UnauthorizedExternalService', 'StreamIdleTimeout', 'DownstreamProtocolError',
+  'UpstreamProtocolError', 'UpstreamMaxStreamDurationReached', 'DurationTimeout', 'FailedLocalHealthCheck',
+  'OverloadManagerTerminated', 'DnsResolutionFailed', 'DropOverload', 'InvalidEnvoyRequestHeaders',
+] as const satisfies { readonly length: (typeof FLAG_NAMES)['length'] } & readonly string[]; // prettier-ignore
+
+/** As `formatFlags`, in words. */
+export function formatLongFlags(flags: FlagSet): string {
+  if (flags === NO_FLAGS) return '-';
+  return LONG_NAMES.filter((_, bit) => (flags & (1 << bit)) !== 0).join(',');
+}
+
 export function flagBit(name: FlagName): FlagSet {
   return 1 << FLAG_NAMES.indexOf(name);
 }

@@ -633,11 +633,17 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     ['star inside', operation({ paths: ['/a/*/b'] }), 'W0025 spec.rules[0].to[0].operation.paths[0]'],
   ],
   Telemetry: [
-    ['any', { tracing: [{ randomSamplingPercentage: 1 }] }, 'W0031 spec'],
+    ['any', { tracing: [{ randomSamplingPercentage: 1 }] }, 'W0031 spec.tracing'],
+    ['access log', { accessLogging: [{ providers: [{ name: 'envoy' }], disabled: true }] }, 'ok'],
+    [
+      'access log elsewhere',
+      { accessLogging: [{ providers: [{ name: 'otel' }] }] },
+      'W0025 spec.accessLogging[0].providers[0]',
+    ],
     [
       'UPSERT without value',
       { metrics: [{ overrides: [{ tagOverrides: { a: { operation: 'UPSERT' } } }] }] },
-      'W0031 spec, W0012 spec.metrics[0].overrides[0].tagOverrides.a',
+      'W0031 spec.metrics, W0012 spec.metrics[0].overrides[0].tagOverrides.a',
     ],
   ],
   Service: [

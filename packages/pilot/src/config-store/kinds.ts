@@ -37,6 +37,7 @@ export type {
   SidecarIngress,
   SidecarSpec,
   Subset,
+  TelemetrySpec,
   TrafficPolicy,
   VirtualServiceSpec,
   WorkloadEntrySpec,

@@ -10,6 +10,7 @@ import type {
   PeerAuthenticationSpec,
   ServiceEntrySpec,
   SidecarSpec,
+  TelemetrySpec,
   VirtualServiceSpec,
   WorkloadEntrySpec,
 } from './kinds.ts';
@@ -24,6 +25,7 @@ export interface MeshConfig {
   readonly sidecars: readonly Config<SidecarSpec>[];
   readonly peerAuthentications: readonly Config<PeerAuthenticationSpec>[];
   readonly authorizationPolicies: readonly Config<AuthorizationPolicySpec>[];
+  readonly telemetries: readonly Config<TelemetrySpec>[];
   readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
   readonly healthCheckPolicies: readonly Config<HealthCheckPolicySpec>[];
   readonly services: readonly Config<ServiceSpec>[];
@@ -45,6 +47,7 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'AuthorizationPolicy',
   'LocalRateLimit',
   'HealthCheckPolicy',
+  'Telemetry',
   'Service',
   'rule',
   'handler',
@@ -72,6 +75,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     sidecars: of('networking.istio.io/Sidecar'),
     peerAuthentications: of('security.istio.io/PeerAuthentication'),
     authorizationPolicies: of('security.istio.io/AuthorizationPolicy'),
+    telemetries: of('telemetry.istio.io/Telemetry'),
     localRateLimits: of('weft.dev/LocalRateLimit'),
     healthCheckPolicies: of('weft.dev/HealthCheckPolicy'),
     services: of('/Service'),

@@ -1,7 +1,9 @@
 import { create, type JsonObject } from '@bufbuild/protobuf';
 import { AccessLogSchema, type AccessLog } from '@weft/contracts/full/envoy/config/accesslog/v3/accesslog';
+import { ExpressionFilterSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/filters/cel/v3/cel';
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { parseAccessLogFormat, type MeshOptions } from '../options.ts';
+import type { AccessLogging } from '../snapshot/access-logging.ts';
 import { pack } from './envoy.ts';
 
 /** Istio's line, field by field: `true` stands in quotes. */
@@ -57,16 +59,34 @@ export const DEFAULT_JSON_FORMAT: JsonObject = {
   x_forwarded_for: '%REQ(X-FORWARDED-FOR)%',
 };
 
-/** One file logger, or none where the mesh has access logs off. */
-export function accessLogs(mesh: MeshOptions): AccessLog[] {
-  if (mesh.accessLogFile === '') return [];
+/** Where Telemetry turns on what the mesh has off. */
+const DEFAULT_FILE = '/dev/stdout';
+const CEL_FILTER = 'envoy.access_loggers.extension_filters.cel';
+
+/** One file logger, or none where neither the mesh nor Telemetry asks for it. */
+export function accessLogs(mesh: MeshOptions, telemetry?: AccessLogging): AccessLog[] {
+  if (telemetry === undefined ? mesh.accessLogFile === '' : !telemetry.enabled) return [];
+  const expression = telemetry?.expression ?? '';
   return [
     create(AccessLogSchema, {
       name: 'envoy.access_loggers.file',
+      ...(expression === ''
+        ? {}
+        : {
+            filter: {
+              filterSpecifier: {
+                case: 'extensionFilter',
+                value: {
+                  name: CEL_FILTER,
+                  configType: { case: 'typedConfig', value: pack(ExpressionFilterSchema, { expression }) },
+                },
+              },
+            },
+          }),
       configType: {
         case: 'typedConfig',
         value: pack(FileAccessLogSchema, {
-          path: mesh.accessLogFile,
+          path: mesh.accessLogFile || DEFAULT_FILE,
           accessLogFormat: { case: 'logFormat', value: { format: format(mesh) } },
         }),
       },

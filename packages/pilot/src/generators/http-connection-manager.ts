@@ -17,6 +17,7 @@ import {
   type HttpFilter,
 } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { canonicalName, canonicalRevision } from '../model/labels.ts';
+import { accessLogging } from '../snapshot/access-logging.ts';
 import { accessLogs } from './access-log.ts';
 import type { GeneratorContext } from './context.ts';
 import { outboundLimitFilters } from './local-rate-limit.ts';
@@ -67,7 +68,10 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
         upgradeConfigs: [{ upgradeType: 'websocket' }],
         // Whether the body is wanted is for the application to say.
         proxy100Continue: true,
-        accessLog: accessLogs(mesh),
+        accessLog: accessLogs(
+          mesh,
+          accessLogging(context.snapshot, context.proxy, isServer(stack.side) ? 'SERVER' : 'CLIENT'),
+        ),
         ...(mesh.enableTracing ? { tracing: tracing(context) } : {}),
         ...sideOf(stack.side, mesh.serverName),
       }),
@@ -92,6 +96,9 @@ function paths(mode: PathNormalization): Hcm {
       };
   }
 }
+
+/** A gateway serves whoever is outside, and calls for them: one log, of both. */
+const isServer = (side: HttpSide): boolean => side === 'inbound';
 
 /** What is trusted of the caller, and what it is told. */
 function sideOf(side: HttpSide, serverName: string): Hcm {

@@ -33,6 +33,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   authorizationPolicies: ['listener'],
   localRateLimits: ['listener', 'route'],
   healthCheckPolicies: ['cluster'],
+  telemetries: ['listener'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
   mixerRules: ['listener'],
   mixerHandlers: ['listener'],

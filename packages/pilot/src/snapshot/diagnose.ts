@@ -7,6 +7,7 @@ import type { RegisteredWorkload } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { AuthorizationPolicySpec, AuthorizationRule, GatewayServer } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
+import { expressionFault } from './access-logging.ts';
 import { isHttp, parseProtocol } from '../model/protocol.ts';
 
 export function diagnose(config: MeshConfig): readonly Problem[] {
@@ -40,6 +41,15 @@ export function diagnose(config: MeshConfig): readonly Problem[] {
       ),
     ),
     ...config.authorizationPolicies.flatMap(authorizationProblems),
+    ...config.telemetries.flatMap((telemetry) =>
+      (telemetry.spec.accessLogging ?? []).flatMap(({ filter }, index) => {
+        const fault = expressionFault(filter?.expression ?? '');
+        const place = `spec.accessLogging[${index}].filter.expression`;
+        return fault === undefined
+          ? []
+          : [problem(telemetry, place, `${fault}; everything is logged`, 'Mend the CEL expression.')];
+      }),
+    ),
     ...config.destinationRules.flatMap((rule) =>
       [rule.spec.trafficPolicy, ...(rule.spec.subsets ?? []).map((subset) => subset.trafficPolicy)].some((policy) =>
         [policy, ...(policy?.portLevelSettings ?? [])].some((block) => (block?.tls?.credentialName ?? '') !== ''),

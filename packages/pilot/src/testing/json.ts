@@ -8,6 +8,7 @@ import { NameTableSchema } from '@weft/contracts/full/istio/networking/nds/v1/nd
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { CorsPolicySchema, CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { LocalRateLimitSchema } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
+import { ExpressionFilterSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/filters/cel/v3/cel';
 import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
 import { RBACSchema as HttpRbacSchema } from '@weft/contracts/full/envoy/extensions/filters/http/rbac/v3/rbac';
 import { RouterSchema } from '@weft/contracts/full/envoy/extensions/filters/http/router/v3/router';
@@ -38,6 +39,7 @@ const registry = createRegistry(
   CorsPolicySchema,
   CorsSchema,
   HTTPFaultSchema,
+  ExpressionFilterSchema,
   LocalRateLimitSchema,
   PreviousPrioritiesConfigSchema,
   StatefulSessionSchema,

@@ -1,17 +1,22 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { create, fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { create, createRegistry, fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import { type AccessLog, AccessLogSchema } from '@weft/contracts/lean/envoy/config/accesslog/v3/accesslog';
 import { FileAccessLogSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
-import { silentLogger, systemClock } from '@weft/kit';
+import { ExpressionFilterSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/filters/cel/v3/cel';
+import { StdoutAccessLogSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/stream/v3/stream';
+import { createRegexEngine } from '@weft/evaluator';
+import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { FakeClock, tempDir, waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
 import { RequestRecord } from '../request-record.ts';
 import { flagBit } from '../response-flags.ts';
 import { createAccessLogs } from './access-logs.ts';
+import { WantedHeaders } from './captures.ts';
 import { DEFAULT_TEXT_FORMAT, jsonFormat, textFormat } from './format.ts';
 import { createLineWriter } from './line-writer.ts';
-import { compileFilter } from './log-filter.ts';
+import { compileFilter, type FilterContext } from './log-filter.ts';
+import type { OperatorContext } from './operators.ts';
 import { formatTime } from './start-time.ts';
 
 const AT = Date.UTC(2026, 2, 4, 5, 6, 7, 89);
@@ -37,8 +42,23 @@ const recordOf = (given: Partial<RequestRecord> = {}): RequestRecord =>
     routeName: 'default',
     ...given,
   });
+const DEPS = {
+  random: seededRandom(1),
+  regex: createRegexEngine(),
+  hostname: 'node-1',
+  environment: (name: string) => (name === 'ZONE' ? 'a' : undefined),
+};
+const context = (resource = 'r', wanted = new WantedHeaders()): OperatorContext => ({
+  ...DEPS,
+  resource,
+  wanted,
+  now: () => AT + 1_000,
+});
+const filterContext = (wanted = new WantedHeaders()): FilterContext => ({ ...DEPS, resource: 'r', wanted });
 const fileLog = (json: JsonObject, filter?: JsonObject): AccessLog => {
-  const log = fromJson(AccessLogSchema, filter === undefined ? { name: 'file' } : { name: 'file', filter });
+  const log = fromJson(AccessLogSchema, filter === undefined ? { name: 'file' } : { name: 'file', filter }, {
+    registry: createRegistry(ExpressionFilterSchema),
+  });
   const value = toBinary(FileAccessLogSchema, fromJson(FileAccessLogSchema, json));
   log.configType = {
     case: 'typedConfig',
@@ -49,7 +69,7 @@ const fileLog = (json: JsonObject, filter?: JsonObject): AccessLog => {
 
 describe('text', () => {
   it('has the fields of the default line in order', () => {
-    expect(textFormat(DEFAULT_TEXT_FORMAT, 'r')(recordOf())).toBe(
+    expect(textFormat(DEFAULT_TEXT_FORMAT, context('r'))(recordOf())).toBe(
       '[2026-03-04T05:06:07.089Z] "GET /reviews/0?x=1 HTTP/1.1" 200 - via_upstream - "-" 1 295 12 10 "-" "curl/8" "id-1" "reviews:9080" ' +
         '"127.66.3.1:9080" outbound|9080||reviews.default.svc.cluster.local 127.0.0.1:5 127.66.1.2:9080 127.0.0.1:6 - default\n',
     );
@@ -57,14 +77,14 @@ describe('text', () => {
   it('prints dashes for a TCP connection', () => {
     const line = textFormat(
       '%REQ(:METHOD)% %PROTOCOL% %RESPONSE_CODE% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% %BYTES_SENT%',
-      'r',
+      context(),
     );
     expect(line(Object.assign(new RequestRecord(), { protocol: 'TCP', responseBytes: 3 }))).toBe('- - 0 - 3\n');
   });
   it('escapes what would end a line, move a cursor or close a quote', () => {
     const line = textFormat(
       '"%REQ(USER-AGENT)%" %REQ(:PATH):9%',
-      'r',
+      context(),
     )(recordOf({ userAgent: 'a\r\n200 "\x1b[31m\x7f\x85', path: '/0123456789' }));
     expect(line).toBe('"a\\x0D\\x0A200 \\x22\\x1B[31m\\x7F\\x85" /01234567\n');
   });
@@ -75,16 +95,53 @@ describe('text', () => {
     ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% %DOWNSTREAM_LOCAL_PORT%', '127.0.0.1 9080\n'],
     ['%REQ(X-FORWARDED-FOR?USER-AGENT)% %REQ_WITHOUT_QUERY(:PATH)%', 'curl/8 /reviews/0\n'],
     ['%RESPONSE_FLAGS% %TRAILER(x)%', 'UF,URX -\n'],
+    ['%RESPONSE_FLAGS_LONG%', 'UpstreamConnectionFailure,UpstreamRetryLimitExceeded\n'],
+    ['%REQ(X-OWN)% %REQ(x-none?x-own):2% %RESP(x-app)% %TRAILER(grpc-message)%', 'mine mi echo fine\n'],
+    ['%REQ(Authorization)% %REQ(cookie)% %RESP(set-cookie)%', '[redacted] - -\n'],
+    ['%QUERY_PARAM(x)% %QUERY_PARAM(y)% %QUERY_PARAMS% %PATH(NQ)%', '1 - x=1 /reviews/0\n'],
+    [
+      '%GRPC_STATUS% %GRPC_STATUS(SNAKE_STRING)% %GRPC_STATUS(NUMBER)% %GRPC_STATUS_NUMBER%',
+      'NotFound NOT_FOUND 5 5\n',
+    ],
+    ['%REQUEST_DURATION% %RESPONSE_DURATION% %RESPONSE_TX_DURATION%', '3 11 0\n'],
+    ['%COMMON_DURATION(DS_RX_BEG:US_TX_BEG:us)% %COMMON_DURATION(US_RX_BEG:US_RX_END)%', '1000 -\n'],
+    ['%UPSTREAM_HOST_NAME% %UPSTREAM_REMOTE_PORT% %UPSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%', 'h.example 9080 127.0.0.1\n'],
+    ['%DOWNSTREAM_PEER_SUBJECT% %DOWNSTREAM_PEER_FINGERPRINT_256%', 'CN=x ab12\n'],
+    ['%HOSTNAME% %ENVIRONMENT(ZONE)% %ENVIRONMENT(NONE)%', 'node-1 a -\n'],
+    ['%ACCESS_LOG_TYPE% %STREAM_ID% %LOCAL_REPLY_BODY%', 'DownstreamEnd id-1 no\n'],
+    ['%EMIT_TIME% %START_TIME%', '2026-03-04T05:06:08.089Z 2026-03-04T05:06:07.089Z\n'],
+    ['%CEL(response.code >= 200 && request.headers["x-own"] == "mine")% %CEL(request.duration)%', 'true 0.0116s\n'],
+    ['%CEL(request.headers["x-none"])%', '-\n'],
+    ['%UPSTREAM_WIRE_BYTES_SENT% %DYNAMIC_METADATA(a:b)% %FILTER_STATE(x:PLAIN)% %CONNECTION_ID%', '- - - -\n'],
   ])('%s', (format, expected) => {
-    expect(textFormat(format, 'r')(recordOf({ flags: flagBit('URX') | flagBit('UF') }))).toBe(expected);
+    const record = recordOf({
+      flags: flagBit('URX') | flagBit('UF'),
+      requestHeaders: new Map([
+        ['x-own', 'mine'],
+        ['authorization', 'Bearer x'],
+      ]),
+      responseHeaders: new Map([['x-app', 'echo']]),
+      responseTrailers: new Map([['grpc-message', 'fine']]),
+      grpcStatus: 5,
+      requestEndMs: 3,
+      upstreamSentMs: 1,
+      upstreamHostName: 'h.example',
+      peerSubject: 'CN=x',
+      peerFingerprint: 'ab12',
+      localReply: 'no',
+    });
+    expect(textFormat(format, context())(record)).toBe(expected);
   });
   it.each([
     ['%NO_SUCH%', 'operator %NO_SUCH% is not supported'],
-    ['%REQ(x-secret)%', 'operator %REQ(x-secret)% is not supported'],
+    ['%REQ%', 'operator %REQ% is not supported'],
+    ['%CEL(request.nothing)%', 'request.nothing is not known'],
+    ['%COMMON_DURATION(DS_RX_BEG:NEVER)%', 'is not supported'],
+    ['%constructor%', 'is not supported'],
     ['100%', '"%" without its pair at 3'],
     ['%START_TIME(%q)%', 'time format "%q" is not supported'],
   ])('refuses %s', (format, message) => {
-    expect(() => textFormat(format, 'Listener "l"')).toThrow(message);
+    expect(() => textFormat(format, context('Listener "l"'))).toThrow(message);
   });
   it('knows fractions and literals of time formats', () => {
     expect(formatTime('%F %T,%f%%')?.(AT)).toBe('2026-03-04 05:06:07,089000000%');
@@ -101,7 +158,7 @@ describe('JSON', () => {
     deep: { agent: '%REQ(USER-AGENT)%', fixed: 7 },
   };
   it('keeps types, writes null for what is missing, and escapes', () => {
-    const line = jsonFormat(tree, 'r')(recordOf({ userAgent: 'a\n"' }));
+    const line = jsonFormat(tree, context())(recordOf({ userAgent: 'a\n"' }));
     expect(line.endsWith('}\n')).toBe(true);
     expect(line.split('\n')).toHaveLength(2);
     expect(JSON.parse(line)).toEqual({
@@ -113,13 +170,24 @@ describe('JSON', () => {
     });
   });
   it('leaves out what is missing when told to', () => {
-    expect(JSON.parse(jsonFormat(tree, 'r', true)(recordOf()))).not.toHaveProperty('xff');
+    expect(JSON.parse(jsonFormat(tree, context(), { omitEmpty: true })(recordOf()))).not.toHaveProperty('xff');
   });
+});
+
+const OWN = { requestHeaders: new Map([['x-own', 'mine']]) };
+const cel = (expression: string): JsonObject => ({
+  extensionFilter: {
+    name: 'envoy.access_loggers.extension_filters.cel',
+    typedConfig: {
+      '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+      expression,
+    },
+  },
 });
 
 describe('filters', () => {
   const passes = (filter: JsonObject, given: Partial<RequestRecord>): boolean | undefined =>
-    compileFilter(fileLog({ path: '/x' }, filter).filter, 'r')?.(recordOf(given));
+    compileFilter(fileLog({ path: '/x' }, filter).filter, filterContext())?.(recordOf(given));
   it.each<[JsonObject, Partial<RequestRecord>, boolean]>([
     [
       { statusCodeFilter: { comparison: { op: 'GE', value: { defaultValue: 500, runtimeKey: 'k' } } } },
@@ -142,6 +210,30 @@ describe('filters', () => {
       false,
     ],
     [{ responseFlagFilter: {} }, { flags: flagBit('UH') }, true],
+    [{ responseFlagFilter: { flags: ['UH', 'NFCF'] } }, { flags: flagBit('UH') }, true],
+    [{ durationFilter: { comparison: { op: 'GE', value: { defaultValue: 10 } } } }, { durationMs: 9 }, false],
+    [{ durationFilter: { comparison: { op: 'GE', value: { defaultValue: 10 } } } }, { durationMs: 10 }, true],
+    [{ notHealthCheckFilter: {} }, {}, true],
+    [{ traceableFilter: {} }, { traceId: 'a' }, true],
+    [{ traceableFilter: {} }, {}, false],
+    [{ runtimeFilter: { percentSampled: { numerator: 100 } } }, {}, true],
+    [{ runtimeFilter: {} }, {}, false],
+    [{ andFilter: { filters: [{ responseFlagFilter: {} }, { traceableFilter: {} }] } }, { flags: 1 }, false],
+    [{ orFilter: { filters: [{ responseFlagFilter: {} }, { traceableFilter: {} }] } }, { flags: 1 }, true],
+    [{ headerFilter: { header: { name: 'x-own', stringMatch: { prefix: 'm' } } } }, OWN, true],
+    [{ headerFilter: { header: { name: 'x-own', presentMatch: true, invertMatch: true } } }, OWN, false],
+    [{ headerFilter: { header: { name: ':path', stringMatch: { prefix: '/reviews' } } } }, {}, true],
+    [{ headerFilter: { header: { name: ':method', exactMatch: 'POST' } } }, {}, false],
+    [{ grpcStatusFilter: { statuses: ['NOT_FOUND', 'OK'] } }, { grpcStatus: 5 }, true],
+    [{ grpcStatusFilter: { statuses: ['NOT_FOUND'], exclude: true } }, { grpcStatus: 5 }, false],
+    [{ grpcStatusFilter: { statuses: ['OK'] } }, {}, false],
+    [{ metadataFilter: {} }, {}, true],
+    [{ metadataFilter: { matchIfKeyNotFound: false } }, {}, false],
+    [{ logTypeFilter: { types: ['TcpConnectionEnd'] } }, { protocol: 'TCP' }, true],
+    [{ logTypeFilter: { types: ['TcpConnectionEnd'] } }, {}, false],
+    [cel('response.code >= 400 || request.headers["x-own"] == "mine"'), OWN, true],
+    [cel('response.code >= 400'), {}, false],
+    [cel('request.headers["x-own"] == "mine"'), {}, false],
     [{ responseFlagFilter: { flags: ['NR'] } }, { flags: flagBit('UH') }, false],
   ])('%j', (filter, given, expected) => {
     const plain = JSON.parse(
@@ -149,9 +241,29 @@ describe('filters', () => {
     ) as JsonObject;
     expect(passes(plain, given)).toBe(expected);
   });
+  it('samples a share', () => {
+    const half = compileFilter(
+      fileLog({ path: '/x' }, { runtimeFilter: { percentSampled: { numerator: 50 } } }).filter,
+      filterContext(),
+    );
+    const passed = Array.from({ length: 1000 }, () => half?.(recordOf())).filter(Boolean).length;
+    expect(Math.abs(passed - 500)).toBeLessThan(80);
+  });
+  it('and formats say which headers they need', () => {
+    const wanted = new WantedHeaders();
+    compileFilter(
+      fileLog({ path: '/x' }, cel('request.headers["x-a"] != "" && has(response.trailers.t)')).filter,
+      filterContext(wanted),
+    );
+    textFormat('%REQ(X-B?:METHOD)% %RESP(c)% %TRAILER(T)% %REQ(user-agent)%', context('r', wanted));
+    expect(wanted.asked).toMatchObject({ request: ['x-a', 'x-b'], response: ['c'], trailers: ['t'] });
+    expect(new WantedHeaders().asked).toBeUndefined();
+  });
   it('refuses a flag nobody knows, and a filter of another kind', () => {
     expect(() => passes({ responseFlagFilter: { flags: ['XX'] } }, {})).toThrow('"XX" is not known');
-    expect(() => compileFilter(create(AccessLogSchema, { filter: {} }).filter, 'r')).toThrow('not supported');
+    expect(() => compileFilter(create(AccessLogSchema, { filter: {} }).filter, filterContext())).toThrow(
+      'not supported',
+    );
   });
 });
 
@@ -161,6 +273,7 @@ describe('access logs', () => {
     const path = join(dir.path, 'access.log');
     const seen: RequestRecord[] = [];
     const logs = createAccessLogs({
+      ...DEPS,
       clock: systemClock,
       logger: silentLogger,
       onRecord: (record) => seen.push(record),
@@ -181,14 +294,53 @@ describe('access logs', () => {
     expect(logs.dropped()).toBe(0);
   });
   it('refuse what is no file, and a file that can not be opened', () => {
-    const logs = createAccessLogs({ clock: new FakeClock(), logger: silentLogger, onRecord: () => {} });
+    const logs = createAccessLogs({ ...DEPS, clock: new FakeClock(), logger: silentLogger, onRecord: () => {} });
     expect(() => logs.create([fileLog({ path: '/no/such/folder/log' })], 'Listener "l"')).toThrow(
       'Listener "l": access log "/no/such/folder/log" can not be opened',
     );
     expect(() => logs.create([create(AccessLogSchema, { name: 'x' })], 'l')).toThrow('has no typed_config');
     const other = fileLog({ path: '/x' });
     if (other.configType.case === 'typedConfig') other.configType.value.typeUrl = 'type.googleapis.com/x.Grpc';
-    expect(() => logs.create([other], 'l')).toThrow('only files are supported');
+    expect(() => logs.create([other], 'l')).toThrow('only files and streams are supported');
+  });
+  it('go to a file of the same name after the former one was moved away', async () => {
+    await using dir = await tempDir();
+    const path = join(dir.path, 'access.log');
+    const logs = createAccessLogs({ ...DEPS, clock: systemClock, logger: silentLogger, onRecord: () => {} });
+    const logger = logs.create([fileLog({ path, format: '%RESPONSE_CODE%' })], 'a');
+    logger.log(recordOf());
+    await waitFor(async () => (await readFile(path, 'utf8')) === '200\n');
+    await rename(path, `${path}.1`);
+    logger.log(recordOf({ code: 404 }));
+    expect(logs.reopen()).toEqual([]);
+    logger.log(recordOf({ code: 503 }));
+    await waitFor(async () => (await readFile(path, 'utf8')) === '404\n503\n');
+    expect(await readFile(`${path}.1`, 'utf8')).toBe('200\n');
+    await dir.remove();
+    expect(logs.reopen()).toEqual([path]);
+    await logs.close();
+  });
+  it('a full disk costs lines, which are counted, and nothing else', async () => {
+    const logs = createAccessLogs({ ...DEPS, clock: systemClock, logger: silentLogger, onRecord: () => {} });
+    const logger = logs.create([fileLog({ path: '/dev/full', format: '%RESPONSE_CODE%' })], 'a');
+    for (let i = 0; i < 10; i += 1) logger.log(recordOf());
+    await waitFor(() => logs.dropped() === 10, { what: 'lines without room' });
+    logger.log(recordOf());
+    await logs.close();
+    expect(logs.dropped()).toBe(11);
+  });
+  it('may go to standard output', () => {
+    const log = create(AccessLogSchema, { name: 'stdout' });
+    log.configType = {
+      case: 'typedConfig',
+      value: {
+        $typeName: 'google.protobuf.Any',
+        typeUrl: `type.googleapis.com/${StdoutAccessLogSchema.typeName}`,
+        value: toBinary(StdoutAccessLogSchema, create(StdoutAccessLogSchema)),
+      },
+    };
+    const logs = createAccessLogs({ ...DEPS, clock: new FakeClock(), logger: silentLogger, onRecord: () => {} });
+    expect(() => logs.create([log], 'a')).not.toThrow();
   });
   it('drop and count what finds no room', async () => {
     await using dir = await tempDir();

@@ -1,25 +1,39 @@
-import { fromBinary } from '@bufbuild/protobuf';
 import type { AccessLog } from '@weft/contracts/lean/envoy/config/accesslog/v3/accesslog';
+import type { SubstitutionFormatString } from '@weft/contracts/lean/envoy/config/core/v3/substitution_format_string';
 import {
   type FileAccessLog,
   FileAccessLogSchema,
 } from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
-import { ConfigRejectedError } from '@weft/evaluator';
-import { errorMessage } from '@weft/kit';
+import {
+  StderrAccessLogSchema,
+  StdoutAccessLogSchema,
+} from '@weft/contracts/lean/envoy/extensions/access_loggers/stream/v3/stream';
+import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
+import { errorMessage, type Random } from '@weft/kit';
 import type { AccessLogger, AccessLogs } from '../ports.ts';
 import type { RequestRecord } from '../request-record.ts';
+import { unpack } from '../runtime/any.ts';
+import { WantedHeaders } from './captures.ts';
 import { compileFormat, jsonFormat, type LineFormat, textFormat } from './format.ts';
 import { createLineWriter, type LineWriter, type LineWriterDeps } from './line-writer.ts';
 import { compileFilter, type LogFilter } from './log-filter.ts';
+import type { OperatorContext } from './operators.ts';
 
 export interface AccessLogsDeps extends LineWriterDeps {
   /** Gets every record, for the entries of telemetry. */
   readonly onRecord: (record: RequestRecord) => void;
+  readonly random: Random;
+  readonly regex: RegexEngine;
+  /** What `%HOSTNAME%` and `%ENVIRONMENT(…)%` print. */
+  readonly hostname: string;
+  readonly environment: (name: string) => string | undefined;
 }
 
 export interface AccessLogsHandle extends AccessLogs {
   /** Lines that found no room or could not be written. */
   dropped(): number;
+  /** Opens every file by its name again, after somebody moved it away. @returns those that could not be opened. */
+  reopen(): readonly string[];
   close(): Promise<void>;
 }
 
@@ -30,7 +44,8 @@ interface Target {
 }
 
 /** Loggers of all listeners; those that name the same file share its writer. */
-export function createAccessLogs({ onRecord, ...deps }: AccessLogsDeps): AccessLogsHandle {
+export function createAccessLogs(deps: AccessLogsDeps): AccessLogsHandle {
+  const { onRecord, random, regex, hostname, environment, clock } = deps;
   const writers = new Map<string, LineWriter>();
   const writerOf = (path: string, resource: string): LineWriter => {
     const former = writers.get(path);
@@ -47,15 +62,18 @@ export function createAccessLogs({ onRecord, ...deps }: AccessLogsDeps): AccessL
   };
   return {
     create(configs, resource): AccessLogger {
+      const wanted = new WantedHeaders();
+      const context: OperatorContext = { resource, wanted, hostname, environment, now: () => clock.now() };
       const targets = configs.map((config): Target => {
-        const file = fileOf(config, resource);
+        const sink = sinkOf(config, resource);
         return {
-          filter: compileFilter(config.filter, resource),
-          format: formatOf(file, resource),
-          writer: writerOf(file.path, resource),
+          filter: compileFilter(config.filter, { resource, wanted, regex, random }),
+          format: formatOf(sink, context),
+          writer: writerOf(sink.path, resource),
         };
       });
       return {
+        wants: wanted.asked,
         log(record) {
           onRecord(record);
           for (const { filter, format, writer } of targets) {
@@ -65,38 +83,47 @@ export function createAccessLogs({ onRecord, ...deps }: AccessLogsDeps): AccessL
       };
     },
     dropped: () => [...writers.values()].reduce((sum, writer) => sum + writer.dropped, 0),
+    reopen: () => [...writers].filter(([, writer]) => !writer.reopen()).map(([path]) => path),
     async close() {
       await Promise.all([...writers.values()].map((writer) => writer.close()));
     },
   };
 }
 
-function formatOf({ accessLogFormat }: FileAccessLog, resource: string): LineFormat {
-  switch (accessLogFormat.case) {
+interface Sink {
+  readonly path: string;
+  readonly format:
+    | FileAccessLog['accessLogFormat']
+    | { readonly case: 'logFormat'; readonly value: SubstitutionFormatString };
+}
+
+function formatOf({ format }: Sink, context: OperatorContext): LineFormat {
+  switch (format.case) {
     case 'format':
-      return textFormat(accessLogFormat.value, resource);
+      return textFormat(format.value, context);
     case 'jsonFormat':
     case 'typedJsonFormat':
-      return jsonFormat(accessLogFormat.value, resource);
+      return jsonFormat(format.value, context);
     case 'logFormat':
-      return compileFormat(accessLogFormat.value, resource);
+      return compileFormat(format.value, context);
     case undefined:
-      return compileFormat(undefined, resource);
+      return compileFormat(undefined, context);
   }
 }
 
-function fileOf({ name, configType }: AccessLog, resource: string) {
+function sinkOf({ name, configType }: AccessLog, resource: string): Sink {
   if (configType.case !== 'typedConfig')
     throw new ConfigRejectedError(resource, `access log "${name}" has no typed_config`);
-  const { typeUrl, value } = configType.value;
-  if (!typeUrl.endsWith(`/${FileAccessLogSchema.typeName}`)) {
-    throw new ConfigRejectedError(resource, `access log "${name}" is of type ${typeUrl}; only files are supported`);
+  const any = configType.value;
+  const where = `${resource}: access log "${name}"`;
+  const file = unpack(any, FileAccessLogSchema, where);
+  if (file !== undefined) {
+    if (file.path === '') throw new ConfigRejectedError(where, 'path is empty');
+    return { path: file.path, format: file.accessLogFormat };
   }
-  try {
-    const file = fromBinary(FileAccessLogSchema, value);
-    if (file.path === '') throw new Error('path is empty');
-    return file;
-  } catch (error) {
-    throw new ConfigRejectedError(resource, `access log "${name}" can not be read: ${errorMessage(error)}`);
-  }
+  const stdout = unpack(any, StdoutAccessLogSchema, where);
+  if (stdout !== undefined) return { path: '/dev/stdout', format: stdout.accessLogFormat };
+  const stderr = unpack(any, StderrAccessLogSchema, where);
+  if (stderr !== undefined) return { path: '/dev/stderr', format: stderr.accessLogFormat };
+  throw new ConfigRejectedError(where, `is of type ${any.typeUrl}; only files and streams are supported`);
 }

@@ -1,7 +1,7 @@
 import type { SubstitutionFormatString } from '@weft/contracts/lean/envoy/config/core/v3/substitution_format_string';
 import { ConfigRejectedError } from '@weft/evaluator';
 import type { RequestRecord } from '../request-record.ts';
-import { compileOperator, type Operator } from './operators.ts';
+import { compileOperator, type Operator, type OperatorContext } from './operators.ts';
 
 /** One line with its line break. */
 export type LineFormat = (record: RequestRecord) => string;
@@ -29,7 +29,7 @@ const escapeUnsafe = (text: string): string =>
 type Part = string | Operator;
 
 /** Splits at `%…%`; `%%` is a percent sign. Parentheses may hold percent signs, as in `%START_TIME(%s)%`. */
-export function parseFormat(format: string, resource: string): Part[] {
+export function parseFormat(format: string, context: OperatorContext): Part[] {
   const parts: Part[] = [];
   let text = '';
   let at = 0;
@@ -45,10 +45,11 @@ export function parseFormat(format: string, resource: string): Part[] {
       continue;
     }
     const end = endOfOperator(format, at + 1);
-    if (end === -1) throw new ConfigRejectedError(resource, `access log format has a "%" without its pair at ${at}`);
+    if (end === -1)
+      throw new ConfigRejectedError(context.resource, `access log format has a "%" without its pair at ${at}`);
     if (text !== '') parts.push(text);
     text = '';
-    parts.push(compileOperator(format.slice(at + 1, end), resource));
+    parts.push(compileOperator(format.slice(at + 1, end), context));
     at = end + 1;
   }
   if (text !== '') parts.push(text);
@@ -66,8 +67,8 @@ function endOfOperator(format: string, from: number): number {
   return -1;
 }
 
-export function textFormat(format: string, resource: string, omitEmpty = false): LineFormat {
-  const parts = parseFormat(format.endsWith('\n') ? format : `${format}\n`, resource);
+export function textFormat(format: string, context: OperatorContext, omitEmpty = false): LineFormat {
+  const parts = parseFormat(format.endsWith('\n') ? format : `${format}\n`, context);
   const missing = omitEmpty ? '' : '-';
   return (record) => {
     let line = '';
@@ -84,49 +85,65 @@ function printed(value: string | number | undefined, missing: string): string {
 type JsonTree = { readonly [key: string]: unknown };
 type Filled = (record: RequestRecord) => unknown;
 
-export function jsonFormat(tree: JsonTree, resource: string, omitEmpty = false): LineFormat {
-  const fill = compileObject(tree, resource, omitEmpty);
+export interface JsonOptions {
+  readonly omitEmpty?: boolean;
+  readonly sorted?: boolean;
+}
+
+export function jsonFormat(tree: JsonTree, context: OperatorContext, options: JsonOptions = {}): LineFormat {
+  const fill = compileObject(tree, context, options);
   return (record) => `${JSON.stringify(fill(record))}\n`;
 }
 
-function compileObject(tree: JsonTree, resource: string, omitEmpty: boolean): Filled {
-  const fields = Object.entries(tree).map(([key, value]) => [key, compileValue(value, resource, omitEmpty)] as const);
+function compileObject(tree: JsonTree, context: OperatorContext, options: JsonOptions): Filled {
+  const fields = Object.entries(tree).map(([key, value]) => [key, compileValue(value, context, options)] as const);
+  if (options.sorted) fields.sort(([a], [b]) => (a < b ? -1 : 1));
   return (record) => {
     const out: Record<string, unknown> = {};
     for (const [key, fill] of fields) {
       const value = fill(record);
-      if (value !== null || !omitEmpty) out[key] = value;
+      if (value !== null || !options.omitEmpty) out[key] = value;
     }
     return out;
   };
 }
 
-function compileValue(value: unknown, resource: string, omitEmpty: boolean): Filled {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
-    return compileObject(value as JsonTree, resource, omitEmpty);
+function compileValue(value: unknown, context: OperatorContext, options: JsonOptions): Filled {
+  if (Array.isArray(value)) {
+    const items = value.map((item) => compileValue(item, context, options));
+    return (record) => items.map((fill) => fill(record));
   }
+  if (typeof value === 'object' && value !== null) return compileObject(value as JsonTree, context, options);
   if (typeof value !== 'string') return () => value;
-  const parts = parseFormat(value, resource);
+  const parts = parseFormat(value, context);
   const [only] = parts;
   // One operator alone keeps its type.
   if (parts.length === 1 && typeof only === 'function') return (record) => only(record) ?? null;
-  return (record) => parts.map((part) => (typeof part === 'string' ? part : (part(record) ?? '-'))).join('');
+  const missing = options.omitEmpty ? '' : '-';
+  return (record) => parts.map((part) => (typeof part === 'string' ? part : (part(record) ?? missing))).join('');
 }
 
 /** @throws {ConfigRejectedError} for formats from files and operators that are not known. */
-export function compileFormat(format: SubstitutionFormatString | undefined, resource: string): LineFormat {
-  if (format === undefined) return textFormat(DEFAULT_TEXT_FORMAT, resource);
+export function compileFormat(format: SubstitutionFormatString | undefined, context: OperatorContext): LineFormat {
+  if (format === undefined) return textFormat(DEFAULT_TEXT_FORMAT, context);
+  const { omitEmptyValues: omitEmpty } = format;
   switch (format.format.case) {
     case 'textFormat':
-      return textFormat(format.format.value, resource, format.omitEmptyValues);
+      return textFormat(format.format.value, context, omitEmpty);
     case 'jsonFormat':
-      return jsonFormat(format.format.value, resource, format.omitEmptyValues);
+      return jsonFormat(format.format.value, context, {
+        omitEmpty,
+        sorted: format.jsonFormatOptions?.sortProperties ?? false,
+      });
     case 'textFormatSource':
       if (format.format.value.specifier.case === 'inlineString') {
-        return textFormat(format.format.value.specifier.value, resource, format.omitEmptyValues);
+        return textFormat(format.format.value.specifier.value, context, omitEmpty);
       }
-      throw new ConfigRejectedError(resource, 'access log text_format_source must be inline_string');
+      throw new ConfigRejectedError(context.resource, 'access log text_format_source must be inline_string');
     case undefined:
-      throw new ConfigRejectedError(resource, 'access log format is not set, or of a kind that is not supported');
+      throw new ConfigRejectedError(
+        context.resource,
+        'access log format is not set, or of a kind that is not supported',
+      );
   }
 }

@@ -5,6 +5,8 @@ import { errorMessage, type Clock, type Logger, type Timer } from '@weft/kit';
 /** Takes lines and writes them in batches; never waits, never throws. */
 export interface LineWriter {
   write(line: string): void;
+  /** Opens the file by its name again. What waits goes to the new one. @returns false when that can not be; then the old one stays. */
+  reopen(): boolean;
   /** Writes what is left. */
   close(): Promise<void>;
   readonly dropped: number;
@@ -25,7 +27,7 @@ const writeTo = promisify(write) as (fd: number, buffer: Buffer, at: number) => 
 /** @throws when the file can not be opened for appending. */
 export function createLineWriter(path: string, { clock, logger }: LineWriterDeps): LineWriter {
   const standard = STANDARD[path];
-  const fd = standard ?? openSync(path, 'a', 0o600);
+  let fd = standard ?? openSync(path, 'a', 0o600);
   let waiting: string[] = [];
   let size = 0;
   let dropped = 0;
@@ -35,7 +37,9 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
 
   const writeAll = async (batch: Buffer): Promise<void> => {
     let at = 0;
-    while (at < batch.length) at += (await writeTo(fd, batch.subarray(at), 0)).bytesWritten;
+    // A file that is opened anew meanwhile gets the next batch.
+    const target = fd;
+    while (at < batch.length) at += (await writeTo(target, batch.subarray(at), 0)).bytesWritten;
   };
   const flush = (): void => {
     timer?.cancel();
@@ -74,6 +78,21 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
       size += line.length;
       if (size >= FLUSH_AT_CHARS) flush();
       else arm();
+    },
+    reopen() {
+      if (standard !== undefined) return true;
+      let next: number;
+      try {
+        next = openSync(path, 'a', 0o600);
+      } catch (error) {
+        logger.warn({ path, error: errorMessage(error) }, 'access log can not be opened again');
+        return false;
+      }
+      const former = fd;
+      fd = next;
+      if (writing === undefined) closeSync(former);
+      else void writing.finally(() => closeSync(former));
+      return true;
     },
     async close() {
       timer?.cancel();

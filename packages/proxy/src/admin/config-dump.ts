@@ -25,6 +25,7 @@ import { file_envoy_config_cluster_v3_cluster } from '@weft/contracts/full/envoy
 import { file_envoy_config_endpoint_v3_endpoint } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { file_envoy_config_listener_v3_listener } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { file_envoy_config_route_v3_route } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from '@weft/contracts/full/envoy/extensions/access_loggers/filters/cel/v3/cel';
 import { file_envoy_extensions_access_loggers_file_v3_file } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { file_envoy_extensions_filters_http_cors_v3_cors } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
 import { file_envoy_extensions_filters_http_fault_v3_fault } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
@@ -72,6 +73,7 @@ const registry: Registry = createRegistry(
   file_envoy_config_listener_v3_listener,
   file_envoy_config_route_v3_route,
   file_envoy_extensions_access_loggers_file_v3_file,
+  file_envoy_extensions_access_loggers_filters_cel_v3_cel,
   file_envoy_extensions_filters_http_cors_v3_cors,
   file_envoy_extensions_filters_http_fault_v3_fault,
   file_envoy_extensions_filters_http_stateful_session_v3_stateful_session,

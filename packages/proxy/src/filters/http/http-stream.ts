@@ -1,4 +1,5 @@
 import { PEER_METADATA, type ReasonCode } from '@weft/contracts';
+import { capture } from '../../access-log/captures.ts';
 import { localReply } from '../../failures.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
 import type { HeadView } from '../../head/head-view.ts';
@@ -129,6 +130,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       if (refused !== 'replied') this.reply(refused);
       return;
     }
+    if (last) this.record.requestEndMs = 0;
     const outcome = this.routes.table?.route(this, manager.random);
     this.outcome = outcome;
     if (outcome !== undefined) {
@@ -200,10 +202,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
 
   onRequestData(buffer: Buffer, start: number, end: number, last: boolean): void {
     this.record.requestBytes += end - start;
-    if (last) {
-      this.requestOver = true;
-      this.#cancelRequestWait();
-    }
+    if (last) this.#onRequestEnd();
     this.touch();
     if (this.#responseOver) return;
     let bytes = buffer;
@@ -221,13 +220,18 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   }
 
   onRequestTrailers(trailers: HeadView): void {
-    this.requestOver = true;
-    this.#cancelRequestWait();
+    this.#onRequestEnd();
     this.touch();
     if (this.#responseOver) return;
     cleanTrailers(trailers);
     for (const filter of this.#chain) if (filter.onRequestTrailers?.(this, trailers) === 'replied') return;
     this.#router?.onRequestTrailers(trailers);
+  }
+
+  #onRequestEnd(): void {
+    this.requestOver = true;
+    this.record.requestEndMs = this.manager.timers.now() - this.record.startMs;
+    this.#cancelRequestWait();
   }
 
   onRequestPause(): void {
@@ -272,6 +276,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     const chain = this.#chain;
     for (let i = chain.length - 1; i >= 0; i -= 1) chain[i]?.onResponseHead?.(this, head);
     if (last) this.#responseOver = true;
+    const wants = manager.accessLog?.wants;
+    if (wants !== undefined) this.record.responseHeaders = capture(wants.response, head);
     this.touch();
     this.downstream.sendHead(status, head, last);
   }
@@ -305,6 +311,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       data ??= this.#chain[i]?.replaceResponseTrailers?.(this, trailers);
     }
     this.#responseOver = true;
+    const wants = this.manager.accessLog?.wants;
+    if (wants !== undefined) this.record.responseTrailers = capture(wants.trailers, trailers);
     if (data !== undefined) return this.downstream.sendData(data, 0, data.length, true);
     this.downstream.sendTrailers(trailers);
   }
@@ -323,6 +331,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     if (!options.silent) record.reason = reason;
     let status = options.status ?? row.status;
     const body = options.body ?? (options.silent ? '' : row.body);
+    if (typeof body === 'string') record.localReply = body;
     let bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
     const grpc = isGrpcType(this.head?.get('content-type'));
     const head = FieldsHead.response(status);
@@ -385,6 +394,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     const { record, manager } = this;
     record.durationMs = manager.timers.now() - record.startMs;
     for (const filter of this.#chain) filter.onDestroy?.(this);
+    const wants = manager.accessLog?.wants;
+    if (wants !== undefined && this.head !== undefined) record.requestHeaders = capture(wants.request, this.head);
     this.#span?.finish(record);
     manager.exchangeOver(record, this.statsSlot);
   }

@@ -1,7 +1,7 @@
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
-import type { PeerExchange, StatsSink, Tracer } from '../../ports.ts';
+import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
 import type { RequestRecord } from '../../request-record.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
@@ -19,6 +19,7 @@ export interface ManagerContext {
   readonly tracer: Tracer | undefined;
   readonly peers: PeerExchange | undefined;
   readonly stats: StatsSink;
+  readonly accessLog: AccessLogger | undefined;
   readonly requestHash: RequestHash;
   readonly mirrors: Mirrors;
   /** Headers that every answer gets. */

@@ -50,6 +50,8 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
   record.requestedServerName = connection.requestedServerName;
   record.sourcePrincipal = connection.peerPrincipal;
   record.mutualTls = connection.peerFingerprint !== '';
+  record.peerSubject = connection.peerSubject;
+  record.peerFingerprint = connection.peerFingerprint;
 
   const mark = target.indexOf('?');
   const path = mark < 0 ? target : target.slice(0, mark);

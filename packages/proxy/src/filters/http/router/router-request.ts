@@ -166,6 +166,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     }
     this.#host = host;
     stream.record.upstreamHost = host.name;
+    stream.record.upstreamHostName = host.facts.hostname;
     stream.record.destinationWorkload = host.facts.workload;
     host.activeRequests += 1;
     host.totalRequests += 1;
@@ -232,6 +233,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
       this.#cluster.outlier?.onConnected(this.#host, false);
     }
     this.#sentMs = stream.manager.timers.now();
+    record.upstreamSentMs = this.#sentMs - record.startMs;
     const upstream = connection.begin(this);
     this.#upstream = upstream;
     this.#introduce(connection, head);

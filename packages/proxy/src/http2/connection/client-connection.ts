@@ -8,7 +8,7 @@ import { H2Head } from '../h2-head.ts';
 import type { DecodeResult } from '../hpack/decoder.ts';
 import { type Field, PSEUDO } from '../hpack/field.ts';
 import { responseHead, trailersHead } from '../message-rules.ts';
-import { H2ClientStream } from './client-stream.ts';
+import { type ClientStreamLink, H2ClientStream } from './client-stream.ts';
 import type { H2Counters } from './counters.ts';
 import { CONTROL } from './flood-guard.ts';
 import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
@@ -29,7 +29,7 @@ const STREAMS_BEFORE_SETTINGS = 100;
 const LINGER_MS = 1_000;
 
 /** One connection to an upstream host, for many exchanges at a time. */
-export class H2ClientConnection extends H2Connection implements UpstreamConnection {
+export class H2ClientConnection extends H2Connection implements ClientStreamLink, UpstreamConnection {
   readonly peerPrincipal: string;
   readonly localAddress: string;
   exchanges = 0;

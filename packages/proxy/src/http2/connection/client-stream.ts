@@ -3,12 +3,21 @@ import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../ht
 import { CODE, type ErrorCode } from '../frames/constants.ts';
 import type { H2Head } from '../h2-head.ts';
 import { websocketAccept } from '../websocket-accept.ts';
-import type { H2ClientConnection } from './client-connection.ts';
 import { H2Stream } from './h2-stream.ts';
+import type { StreamLink } from './stream-link.ts';
+
+/** What an exchange asks of its connection. */
+export interface ClientStreamLink extends StreamLink<H2Stream> {
+  readonly peerPrincipal: string;
+  readonly localAddress: string;
+  readonly exchanges: number;
+  readonly wasReset: boolean;
+  writeRequest(streamId: number, head: HeadView, end: boolean, protocol: string): void;
+}
 
 /** One exchange over a connection to an upstream host. */
 export class H2ClientStream extends H2Stream implements UpstreamStream {
-  declare readonly link: H2ClientConnection;
+  declare readonly link: ClientStreamLink;
   readonly peerPrincipal: string;
   readonly localAddress: string;
   reused: boolean;
@@ -19,7 +28,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
   #upgrade = '';
   #websocketKey = '';
 
-  constructor(id: number, link: H2ClientConnection, receiver: ResponseReceiver) {
+  constructor(id: number, link: ClientStreamLink, receiver: ResponseReceiver) {
     super(id, link);
     this.peerPrincipal = link.peerPrincipal;
     this.localAddress = link.localAddress;

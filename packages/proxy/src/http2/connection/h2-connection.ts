@@ -34,6 +34,7 @@ import type { H2Stream } from './h2-stream.ts';
 import { HeaderBlock } from './header-block.ts';
 import type { H2Limits } from './options.ts';
 import { PeerSettings } from './peer-settings.ts';
+import type { StreamLink } from './stream-link.ts';
 
 /** What all HTTP/2 connections of a process share. */
 export interface H2Shared {
@@ -59,7 +60,7 @@ const MAX_SETTINGS_PER_FRAME = 64;
 const STOP_READING_BYTES = 1024 * 1024;
 
 /** The rules of RFC 9113 that hold for both sides: frames, windows, states of streams, and the end of it all. */
-export abstract class H2Connection implements FrameSink, OutputOwner, DeadlineOwner {
+export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, OutputOwner, DeadlineOwner {
   readonly socket: Socket;
   readonly known: FieldTable;
   readonly timers: TimerQueue;

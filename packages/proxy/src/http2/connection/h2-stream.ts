@@ -4,8 +4,8 @@ import { CODE, DEFAULT_WINDOW, type ErrorCode } from '../frames/constants.ts';
 import { writeData, writeWindowUpdate } from '../frames/frame-writer.ts';
 import type { H2Head } from '../h2-head.ts';
 import type { Field } from '../hpack/field.ts';
-import type { H2Connection } from './h2-connection.ts';
 import { headFields } from './head-frames.ts';
+import type { StreamLink } from './stream-link.ts';
 
 const EMPTY = Buffer.alloc(0);
 /** Held data goes on in pieces, so that who gets it can say stop. */
@@ -17,7 +17,7 @@ const PIECE_BYTES = 64 * 1024;
  */
 export abstract class H2Stream {
   readonly id: number;
-  readonly link: H2Connection;
+  readonly link: StreamLink<H2Stream>;
   sendWindow: number;
   /** The peer has sent everything. */
   remoteEnded = false;
@@ -43,7 +43,7 @@ export abstract class H2Stream {
   #pendingEnd = false;
   #pendingTrailers: readonly Field[] | undefined;
 
-  constructor(id: number, link: H2Connection) {
+  constructor(id: number, link: StreamLink<H2Stream>) {
     this.id = id;
     this.link = link;
     this.sendWindow = link.peer.initialWindow;

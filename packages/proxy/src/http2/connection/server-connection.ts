@@ -15,7 +15,7 @@ import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
 import type { H2Stream } from './h2-stream.ts';
 import { eachField, eachLine } from './head-frames.ts';
 import type { H2Limits } from './options.ts';
-import { H2ServerStream } from './server-stream.ts';
+import { H2ServerStream, type ServerStreamLink } from './server-stream.ts';
 
 export interface H2ServerOptions {
   readonly limits: H2Limits;
@@ -39,7 +39,7 @@ export interface H2ServerOptions {
 const DRAIN_MS = 1_000;
 
 /** One client connection that speaks HTTP/2. */
-export class H2ServerConnection extends H2Connection implements ServerConnection {
+export class H2ServerConnection extends H2Connection implements ServerStreamLink, ServerConnection {
   readonly connection: DownstreamConnection;
   readonly #source: ExchangeSource;
   readonly #options: H2ServerOptions;

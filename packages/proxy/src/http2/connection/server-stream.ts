@@ -4,21 +4,27 @@ import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '..
 import { CODE, type ErrorCode } from '../frames/constants.ts';
 import type { H2Head } from '../h2-head.ts';
 import { H2Stream } from './h2-stream.ts';
-import type { H2ServerConnection } from './server-connection.ts';
+import type { StreamLink } from './stream-link.ts';
+
+/** What a request asks of its connection. */
+export interface ServerStreamLink extends StreamLink<H2Stream> {
+  readonly connection: DownstreamConnection;
+  writeResponse(streamId: number, status: number, head: HeadView, end: boolean): void;
+}
 
 /** One request of a client and its answer. */
 export class H2ServerStream extends H2Stream implements DownstreamStream {
   readonly connection: DownstreamConnection;
   readonly protocol: 'HTTP/1.1' | 'HTTP/2';
   readonly beganMs: number;
-  declare readonly link: H2ServerConnection;
+  declare readonly link: ServerStreamLink;
   #receiver: RequestReceiver | undefined;
   #toHead = false;
   /** An extended CONNECT (RFC 8441), which everybody above sees as an upgrade. */
   #asUpgrade = false;
   #responseStarted = false;
 
-  constructor(id: number, link: H2ServerConnection, beganMs: number) {
+  constructor(id: number, link: ServerStreamLink, beganMs: number) {
     super(id, link);
     this.connection = link.connection;
     this.protocol = link.carried ? 'HTTP/1.1' : 'HTTP/2';

@@ -1,0 +1,28 @@
+import type { FrameOutput } from '../frames/frame-output.ts';
+import type { ErrorCode } from '../frames/constants.ts';
+import type { Field } from '../hpack/field.ts';
+import type { FieldTable } from '../hpack/field-table.ts';
+import type { H2Counter } from './counters.ts';
+import type { FloodGuard } from './flood-guard.ts';
+import type { H2Limits } from './options.ts';
+import type { PeerSettings } from './peer-settings.ts';
+
+/** What a stream asks of its connection. */
+export interface StreamLink<Stream> {
+  readonly known: FieldTable;
+  readonly limits: H2Limits;
+  readonly carried: boolean;
+  readonly output: FrameOutput;
+  readonly guard: FloodGuard;
+  readonly peer: PeerSettings;
+  readonly blocked: Set<Stream>;
+  readonly waiting: Set<Stream>;
+  sendWindow: number;
+  heldBytes: number;
+  touch(stream: Stream): void;
+  credit(length: number): void;
+  writeFields(streamId: number, fields: readonly Field[], endStream: boolean): void;
+  close(stream: Stream, cutByUs: boolean): void;
+  reset(stream: Stream, code: ErrorCode): void;
+  failStream(stream: Stream, code: ErrorCode, detail: string, counter: H2Counter): void;
+}

@@ -3,7 +3,7 @@
 // with this status · to fail so many calls of this key before one succeeds.
 import { Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
 
-const { HOST = '127.0.0.1', PORT = '0', VERSION = 'v1' } = process.env;
+const { HOST = '127.0.0.1', PORT = '0', VERSION = 'v1', HEALTH = '1' } = process.env;
 const method = (name, requestStream, responseStream) => ({
   path: `/weft.test.Echo/${name}`,
   requestStream,
@@ -80,6 +80,21 @@ server.addService(
       call.on('end', () => call.end(trailing()));
     },
   },
+);
+// grpc.health.v1: both messages have one field, which is short enough to be written by hand. HEALTH is the status: 1 serving, 2 not.
+server.addService(
+  {
+    check: {
+      path: '/grpc.health.v1.Health/Check',
+      requestStream: false,
+      responseStream: false,
+      requestSerialize: (value) => value,
+      requestDeserialize: (bytes) => bytes.subarray(2).toString(),
+      responseSerialize: (status) => Buffer.from([8, status]),
+      responseDeserialize: (bytes) => bytes[1],
+    },
+  },
+  { check: (call, callback) => callback(null, call.request === 'calls' ? Number(HEALTH) : 3) },
 );
 server.bindAsync(`${HOST}:${PORT}`, ServerCredentials.createInsecure(), (error, port) => {
   if (error !== null) throw error;

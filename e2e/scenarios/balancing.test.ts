@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
 import { http, keepAlive, many, type Answer } from '../harness/http.ts';
+import { grpcClient } from '../harness/grpc.ts';
 import { startMesh, type RunHandle, type TestMesh } from '../harness/mesh.ts';
-import { startEcho } from '../harness/programs.ts';
+import { programPath, startEcho } from '../harness/programs.ts';
 
 const PLACES = { 'echo-1': 'eu/a/1', 'echo-2': 'eu/b/1', 'echo-3': 'us/a/1' } as const;
 type Instance = keyof typeof PLACES;
@@ -330,6 +331,52 @@ describe('RE-07 active health checks', () => {
     expect(await failures(90)).toBeGreaterThan(15);
     await stop('echo-3');
     await start('echo-3');
+  });
+});
+
+describe('RE-07 active health checks by gRPC', () => {
+  it('RE-07 only instances that say SERVING for the service that is asked about get calls', async () => {
+    const handles: RunHandle[] = [];
+    for (const [version, HEALTH] of [
+      ['v1', '1'],
+      ['v2', '2'],
+    ] as const) {
+      const program = ['--', process.execPath, programPath('grpc.mjs')];
+      const flags = ['--service=calls', `--version=${version}`, '--port=9000', '--protocol=grpc'];
+      handles.push(await mesh.run([...flags, ...program], { env: { VERSION: version, HEALTH } }));
+    }
+    await mesh.synced();
+    using client = grpcClient(await mesh.outbound('client', 'calls', 9000));
+    const versions = async (): Promise<Set<string | undefined>> => {
+      const found = new Set<string | undefined>();
+      for (let i = 0; i < 24; i += 1) found.add((await client.unary({ text: 'x' })).answers[0]?.version);
+      return found;
+    };
+    expect(await versions()).toEqual(new Set(['v1', 'v2']));
+    const check = (service: string): Promise<void> =>
+      mesh.apply(
+        JSON.stringify({
+          apiVersion: 'weft.dev/v1',
+          kind: 'HealthCheckPolicy',
+          metadata: { name: 'calls' },
+          spec: { host: 'calls', interval: '200ms', timeout: '5s', unhealthyThreshold: 2, grpc: { service } },
+        }),
+      );
+    await check('calls');
+    await waitFor(async () => (await versions()).size === 1, {
+      timeoutMs: 30_000,
+      what: 'one instance to be left out',
+    });
+    expect(await versions()).toEqual(new Set(['v1']));
+    // Nobody knows that service: nobody is left.
+    await check('unheard-of');
+    await waitFor(async () => (await client.unary({ text: 'x' })).code === 14, {
+      timeoutMs: 30_000,
+      what: 'nobody to be left',
+    });
+    await mesh.delete('healthcheckpolicy/calls');
+    expect(await versions()).toEqual(new Set(['v1', 'v2']));
+    for (const handle of handles) await handle.stop();
   });
 });
 

@@ -2,21 +2,34 @@ import { FieldsHead } from '../../../head/fields-head.ts';
 import type { HeadView } from '../../../head/head-view.ts';
 import type { UpstreamConnection } from '../../../http/connections.ts';
 import type { ResponseReceiver, UpstreamStream } from '../../../http/streams.ts';
-import { Deadline } from '../../../timers/timer-queue.ts';
+import type { PeerExchange, StatsSink } from '../../../ports.ts';
+import { Deadline, type TimerQueue } from '../../../timers/timer-queue.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
 import { FIRST_ATTEMPT } from '../../../upstream/lb/lb-policy.ts';
 import type { HostPool, PoolWaiter } from '../../../upstream/pool/host-pool.ts';
-import type { Mirrors, MirrorTarget } from './mirrors.ts';
+import type { MirrorTarget } from './mirror-target.ts';
 
 const EMPTY = Buffer.alloc(0);
+
+/** What a copy asks of those who sent it on its way. */
+export interface MirrorOwner {
+  readonly deps: {
+    readonly timers: TimerQueue;
+    readonly stats: StatsSink;
+    readonly peers: PeerExchange | undefined;
+  };
+  /** @returns false when the bytes must not be held. @param held what this request holds already. */
+  tryHold(bytes: number, held: number): boolean;
+  release(bytes: number): void;
+}
 
 /**
  * One copy on its way. It takes what its request receives, holds what the mirror can not take at once, and gives itself
  * up rather than hold more than it may. Its answer is read and forgotten.
  */
 export class MirrorRequest implements PoolWaiter, ResponseReceiver {
-  readonly #mirrors: Mirrors;
+  readonly #mirrors: MirrorOwner;
   readonly #target: MirrorTarget;
   readonly #cluster: Cluster;
   readonly #head: FieldsHead;
@@ -35,7 +48,7 @@ export class MirrorRequest implements PoolWaiter, ResponseReceiver {
   #wait: Deadline | undefined;
   #over = false;
 
-  constructor(mirrors: Mirrors, target: MirrorTarget, cluster: Cluster, head: FieldsHead, last: boolean) {
+  constructor(mirrors: MirrorOwner, target: MirrorTarget, cluster: Cluster, head: FieldsHead, last: boolean) {
     this.#mirrors = mirrors;
     this.#target = target;
     this.#cluster = cluster;

@@ -5,32 +5,8 @@ import type { PeerExchange, StatsSink } from '../../../ports.ts';
 import type { TimerQueue } from '../../../timers/timer-queue.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import { mirrorHead } from './mirror-head.ts';
-import { MirrorRequest } from './mirror-request.ts';
-
-/** What one mirrored cluster has seen, and what is on its way to it. */
-export class MirrorTarget {
-  inFlight = 0;
-  readonly sent: number;
-  readonly answered: number;
-  readonly failed: number;
-  readonly timedOut: number;
-  /** It took bodies in more slowly than they came. */
-  readonly tooLarge: number;
-  /** Too many on their way already. */
-  readonly overflow: number;
-  readonly cancelled: number;
-
-  constructor(cluster: string, stats: StatsSink) {
-    const counter = (name: string): number => stats.counter(`cluster.${cluster}.mirror.${name}`);
-    this.sent = counter('sent');
-    this.answered = counter('answered');
-    this.failed = counter('failed');
-    this.timedOut = counter('timed_out');
-    this.tooLarge = counter('dropped_body');
-    this.overflow = counter('dropped_overflow');
-    this.cancelled = counter('cancelled');
-  }
-}
+import { type MirrorOwner, MirrorRequest } from './mirror-request.ts';
+import { MirrorTarget } from './mirror-target.ts';
 
 export interface MirrorDeps {
   readonly clusters: ReadonlyMap<string, Cluster>;
@@ -48,7 +24,7 @@ const MAX_HELD_BYTES_IN_ALL = 32 * 1024 * 1024;
 const DEFAULT_TIMEOUT_MS = 15_000;
 
 /** Copies of requests, sent to other clusters on nobody's time: whatever becomes of them, the caller does not notice. */
-export class Mirrors {
+export class Mirrors implements MirrorOwner {
   readonly deps: MirrorDeps;
   readonly #targets = new Map<string, MirrorTarget>();
   readonly #noCluster: number;

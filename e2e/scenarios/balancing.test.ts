@@ -139,6 +139,29 @@ describe('LB-02 consistent hash', () => {
   });
 });
 
+describe('LB-02 consistent hash of connections', () => {
+  it('LB-02 all connections of one client address go to one instance over TCP, and to any without a hash', async () => {
+    const handles: RunHandle[] = [];
+    for (const name of ['raw-1', 'raw-2', 'raw-3']) {
+      const flags = ['--service=raw', `--name=${name}`, '--port=7000', '--protocol=tcp'];
+      const program = ['--', process.execPath, programPath('echo.mjs')];
+      handles.push(await mesh.run([...flags, ...program], { env: { NAME: name } }));
+    }
+    await mesh.synced();
+    const raw = await mesh.outbound('client', 'raw', 7000);
+    const found = async (): Promise<number> => {
+      const seen = new Set<string>();
+      for (let i = 0; i < 40; i += 1) seen.add(app(await http(raw)));
+      return seen.size;
+    };
+    expect(await found()).toBeGreaterThan(1);
+    await mesh.apply(rule({ loadBalancer: { consistentHash: { useSourceIp: true } } }).replaceAll('echo', 'raw'));
+    expect(await found()).toBe(1);
+    await mesh.delete('dr/raw');
+    for (const handle of handles) await handle.stop();
+  });
+});
+
 describe('LB-03 places', () => {
   const outlierDetection = { consecutive5xxErrors: 5, maxEjectionPercent: 100 };
 

@@ -32,6 +32,12 @@ import { file_envoy_extensions_filters_http_fault_v3_fault } from '@weft/contrac
 import { file_envoy_extensions_filters_http_stateful_session_v3_stateful_session } from '@weft/contracts/full/envoy/extensions/filters/http/stateful_session/v3/stateful_session';
 import { file_envoy_extensions_http_stateful_session_cookie_v3_cookie } from '@weft/contracts/full/envoy/extensions/http/stateful_session/cookie/v3/cookie';
 import { file_envoy_extensions_http_stateful_session_header_v3_header } from '@weft/contracts/full/envoy/extensions/http/stateful_session/header/v3/header';
+import { file_envoy_extensions_load_balancing_policies_least_request_v3_least_request } from '@weft/contracts/full/envoy/extensions/load_balancing_policies/least_request/v3/least_request';
+import { file_envoy_extensions_load_balancing_policies_maglev_v3_maglev } from '@weft/contracts/full/envoy/extensions/load_balancing_policies/maglev/v3/maglev';
+import { file_envoy_extensions_load_balancing_policies_random_v3_random } from '@weft/contracts/full/envoy/extensions/load_balancing_policies/random/v3/random';
+import { file_envoy_extensions_load_balancing_policies_ring_hash_v3_ring_hash } from '@weft/contracts/full/envoy/extensions/load_balancing_policies/ring_hash/v3/ring_hash';
+import { file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin } from '@weft/contracts/full/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin';
+import { file_envoy_extensions_load_balancing_policies_wrr_locality_v3_wrr_locality } from '@weft/contracts/full/envoy/extensions/load_balancing_policies/wrr_locality/v3/wrr_locality';
 import { file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config } from '@weft/contracts/full/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { file_envoy_extensions_filters_http_grpc_stats_v3_config } from '@weft/contracts/full/envoy/extensions/filters/http/grpc_stats/v3/config';
 import { file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
@@ -79,6 +85,12 @@ const registry: Registry = createRegistry(
   file_envoy_extensions_filters_http_stateful_session_v3_stateful_session,
   file_envoy_extensions_http_stateful_session_cookie_v3_cookie,
   file_envoy_extensions_http_stateful_session_header_v3_header,
+  file_envoy_extensions_load_balancing_policies_least_request_v3_least_request,
+  file_envoy_extensions_load_balancing_policies_maglev_v3_maglev,
+  file_envoy_extensions_load_balancing_policies_random_v3_random,
+  file_envoy_extensions_load_balancing_policies_ring_hash_v3_ring_hash,
+  file_envoy_extensions_load_balancing_policies_round_robin_v3_round_robin,
+  file_envoy_extensions_load_balancing_policies_wrr_locality_v3_wrr_locality,
   file_envoy_extensions_retry_priority_previous_priorities_v3_previous_priorities_config,
   file_envoy_extensions_filters_http_grpc_stats_v3_config,
   file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit,

@@ -17,7 +17,7 @@ import type {
   OriginalHostsOptions,
   TransportChoice,
 } from '../upstream/cluster-settings.ts';
-import type { Speaks } from '../upstream/pool/host-pools.ts';
+import type { Speaks } from '../upstream/pool/speaks.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readHosts } from './endpoints.ts';

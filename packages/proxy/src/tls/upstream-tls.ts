@@ -4,7 +4,7 @@ import type { UpstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/t
 import type { RegexEngine } from '@weft/evaluator';
 import type { HostFacts } from '../upstream/host-facts.ts';
 import { CARRIED_ALPN } from '../http2/carried.ts';
-import type { Speaks } from '../upstream/pool/host-pools.ts';
+import type { Speaks } from '../upstream/pool/speaks.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } from './tls-material.ts';
 

@@ -5,7 +5,7 @@ import type { HealthCheckSettings } from './health/health-check-settings.ts';
 import type { OutlierSettings } from './outlier/outlier-settings.ts';
 import type { Socket } from 'node:net';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
-import type { Speaks } from './pool/host-pools.ts';
+import type { Speaks } from './pool/speaks.ts';
 
 /** How HTTP is spoken to the hosts of a cluster. */
 export interface UpstreamHttp {

@@ -14,9 +14,7 @@ import type { Circuit } from '../circuit.ts';
 import type { UpstreamHttp } from '../cluster-settings.ts';
 import type { Connecting, ConnectOutcome } from '../connector.ts';
 import { HostPool } from './host-pool.ts';
-
-/** What a connection is made to speak; `either` and `carried` (carried.ts, else HTTP/1.1) let the peer choose by ALPN. */
-export type Speaks = 'http1' | 'http2' | 'either' | 'carried';
+import type { Speaks } from './speaks.ts';
 
 export interface HostPoolsOptions {
   readonly circuit: Circuit;

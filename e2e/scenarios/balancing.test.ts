@@ -311,6 +311,17 @@ describe('RE-06 outlier detection', () => {
     // A shorter time of ejection does.
     await mesh.apply(rule({ outlierDetection: { ...outlier, maxEjectionPercent: 100 }, loadBalancer: off }));
     await waitFor(async () => (await failures(10)) > 0, { timeoutMs: 30_000, what: 'the instance to be tried again' });
+    // Two of three out: below the share of healthy ones that is asked for, all are used; without one, none that fails.
+    await stop('echo-2');
+    await start('echo-2', { FAIL_STATUS: '500' });
+    const long = { ...outlier, baseEjectionTime: '1h', maxEjectionPercent: 100 };
+    await mesh.apply(rule({ outlierDetection: { ...long, minHealthPercent: 50 }, loadBalancer: off }));
+    await failures(60);
+    expect(await failures(60)).toBeGreaterThan(20);
+    await mesh.apply(rule({ outlierDetection: long, loadBalancer: off }));
+    expect(await failures(60)).toBe(0);
+    await stop('echo-2');
+    await start('echo-2');
     await stop('echo-3');
     await start('echo-3');
     await mesh.delete('dr/echo');

@@ -5,6 +5,8 @@ import {
 import type { TransportSocket } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { RoutingPriority } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { RawBufferSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer';
+import { ProxyProtocolConfig_Version as ProxyVersion } from '@weft/contracts/lean/envoy/config/core/v3/proxy_protocol';
+import { ProxyProtocolUpstreamTransportSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/proxy_protocol/v3/upstream_proxy_protocol';
 import { UpstreamTlsContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import { BLACK_HOLE_CLUSTER, INBOUND_PASSTHROUGH_CLUSTER, ISTIO_METADATA, PASSTHROUGH_CLUSTER } from '@weft/contracts';
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
@@ -138,7 +140,7 @@ function transports(message: ClusterMessage, deps: ClusterCompileDeps, resource:
   return choices;
 }
 
-const PLAIN = { tls: undefined } as const;
+const PLAIN = { tls: undefined, proxyProtocol: undefined } as const;
 
 function transportOf(
   socket: TransportSocket | undefined,
@@ -159,10 +161,16 @@ function transportOf(
         carried: speaking('carried'),
         tcp: speaking('tcp'),
       },
+      proxyProtocol: undefined,
     };
   }
   if (unpack(any, RawBufferSchema, resource) !== undefined || socket.name === 'envoy.transport_sockets.raw_buffer') {
     return PLAIN;
+  }
+  const proxied = unpack(any, ProxyProtocolUpstreamTransportSchema, resource);
+  if (proxied !== undefined) {
+    const inner = transportOf(proxied.transportSocket, deps, resource);
+    return { ...inner, proxyProtocol: proxied.config?.version === ProxyVersion.V2 ? 2 : 1 };
   }
   throw new ConfigRejectedError(
     resource,

@@ -2,6 +2,7 @@ import type { TcpProxy } from '@weft/contracts/lean/envoy/extensions/filters/net
 import { ConfigRejectedError } from '@weft/evaluator';
 import type { TcpProxySettings } from '../filters/network/tcp-proxy.ts';
 import type { AccessLogs } from '../ports.ts';
+import { isHost } from '../http1/framing.ts';
 import { millisOr } from './durations.ts';
 
 const DEFAULT_IDLE_TIMEOUT_MS = 3_600_000;
@@ -17,9 +18,21 @@ export function compileTcpProxy(
     clusters: clustersOf(clusterSpecifier, resource),
     idleTimeoutMs: millisOr(message.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     hashSourceIp: hashesSourceIp(message, resource),
+    tunnel: tunnelOf(message, resource),
+    maxDurationMs: millisOr(message.maxDownstreamConnectionDuration, 0),
     maxConnectAttempts: Math.max(1, message.maxConnectAttempts ?? 1),
     accessLog: accessLogs?.create(message.accessLog, resource),
   };
+}
+
+function tunnelOf({ tunnelingConfig }: TcpProxy, resource: string): TcpProxySettings['tunnel'] {
+  if (tunnelingConfig === undefined) return undefined;
+  const { hostname, usePost, headersToAdd } = tunnelingConfig;
+  if (!isHost(hostname) || !/:\d+$/.test(hostname))
+    throw new ConfigRejectedError(resource, `tunneling_config.hostname: "${hostname}" is not host:port`);
+  if (headersToAdd.length > 0)
+    throw new ConfigRejectedError(resource, 'tunneling_config.headers_to_add is not supported');
+  return { target: hostname, method: usePost ? 'POST' : 'CONNECT' };
 }
 
 function hashesSourceIp({ hashPolicy }: TcpProxy, resource: string): boolean {

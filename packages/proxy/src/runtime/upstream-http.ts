@@ -6,7 +6,7 @@ import {
 } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import { keepaliveSetter } from '../sockets/keepalive.ts';
 import type { CircuitLimits } from '../upstream/circuit.ts';
-import type { UpstreamHttp } from '../upstream/cluster-settings.ts';
+import type { UpstreamHttp } from '../upstream/upstream-http.ts';
 import { unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 

@@ -42,16 +42,35 @@ export function readByEvents<S extends Socket>(socket: S, take: TakeBytes): S {
   return socket;
 }
 
-/** @param fd a socket made beforehand, not connected; undefined lets Node make one. */
-export function connectPlain(options: NetConnectOpts, shared: Buffer, take: TakeBytes, fd?: number): Socket {
+export interface Beforehand {
+  /** A socket made beforehand, not connected; undefined lets Node make one. */
+  readonly fd: number | undefined;
+  /** What is said before everything else, in the clear. */
+  readonly preamble: Buffer | undefined;
+}
+
+export function connectPlain(options: NetConnectOpts, shared: Buffer, take: TakeBytes, before: Beforehand): Socket {
+  const socket = startPlain(options, shared, take, before.fd);
+  if (before.preamble !== undefined) socket.write(before.preamble);
+  return socket;
+}
+
+function startPlain(options: NetConnectOpts, shared: Buffer, take: TakeBytes, fd: number | undefined): Socket {
   if (fd !== undefined) return adopt(fd, { onread: onRead(shared, take), allowHalfOpen: true }).connect(options);
   return connectTcp({ ...options, noDelay: true, allowHalfOpen: true, onread: onRead(shared, take) } as NetConnectOpts);
 }
 
-/** @param fd as with `connectPlain`. Over a socket that it did not make, TLS offers no buffer of ours. */
-export function connectSecure(options: ConnectionOptions, shared: Buffer, take: TakeBytes, fd?: number): TLSSocket {
-  if (fd !== undefined) {
-    const socket = adopt(fd, {}).connect(options as NetConnectOpts);
+/** Over a socket that it did not make, TLS offers no buffer of ours. */
+export function connectSecure(
+  options: ConnectionOptions,
+  shared: Buffer,
+  take: TakeBytes,
+  { fd, preamble }: Beforehand,
+): TLSSocket {
+  if (fd !== undefined || preamble !== undefined) {
+    const where = options as NetConnectOpts;
+    const socket = fd === undefined ? connectTcp({ ...where, noDelay: true }) : adopt(fd, {}).connect(where);
+    if (preamble !== undefined) socket.write(preamble);
     const secured = readByEvents(connectTls({ ...options, socket }), take);
     // A handshake that is given up must not leave what it ran on.
     secured.once('close', () => socket.destroy());

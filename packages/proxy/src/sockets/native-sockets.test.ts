@@ -86,7 +86,7 @@ describe('marked sockets', () => {
         { host: '127.0.0.1', port, localAddress: '127.0.0.6' },
         createReadBuffer(),
         (buffer, start, end) => (got += buffer.toString('latin1', start, end)),
-        fd,
+        { fd, preamble: undefined },
       );
       socket.once('end', () => {
         resolve(got);

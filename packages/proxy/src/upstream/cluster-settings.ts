@@ -3,32 +3,9 @@ import type { CircuitLimits } from './circuit.ts';
 import type { HostFacts } from './host-facts.ts';
 import type { HealthCheckSettings } from './health/health-check-settings.ts';
 import type { OutlierSettings } from './outlier/outlier-settings.ts';
-import type { Socket } from 'node:net';
 import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import type { Speaks } from './pool/speaks.ts';
-
-/** How HTTP is spoken to the hosts of a cluster. */
-export interface UpstreamHttp {
-  /** `downstream`: as the caller speaks; `auto`: as ALPN says. */
-  readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
-  /** Without any exchange; 0 = no limit, for each of these. */
-  readonly idleTimeoutMs: number;
-  readonly maxRequestsPerConnection: number;
-  readonly maxConnectionDurationMs: number;
-  /** HTTP/1.1 hosts get trailers of requests that did not announce them. */
-  readonly trailers: boolean;
-  readonly http2: UpstreamHttp2;
-  /** Another proxy of this mesh gets HTTP/1.1 in one connection of HTTP/2 (carried.ts), unless connections are limited. */
-  readonly carries: boolean;
-  /** Sets TCP keepalive, where it is wanted. */
-  readonly keepalive: ((socket: Socket) => void) | undefined;
-}
-
-export interface UpstreamHttp2 {
-  readonly maxConcurrentStreams: number;
-  /** PING of ours; undefined = none. */
-  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | undefined;
-}
+import type { UpstreamHttp } from './upstream-http.ts';
 
 export type Discovery = 'eds' | 'static' | 'dns' | 'original-dst';
 
@@ -37,6 +14,8 @@ export interface TransportChoice {
   readonly match: Readonly<Record<string, unknown>>;
   /** undefined = plain. */
   readonly tls: Readonly<Record<Speaks | 'tcp', UpstreamTls>> | undefined;
+  /** Connections begin with the PROXY header of this version. */
+  readonly proxyProtocol: 1 | 2 | undefined;
 }
 
 /** Hosts of the callers' own choice. */

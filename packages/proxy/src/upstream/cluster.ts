@@ -1,7 +1,6 @@
 import type { Random } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
-import type { UpstreamTls } from '../tls/upstream-tls.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import { H2Counters } from '../http2/connection/counters.ts';
@@ -17,7 +16,9 @@ import type { LbAttempt } from './lb/lb-policy.ts';
 import { OutlierDetection } from './outlier/outlier-detection.ts';
 import { OriginalHosts } from './original-hosts.ts';
 import type { HostPool } from './pool/host-pool.ts';
-import { HostPools } from './pool/host-pools.ts';
+import { writeProxyHeader } from '../proxy-protocol/header.ts';
+import { type Caller, HostPools } from './pool/host-pools.ts';
+import type { Speaks } from './pool/speaks.ts';
 
 export interface ClusterDeps {
   /** Makes the sockets of connections; undefined leaves that to Node. */
@@ -150,8 +151,7 @@ export class Cluster {
         stats,
         hosts: () => [...this.#hosts.values()],
         makePools: (host, port) => this.#makePools(host, circuit, port),
-        openRaw: (host, port, take, outcome) =>
-          this.#open(atPort(host.facts, port), this.#transport(host.facts)?.tls?.tcp, take, outcome),
+        openRaw: (host, port, take, outcome) => this.#open(atPort(host.facts, port), 'tcp', undefined, take, outcome),
         onChange: () => this.rebalance(),
         onPassed: (host) => this.#outlier?.onCheckPassed(host),
       });
@@ -183,10 +183,10 @@ export class Cluster {
     return this.#balancer.pick(attempt);
   }
 
-  /** @param upgrade whether the request wants to become a tunnel. */
-  poolOf(host: Host, callerSpeaksHttp2: boolean, upgrade: boolean): HostPool {
+  /** @param upgrade whether the request wants to become a tunnel. @param caller who is told of, where hosts are told. */
+  poolOf(host: Host, callerSpeaksHttp2: boolean, upgrade: boolean, caller: Caller | undefined): HostPool {
     host.pool ??= this.#makePools(host, this.circuit);
-    return host.pool.choose(callerSpeaksHttp2, upgrade);
+    return host.pool.choose(callerSpeaksHttp2, upgrade, caller);
   }
 
   /** @param port for checks: another port of the host, where a check's failure is no failure of a request. */
@@ -199,9 +199,10 @@ export class Cluster {
       http2: this.#deps.http2,
       http2Counters: () => (this.#http2Counters ??= new H2Counters(this.#deps.stats, `cluster.${this.name}.http2.`)),
       secure: this.isSecure(host),
-      connect: (speaks, take, outcome) => {
+      perCaller: this.#transport(host.facts)?.proxyProtocol !== undefined,
+      connect: (speaks, caller, take, outcome) => {
         if (!checks) host.totalConnections += 1;
-        return this.#open(atPort(host.facts, port), this.#transport(host.facts)?.tls?.[speaks], take, outcome);
+        return this.#open(atPort(host.facts, port), speaks, caller, take, outcome);
       },
       onConnectFailed: () => {
         if (!checks) host.connectFailures += 1;
@@ -210,7 +211,7 @@ export class Cluster {
   }
 
   /** A connection of its own, for the raw TCP path. Its caller counts it in the circuit. */
-  openRaw(host: Host, take: TakeBytes, outcome: ConnectOutcome): Connecting {
+  openRaw(host: Host, caller: Caller, take: TakeBytes, outcome: ConnectOutcome): Connecting {
     const { keepalive } = this.settings.http;
     const kept: ConnectOutcome =
       keepalive === undefined
@@ -222,7 +223,7 @@ export class Cluster {
             },
             onConnectFailed: (failure, detail) => outcome.onConnectFailed(failure, detail),
           };
-    return this.#open(host.facts, this.#transport(host.facts)?.tls?.tcp, take, kept);
+    return this.#open(host.facts, 'tcp', caller, take, kept);
   }
 
   /** Whether connections to this host are encrypted. */
@@ -255,11 +256,20 @@ export class Cluster {
     );
   }
 
-  #open(facts: HostFacts, tls: UpstreamTls | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting {
+  #open(
+    facts: HostFacts,
+    speaks: Speaks | 'tcp',
+    caller: Caller | undefined,
+    take: TakeBytes,
+    outcome: ConnectOutcome,
+  ): Connecting {
+    const transport = this.#transport(facts);
+    const version = transport?.proxyProtocol;
     return openConnection(
       {
         facts,
-        tls,
+        tls: transport?.tls?.[speaks],
+        preamble: version === undefined ? undefined : proxyHeaderFor(version, caller),
         timeoutMs: this.settings.connectTimeoutMs,
         sourceAddress: this.settings.sourceAddress,
         openMarked: this.#deps.openMarked,
@@ -280,6 +290,16 @@ const UNLIMITED: CircuitLimits = {
   maxRetries: Infinity,
   retryBudget: undefined,
 };
+
+/** Connections of our own have no caller, and say so. */
+function proxyHeaderFor(version: 1 | 2, caller: Caller | undefined): Buffer {
+  const { remoteAddress = '', remotePort = 0, localAddress = '', localPort = 0 } = caller ?? {};
+  return writeProxyHeader(
+    version,
+    { address: remoteAddress, port: remotePort },
+    { address: localAddress, port: localPort },
+  );
+}
 
 const atPort = (facts: HostFacts, port: number | undefined): HostFacts =>
   port === undefined ? facts : { ...facts, port };

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { errorCode, errorMessage } from '@weft/kit';
 import type { UpstreamFailure } from '../http/streams.ts';
-import { connectPlain, connectSecure, type TakeBytes } from '../sockets/byte-reader.ts';
+import { type Beforehand, connectPlain, connectSecure, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { IdentityMismatchError, type UpstreamTls } from '../tls/upstream-tls.ts';
@@ -18,6 +18,8 @@ export interface ConnectOptions {
   readonly sourceAddress: string | undefined;
   /** Makes the socket; undefined leaves that to Node. */
   readonly openMarked: OpenMarked | undefined;
+  /** What is said before everything else. */
+  readonly preamble: Buffer | undefined;
   readonly readBuffer: Buffer;
   readonly timers: TimerQueue;
 }
@@ -69,10 +71,13 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
           port: facts.port,
           ...(options.sourceAddress === undefined ? {} : { localAddress: options.sourceAddress }),
         };
-  const open = (): number | undefined => ('path' in where ? undefined : options.openMarked?.(facts.address));
+  const beforehand = (): Beforehand => ({
+    fd: 'path' in where ? undefined : options.openMarked?.(facts.address),
+    preamble: options.preamble,
+  });
   try {
     if (tls === undefined) {
-      socket = connectPlain(where, options.readBuffer, take, open());
+      socket = connectPlain(where, options.readBuffer, take, beforehand());
       socket.once('connect', succeed);
     } else {
       const secure = tls.connectOptions(facts);
@@ -80,7 +85,7 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
         queueMicrotask(() => fail('upstream-tls-failure', secure));
         return { cancel: () => void settle() };
       }
-      const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take, open());
+      const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take, beforehand());
       tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session, peerOf(tlsSocket)));
       tlsSocket.once('secureConnect', succeed);
       socket = tlsSocket;

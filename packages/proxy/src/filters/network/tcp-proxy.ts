@@ -12,6 +12,7 @@ import type { Connecting } from '../../upstream/connector.ts';
 import type { Host } from '../../upstream/host.ts';
 import { Xxh64 } from '../../upstream/hash/xxh64.ts';
 import { FIRST_ATTEMPT, type LbAttempt } from '../../upstream/lb/lb-policy.ts';
+import { type TcpUpstream, Tunnel, type TunnelSettings } from './tunnel.ts';
 
 export interface TcpProxySettings {
   readonly clusters: readonly { readonly name: string; readonly weight: number }[];
@@ -20,6 +21,10 @@ export interface TcpProxySettings {
   readonly maxConnectAttempts: number;
   /** The client's address is the key of consistent hashing. */
   readonly hashSourceIp: boolean;
+  /** TCP goes on inside HTTP; undefined = as it is. */
+  readonly tunnel: TunnelSettings | undefined;
+  /** However much moves; 0 = no limit. */
+  readonly maxDurationMs: number;
   readonly accessLog: AccessLogger | undefined;
 }
 
@@ -40,7 +45,7 @@ export class TcpSession {
   readonly #idle: Deadline;
   readonly #onOver: () => void;
   readonly #direction: Direction;
-  #upstream: Socket | undefined;
+  #upstream: TcpUpstream | undefined;
   #connecting: Connecting | undefined;
   #cluster: Cluster | undefined;
   #host: Host | undefined;
@@ -48,6 +53,8 @@ export class TcpSession {
   #attempts = 0;
   #slot = -1;
   #downstreamEnded = false;
+  #counted = false;
+  #duration: Deadline | undefined;
   #over = false;
 
   constructor(
@@ -90,9 +97,15 @@ export class TcpSession {
     const cluster = this.#deps.clusters.get(name);
     if (cluster === undefined) return this.#end('cluster-not-found');
     this.#cluster = cluster;
-    if (!cluster.circuit.tryConnection()) {
-      this.#cluster = undefined;
+    // A tunnel's connection is counted by its pool.
+    this.#counted = this.#settings.tunnel === undefined;
+    if (this.#counted && !cluster.circuit.tryConnection()) {
+      this.#counted = false;
       return this.#end('upstream-overflow');
+    }
+    if (this.#settings.maxDurationMs > 0) {
+      this.#duration = new Deadline(this, 0);
+      this.#deps.timers.arm(this.#duration, this.#settings.maxDurationMs);
     }
     this.#connect();
   }
@@ -142,7 +155,22 @@ export class TcpSession {
     this.#record.destinationWorkload = host.facts.workload;
     this.#host = host;
     host.activeRequests += 1;
-    this.#connecting = cluster.openRaw(host, (buffer, start, end) => this.#onUpstreamBytes(buffer, start, end), {
+    this.#connecting = this.#begin(cluster, host);
+  }
+
+  #begin(cluster: Cluster, host: Host): Connecting {
+    const { tunnel } = this.#settings;
+    if (tunnel !== undefined) {
+      const pool = cluster.poolOf(host, false, false, this.#connection);
+      const made = new Tunnel(pool, tunnel, (buffer, start, end) => this.#onUpstreamBytes(buffer, start, end), {
+        onConnected: (upstream, peer) => this.#onConnected(upstream, peer),
+        onConnectFailed: (failure, detail) => this.#onConnectFailed(failure, detail),
+      });
+      // Not from within: an answer may be there at once.
+      queueMicrotask(() => made.start());
+      return made;
+    }
+    return cluster.openRaw(host, this.#connection, (buffer, start, end) => this.#onUpstreamBytes(buffer, start, end), {
       onConnected: (socket, peer) => this.#onConnected(socket, peer),
       onConnectFailed: (failure, detail) => this.#onConnectFailed(failure, detail),
     });
@@ -165,7 +193,7 @@ export class TcpSession {
     this.#end(failure);
   }
 
-  #onConnected(socket: Socket, peer: string): void {
+  #onConnected(socket: TcpUpstream, peer: string): void {
     this.#connecting = undefined;
     this.#upstream = socket;
     if (this.#host !== undefined) this.#cluster?.outlier?.onConnected(this.#host, true);
@@ -230,7 +258,8 @@ export class TcpSession {
     this.#deps.timers.cancel(this.#idle);
     this.#connecting?.cancel();
     this.#leaveHost();
-    this.#cluster?.circuit.endConnection();
+    if (this.#counted) this.#cluster?.circuit.endConnection();
+    if (this.#duration !== undefined) this.#deps.timers.cancel(this.#duration);
     const record = this.#record;
     const orderly = reason === 'downstream-closed' && this.#downstreamEnded && this.#upstream !== undefined;
     if (reason !== undefined && !orderly) {

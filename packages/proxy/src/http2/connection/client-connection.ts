@@ -141,14 +141,17 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     const { known } = this;
     const at = this.beginBlock();
     const mine = head instanceof H2Head ? head : undefined;
-    if (protocol === '') this.putField(mine?.method ?? this.#pseudo(':method', head.get(':method') ?? 'GET'));
-    else {
-      this.putField(this.#pseudo(':method', 'CONNECT'));
-      this.putField(this.#pseudo(':protocol', protocol));
-    }
-    this.putField(this.#pseudo(':scheme', this.#options.secure ? 'https' : 'http'));
+    const method =
+      protocol === ''
+        ? (mine?.method ?? this.#pseudo(':method', head.get(':method') ?? 'GET'))
+        : this.#pseudo(':method', 'CONNECT');
+    this.putField(method);
+    if (protocol !== '') this.putField(this.#pseudo(':protocol', protocol));
+    // RFC 9113 §8.5: a CONNECT of its own has neither scheme nor path.
+    const bare = protocol === '' && method.value === 'CONNECT';
+    if (!bare) this.putField(this.#pseudo(':scheme', this.#options.secure ? 'https' : 'http'));
     if (!this.carried) this.putField(this.#authority(head));
-    this.putField(mine?.path ?? this.#pseudo(':path', head.get(':path') ?? '/'));
+    if (!bare) this.putField(mine?.path ?? this.#pseudo(':path', head.get(':path') ?? '/'));
     if (this.carried) eachLine(known, head, this.#put);
     else eachField(known, head, protocol === '' ? this.#put : this.#putUnlessHandshake);
     this.endBlock(at, streamId, end);

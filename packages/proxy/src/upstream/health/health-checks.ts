@@ -170,8 +170,8 @@ class HostCheck implements DeadlineOwner, ProbeOwner {
     this.#pools ??= this.#deps.makePools(this.#host, port);
     const exchange =
       probe.kind === 'http'
-        ? new HttpProbe(probe, this.#pools.choose(false, false), this)
-        : new GrpcProbe(probe, this.#pools.choose(true, false), this);
+        ? new HttpProbe(probe, this.#pools.choose(false, false, undefined), this)
+        : new GrpcProbe(probe, this.#pools.choose(true, false, undefined), this);
     this.#probe = exchange;
     exchange.start();
   }

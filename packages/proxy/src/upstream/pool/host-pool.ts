@@ -20,6 +20,8 @@ export interface HostPoolOptions {
   /** Makes the connection of the protocol that was agreed on. */
   open(socket: Socket, peer: string, keeper: ConnectionKeeper): UpstreamConnection;
   onConnectFailed(): void;
+  /** There is no connection left, and nobody waits for one. */
+  onEmpty?(): void;
 }
 
 /**
@@ -120,6 +122,11 @@ export class HostPool implements ConnectionKeeper {
     this.#unlist(connection);
     this.#options.circuit.endConnection();
     this.#connectForWaiting();
+    this.#checkEmpty();
+  }
+
+  #checkEmpty(): void {
+    if (this.#all.size + this.#connecting.size + this.#waiting.length === 0) this.#options.onEmpty?.();
   }
 
   #lastReady(): UpstreamConnection | undefined {
@@ -184,6 +191,7 @@ export class HostPool implements ConnectionKeeper {
         circuit.endConnection();
         this.#options.onConnectFailed();
         this.#failWaiting(failure, detail);
+        this.#checkEmpty();
       },
     });
     this.#connecting.add(connecting);

@@ -71,7 +71,7 @@ export class MirrorRequest implements PoolWaiter, ResponseReceiver {
     host.totalRequests += 1;
     this.#host = host;
     if (this.#complete) this.#armTimeout();
-    this.#pool = this.#cluster.poolOf(host, overHttp2, false);
+    this.#pool = this.#cluster.poolOf(host, overHttp2, false, undefined);
     this.#pool.acquire(this);
   }
 

@@ -177,7 +177,8 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
         head.set(':authority', host.facts.hostname);
     }
     this.#armTryTimeouts();
-    this.#pool = cluster.poolOf(host, stream.downstream.protocol === 'HTTP/2', stream.upgradeType !== '');
+    const { protocol, connection } = stream.downstream;
+    this.#pool = cluster.poolOf(host, protocol === 'HTTP/2', stream.upgradeType !== '', connection);
     this.#pool.acquire(this);
   }
 

@@ -1,0 +1,24 @@
+import type { Socket } from 'node:net';
+
+/** How HTTP is spoken to the hosts of a cluster. */
+export interface UpstreamHttp {
+  /** `downstream`: as the caller speaks; `auto`: as ALPN says. */
+  readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
+  /** Without any exchange; 0 = no limit, for each of these. */
+  readonly idleTimeoutMs: number;
+  readonly maxRequestsPerConnection: number;
+  readonly maxConnectionDurationMs: number;
+  /** HTTP/1.1 hosts get trailers of requests that did not announce them. */
+  readonly trailers: boolean;
+  readonly http2: UpstreamHttp2;
+  /** Another proxy of this mesh gets HTTP/1.1 in one connection of HTTP/2 (carried.ts), unless connections are limited. */
+  readonly carries: boolean;
+  /** Sets TCP keepalive, where it is wanted. */
+  readonly keepalive: ((socket: Socket) => void) | undefined;
+}
+
+export interface UpstreamHttp2 {
+  readonly maxConcurrentStreams: number;
+  /** PING of ours; undefined = none. */
+  readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | undefined;
+}

@@ -1,8 +1,10 @@
 /** Policies of Istio 1.4 as their users wrote them: rule, handler and instance, decided by the sidecar that is asked. */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '@weft/testkit';
 import { versionOf, withoutReviews } from '../harness/bookinfo.ts';
 import { http } from '../harness/http.ts';
-import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { samples, startMesh, type TestMesh } from '../harness/mesh.ts';
 import { counterSum, scrape } from '../harness/metrics.ts';
 
 const rule = (match: string): string => `
@@ -75,5 +77,38 @@ describe('MX-05 denier', () => {
     expect(await page()).not.toMatch(/unavailable/i);
     const decided = await mesh.weft(['apply', '-f', '-'], { input: rule('request.method == "PUT"') });
     expect([decided.code, decided.stderr]).toEqual([0, '']);
+  });
+
+  it('MX-05 metrics and log entries by rules: every request between workloads counts, once on each side', async () => {
+    const applied = await mesh.weft(['apply', '-f', join(samples, 'bookinfo/mixer-metrics-and-logs.yaml')]);
+    expect([applied.code, applied.stderr]).toEqual([0, '']);
+    for (let view = 0; view < 10; view += 1) await page();
+    const counted = async (side: string): Promise<number> =>
+      counterSum(
+        (await http(`http://127.0.0.1:${mesh.ports.monitoring}/metrics`)).body,
+        new RegExp(
+          `^istio_double_request_count\\{(?=.*reporter="${side}")(?=.*source="productpage-v1")(?=.*destination="details-v1")(?=.*message="twice the fun")`,
+        ),
+      );
+    await waitFor(async () => (await counted('client')) >= 20 && (await counted('server')) >= 20, {
+      what: 'both sides to be counted',
+    });
+    expect([await counted('client'), await counted('server')]).toEqual([20, 20]);
+    const { stdout } = await mesh.weft(['logs', 'control-plane', '--tail', '200']);
+    expect(stdout).toMatch(/"newlog[^\n]*"responseCode":200/);
+    const lacking = `
+apiVersion: config.istio.io/v1alpha2
+kind: logentry
+metadata: { name: lacking }
+spec: { severity: '"info"', variables: { key: 'request.headers["x-key"] | "none"' } }
+---
+apiVersion: config.istio.io/v1alpha2
+kind: rule
+metadata: { name: lacking }
+spec: { actions: [{ handler: newloghandler, instances: [lacking.logentry] }] }
+`;
+    expect((await mesh.weft(['apply', '-f', '-'], { input: lacking })).stderr).toMatch(
+      /W0031 .*lacks request\.headers/,
+    );
   });
 });

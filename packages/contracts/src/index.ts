@@ -118,3 +118,4 @@ export {
   type Locality,
 } from './locality.ts';
 export { DEFAULT_PATH_NORMALIZATION, PATH_NORMALIZATIONS, type PathNormalization } from './path-normalization.ts';
+export { REPORTED_ATTRIBUTES } from './reported-attributes.ts';

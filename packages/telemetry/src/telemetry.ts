@@ -1,6 +1,7 @@
 import type { TelemetryQueries } from '@weft/contracts';
 import { type Clock, createLifecycle, type Logger } from '@weft/kit';
 import { ADAPTERS } from './adapters/index.ts';
+import { bagOfLog, type FactsOf } from './dispatch/reported-requests.ts';
 import { createDispatcher } from './dispatch/dispatcher.ts';
 import { createSelfMetrics } from './dispatch/self-metrics.ts';
 import { DEFAULT_OPTIONS, type TelemetryOptions } from './options.ts';
@@ -19,6 +20,8 @@ export interface TelemetryDeps {
   readonly config?: MixerConfigSource;
   /** The service account that a workload runs as, by the registry: reports in its name need a certificate of it. */
   readonly accountOf?: (namespace: string, workload: string) => string | undefined;
+  /** What the registry knows of a workload, for attributes of rules that a log entry does not carry. */
+  readonly factsOf?: FactsOf;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Folder of the store, its own; undefined keeps everything in memory. */
@@ -45,7 +48,7 @@ export interface Telemetry {
 }
 
 export function createTelemetry(deps: TelemetryDeps): Telemetry {
-  const { clock, logger, config } = deps;
+  const { clock, logger, config, factsOf = () => undefined } = deps;
   const options = { ...DEFAULT_OPTIONS, ...deps.options };
   const lifecycle = createLifecycle((name, message) => logger.error({ name, reason: message }, 'a part did not close'));
 
@@ -69,6 +72,10 @@ export function createTelemetry(deps: TelemetryDeps): Telemetry {
     reportIntervalMs: options.reportIntervalMs,
     rules: { requireIdentity: options.requireIdentity, accountOf: deps.accountOf },
     counters: metrics,
+    onLogs(origin, entries) {
+      if (dispatcher.plan().rules.length > 0)
+        dispatcher.report(entries.map((entry) => bagOfLog(entry, origin, factsOf)));
+    },
   });
   const dispatcher = createDispatcher({
     clock,

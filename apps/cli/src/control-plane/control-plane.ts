@@ -72,6 +72,10 @@ export async function startControlPlane(
     lifecycle.defer('pilot', () => pilot.close());
     const telemetry = createTelemetry({
       config: store,
+      factsOf(namespace, name) {
+        const found = registry.state().workloads.find((item) => item.namespace === namespace && item.name === name);
+        return found && { labels: found.labels, service: found.service };
+      },
       accountOf: (namespace, name) =>
         registry.state().workloads.find((item) => item.namespace === namespace && item.name === name)?.serviceAccount,
       dir: dir.store,

@@ -54,6 +54,8 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'denier',
   'instance',
   'checknothing',
+  'metric',
+  'logentry',
 ]);
 
 export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
@@ -81,7 +83,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     services: of('/Service'),
     mixerRules: of('config.istio.io/rule'),
     mixerHandlers: [...of('config.istio.io/handler'), ...of('config.istio.io/denier')],
-    mixerInstances: [...of('config.istio.io/instance'), ...of('config.istio.io/checknothing')],
+    mixerInstances: ['instance', 'checknothing', 'metric', 'logentry'].flatMap((kind) => of(`config.istio.io/${kind}`)),
   };
 }
 

@@ -3,7 +3,7 @@
  * What a sidecar can not decide stays with callers of Mixer's Check, and is said.
  */
 import type { Problem } from '@weft/config';
-import { STANDARD_ATTRIBUTES } from '@weft/contracts';
+import { REPORTED_ATTRIBUTES, STANDARD_ATTRIBUTES } from '@weft/contracts';
 import type { ConfigObject } from '@weft/contracts/config';
 import { attributesOf, checkExpression, ExpressionError, parseExpression, type Expression } from '@weft/expr';
 import type { Config, SourceRef } from '../config-store/config-object.ts';
@@ -59,10 +59,16 @@ export function readDenials(config: MeshConfig): MixerVerdict {
       );
       return denier !== undefined && asks ? [deniers.get(denier) ?? DEFAULT_STATUS] : [];
     });
-    if (denying.length < actions.length)
+    const missing = unreported(rule, actions, match, config);
+    if (denying.length < actions.length && missing.length > 0) {
       problems.push(
-        problem(rule, REPORTS_ONLY, 'Metrics and logs of every request are in the console and on the proxies.'),
+        problem(
+          rule,
+          `what it reports of requests between workloads lacks ${missing.join(', ')}, which sidecars do not send`,
+          'Give another value after "|", or leave it out.',
+        ),
       );
+    }
     if (denying.length === 0) continue;
     const expression = readMatch(match);
     if (typeof expression === 'string') {
@@ -113,8 +119,49 @@ interface RuleShape {
   readonly actions?: readonly { readonly handler: string; readonly instances?: readonly string[] }[];
 }
 
-const REPORTS_ONLY =
-  "what its actions report is of callers of Mixer's Report on the mesh port: requests between workloads do not reach them yet";
+/** Attributes that the match or the reported instances read and that no sidecar sends. */
+function unreported(
+  { namespace }: Config<unknown>,
+  actions: NonNullable<RuleShape['actions']>,
+  match: string,
+  config: MeshConfig,
+): readonly string[] {
+  const reports = new Map(
+    config.mixerInstances
+      .filter(
+        ({ ref, spec }) => ref.kind !== 'checknothing' && (spec as InstanceShape).compiledTemplate !== 'checknothing',
+      )
+      .map((instance) => [fullName(instance), instance.spec] as const),
+  );
+  const used = actions.flatMap(({ instances = [] }) =>
+    instances.flatMap((instance) => {
+      const name = ['metric', 'logentry']
+        .map((kind) => resolve(instance, 'instance', kind, namespace, reports))
+        .find((found) => found !== undefined);
+      return name === undefined ? [] : [reports.get(name)];
+    }),
+  );
+  if (used.length === 0) return [];
+  const read = new Set([match, ...used.flatMap(textsOf)].flatMap(attributesIn));
+  return [...read].filter((name) => !REPORTED_ATTRIBUTES.has(name));
+}
+
+const textsOf = (value: unknown): readonly string[] =>
+  typeof value === 'string'
+    ? [value]
+    : typeof value === 'object' && value !== null
+      ? Object.values(value).flatMap(textsOf)
+      : [];
+
+/** What is no expression, as a template's name, reads nothing; what is a wrong one is somebody else's to say. */
+function attributesIn(text: string): readonly string[] {
+  try {
+    const expression = parseExpression(text);
+    return expression.kind === 'attribute' && !expression.name.includes('.') ? [] : attributesOf(expression);
+  } catch {
+    return [];
+  }
+}
 
 const fullName = ({ ref, name, namespace }: Config<unknown>): string => `${name}.${ref.kind}.${namespace}`;
 

@@ -3,12 +3,14 @@ import { create } from '@bufbuild/protobuf';
 import { type ServerDuplexStream, status } from '@grpc/grpc-js';
 import type { Logger } from '@weft/kit';
 import {
+  type LogEntry,
   type ReportRequest,
   type ReportResponse,
   ReportResponseSchema,
   TelemetryService,
 } from '@weft/contracts/full/weft/telemetry/v1/telemetry';
 import { ReportRejectedError } from '../store/metrics-store.ts';
+import type { Origin } from '../store/convert.ts';
 import { type Session, sessionKey } from '../store/sessions.ts';
 import type { TelemetryStore } from '../store/telemetry-store.ts';
 import { bindClaims } from './claimed-peers.ts';
@@ -23,6 +25,8 @@ export interface TelemetryServiceDeps {
   /** Who may report what. */
   readonly rules: PeerRules;
   readonly counters: ReportCounters;
+  /** Each entry once, after it was kept. */
+  readonly onLogs?: (origin: Origin, entries: readonly LogEntry[]) => void;
 }
 
 export interface ReportCounters {
@@ -80,7 +84,9 @@ function serveStream(stream: ReportStream, deps: TelemetryServiceDeps, open: Map
     }
     if (request.sequence === 0) throw new StreamRefusal(status.INVALID_ARGUMENT, 'sequence: must not be 0');
     if (deps.rules.accountOf) bindClaims(session, request, deps.rules.accountOf);
+    const fresh = request.logs.length > 0 && request.sequence > session.batchSequence;
     store.accept(session, request);
+    if (fresh) deps.onLogs?.(session, request.logs);
     counters.report(request.spans.length, request.logs.length);
   };
 

@@ -14,6 +14,8 @@ export interface TransportChoice {
   readonly match: Readonly<Record<string, unknown>>;
   /** undefined = plain. */
   readonly tls: Readonly<Record<Speaks | 'tcp', UpstreamTls>> | undefined;
+  /** Connections begin with the PROXY header of this version. */
+  readonly proxyProtocol: 1 | 2 | undefined;
 }
 
 /** Hosts of the callers' own choice. */

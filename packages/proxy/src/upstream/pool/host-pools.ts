@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ConnectionKeeper, UpstreamConnection } from '../../http/connections.ts';
+import type { DownstreamConnection } from '../../http/streams.ts';
 import { H1ClientConnection } from '../../http1/client-connection.ts';
 import { DEFAULT_HEAD_LIMITS } from '../../http1/head-parser.ts';
 import { CARRIED_ALPN } from '../../http2/carried.ts';
@@ -16,6 +17,9 @@ import type { UpstreamHttp } from '../upstream-http.ts';
 import { HostPool } from './host-pool.ts';
 import type { Speaks } from './speaks.ts';
 
+/** On whose behalf a connection is made. */
+export type Caller = Pick<DownstreamConnection, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+
 export interface HostPoolsOptions {
   readonly circuit: Circuit;
   readonly timers: TimerQueue;
@@ -25,14 +29,17 @@ export interface HostPoolsOptions {
   readonly http: () => UpstreamHttp;
   /** Whether the host is reached by TLS, so that protocols can be agreed on. */
   readonly secure: boolean;
-  connect(speaks: Speaks, take: TakeBytes, outcome: ConnectOutcome): Connecting;
+  /** Whether connections tell who their caller is, so that callers can not share them. */
+  readonly perCaller: boolean;
+  connect(speaks: Speaks, caller: Caller | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting;
   onConnectFailed(): void;
 }
 
 /** The pools of one host, one for each protocol that is spoken to it. */
 export class HostPools {
   readonly #options: HostPoolsOptions;
-  readonly #pools = new Map<Speaks, HostPool>();
+  /** By what is spoken, and by caller where they can not share. */
+  readonly #pools = new Map<string, HostPool>();
   /** Connections begun so far. */
   total = 0;
 
@@ -46,13 +53,17 @@ export class HostPools {
     return count;
   }
 
-  /** @param callerSpeaksHttp2 @param upgrade whether the request wants to become a tunnel. */
-  choose(callerSpeaksHttp2: boolean, upgrade: boolean): HostPool {
+  /** @param upgrade whether the request wants to become a tunnel. */
+  choose(callerSpeaksHttp2: boolean, upgrade: boolean, caller: Caller | undefined): HostPool {
     const speaks = this.#speaks(callerSpeaksHttp2, upgrade);
-    let pool = this.#pools.get(speaks);
+    const own = this.#options.perCaller ? caller : undefined;
+    const key = own === undefined ? speaks : `${speaks} ${own.remoteAddress} ${own.remotePort}`;
+    let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = this.#makePool(speaks);
-      this.#pools.set(speaks, pool);
+      pool = this.#makePool(speaks, own, () => {
+        if (own !== undefined) this.#pools.delete(key);
+      });
+      this.#pools.set(key, pool);
     }
     return pool;
   }
@@ -83,17 +94,18 @@ export class HostPools {
     }
   }
 
-  #makePool(speaks: Speaks): HostPool {
+  #makePool(speaks: Speaks, caller: Caller | undefined, onEmpty: () => void): HostPool {
     const options = this.#options;
     return new HostPool({
       circuit: options.circuit,
       expectedStreams: speaks === 'http1' ? 1 : options.http().http2.maxConcurrentStreams,
       connect: (take, outcome) => {
         this.total += 1;
-        return options.connect(speaks, take, outcome);
+        return options.connect(speaks, caller, take, outcome);
       },
       open: (socket, peer, keeper) => this.#open(speaks, socket, peer, keeper),
       onConnectFailed: () => options.onConnectFailed(),
+      onEmpty,
     });
   }
 

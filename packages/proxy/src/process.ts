@@ -7,6 +7,7 @@ import { createAccessLogs } from './access-log/access-logs.ts';
 import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
 import { certsJson } from './admin/certs.ts';
 import type { ConfigDumpInput } from './admin/config-dump.ts';
+import { createProfiler } from './admin/profiles.ts';
 import { adminPages, type ListenerDrain } from './admin/pages.ts';
 import { judge, type Readiness, reportReadiness, stateOf } from './admin/readiness.ts';
 import { readingsOf } from './admin/readings.ts';
@@ -175,14 +176,16 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
 
   /** Whether it has taken its sockets; until then the process before it serves. */
   let serving: 'held' | 'beginning' | 'serving' = 'held';
+  /** `/healthcheck/fail` was asked for. */
+  let healthCheckFails = false;
   const readiness = (): Readiness => {
     const state = discovery.state();
     return judge({
-      draining: draining !== undefined || listenersDrain,
+      draining: draining !== undefined || listenersDrain || healthCheckFails,
       hasIdentity: secrets.identity !== undefined,
       identityExpiresAt: secrets.identity?.expiresAt,
       now: clock.now(),
-      configuration: discovery.waitingFor(),
+      configuration: [...discovery.waitingFor(), ...(healthCheckFails ? ['POST /healthcheck/ok'] : [])],
       source: state.source,
       savedAt: state.savedAt,
       connected: state.client?.connected ?? false,
@@ -302,6 +305,13 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
           command_line_options: { concurrency: 1, log_level: logger.level() },
         }),
         logger,
+        failHealthCheck: (fails) => {
+          logger.info({ fails }, 'health check by the admin page');
+          healthCheckFails = fails;
+        },
+        quit: () => void drain(0),
+        reopenLogs: () => accessLogs.reopen(),
+        profiler: createProfiler((ms) => new Promise((resolve) => void clock.after(ms, resolve))),
         drain: (ms) => void drain(ms),
         drainListeners,
       }),

@@ -1,7 +1,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { createLogger, silentLogger } from '@weft/kit';
-import { createTestAuthority } from '@weft/testkit';
+import { createTestAuthority, waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
 import { decodeResource } from '../discovery/decode.ts';
 import { changeBook, EMPTY_BOOK } from '../discovery/resource-book.ts';
@@ -13,6 +13,7 @@ import { startAdminServer } from './admin-server.ts';
 import { certsJson } from './certs.ts';
 import { clustersJson, clustersText } from './cluster-page.ts';
 import { configDump } from './config-dump.ts';
+import { createProfiler } from './profiles.ts';
 import { adminPages } from './pages.ts';
 import { judge, type ReadinessInputs, readyPage } from './readiness.ts';
 
@@ -65,6 +66,7 @@ async function serve(token: string | undefined = 'secret') {
   stats.counter('http.y.never');
   const logger = createLogger({ name: 'test', level: 'silent' });
   const drains: unknown[] = [];
+  const failedLogs: string[] = [];
   const server = await startAdminServer({
     host: '127.0.0.1',
     port: 0,
@@ -80,6 +82,10 @@ async function serve(token: string | undefined = 'secret') {
       certs: () => ({ certificates: [] }),
       serverInfo: () => ({ state: 'LIVE' }),
       logger,
+      failHealthCheck: (fails) => void drains.push(`fails ${fails}`),
+      quit: () => void drains.push('quit'),
+      reopenLogs: () => failedLogs,
+      profiler: createProfiler((ms) => new Promise((resolve) => void setTimeout(resolve, ms))),
       drain: (ms) => void drains.push(ms),
       drainListeners: (plan) => void drains.push(plan),
     }),
@@ -88,6 +94,8 @@ async function serve(token: string | undefined = 'secret') {
     get: (path: string) => fetchPage(server.address, path),
     ask: (path: string, options: object) => fetchPage(server.address, path, options),
     drains,
+    failedLogs,
+    stats,
     logger,
     [Symbol.asyncDispose]: () => server.close(),
   };
@@ -167,6 +175,57 @@ describe('admin server', () => {
     ]);
     expect([await drain('?skip_exit'), await drain('?seconds=2')]).toEqual([400, 400]);
     expect(admin.drains).toHaveLength(3);
+  });
+  it('fails and mends its health, and quits, for who has the token', async () => {
+    await using admin = await serve();
+    const paths = ['/healthcheck/fail', '/healthcheck/ok', '/quitquitquit'];
+    for (const path of paths) {
+      expect((await admin.get(path)).status).toBe(405);
+      expect((await admin.ask(path, { method: 'POST' })).status).toBe(401);
+    }
+    expect(admin.drains).toEqual([]);
+    for (const path of paths) expect((await admin.ask(path, as('secret'))).status).toBe(200);
+    expect(admin.drains).toEqual(['fails true', 'fails false', 'quit']);
+  });
+  it('resets counters, not gauges', async () => {
+    await using admin = await serve();
+    const { stats } = admin;
+    stats.set(stats.gauge('g'), 7);
+    expect((await admin.ask('/reset_counters', as('secret'))).status).toBe(200);
+    expect([stats.valueOf('cluster.x.upstream_cx_total'), stats.valueOf('g')]).toEqual([0, 7]);
+    const lines = async (query: string): Promise<string[]> =>
+      (await admin.get(`/stats?${query}`)).body.trim().split('\n');
+    expect(await lines('type=Gauges')).toEqual(['g: 7', 'server.uptime: 5']);
+    expect((await lines('type=Counters')).every((line) => line.endsWith(': 0'))).toBe(true);
+    expect((await admin.get('/stats?type=Nothing')).status).toBe(400);
+  });
+  it('says which logs can not be opened again', async () => {
+    await using admin = await serve();
+    expect((await admin.ask('/reopen_logs', as('secret'))).status).toBe(200);
+    admin.failedLogs.push('/gone/log');
+    expect(await admin.ask('/reopen_logs', as('secret'))).toMatchObject({
+      status: 500,
+      body: '/gone/log can not be opened\n',
+    });
+  });
+  it('profiles processor and memory, one at a time', async () => {
+    await using admin = await serve();
+    const cpu = admin.ask('/cpuprofiler?seconds=0.2', as('secret'));
+    await waitFor(async () => (await admin.ask('/heapprofiler?seconds=0.05', as('secret'))).status === 409, {
+      what: 'busy',
+      everyMs: 5,
+    });
+    expect(JSON.parse((await cpu).body)).toMatchObject({ nodes: expect.any(Array), samples: expect.any(Array) });
+    const heap = await admin.ask('/heapprofiler?seconds=0.05', as('secret'));
+    expect(JSON.parse(heap.body)).toHaveProperty('head');
+    expect((await admin.ask('/cpuprofiler?seconds=3600', as('secret'))).status).toBe(400);
+    expect((await admin.ask('/cpuprofiler?seconds=1', { method: 'POST' })).status).toBe(401);
+  });
+  it('takes a level by the name of its logger', async () => {
+    await using admin = await serve();
+    expect((await admin.ask('/logging?paths=proxy:warn', as('secret'))).status).toBe(200);
+    expect(admin.logger.level()).toBe('warn');
+    expect((await admin.ask('/logging?paths=other:warn', as('secret'))).status).toBe(400);
   });
   it('says which address is taken', async () => {
     await using admin = await serve();
@@ -253,6 +312,18 @@ describe('/config_dump', () => {
       },
     ]);
     expect(dump('resource=dynamic_listeners&name_regex=^l').configs).toHaveLength(1);
+  });
+  it('shows of each resource what a mask names', () => {
+    const configs = dump('resource=dynamic_listeners&mask=name,active_state.listener.stat_prefix').configs;
+    expect(configs[0]).toEqual({
+      name: 'l',
+      active_state: {
+        listener: { '@type': 'type.googleapis.com/envoy.config.listener.v3.Listener', stat_prefix: 'p' },
+      },
+    });
+    expect(() => dump('resource=dynamic_listeners&mask=a..b')).toThrow('"a..b" is not a field');
+    expect(() => dump('resource=dynamic_nonsense')).toThrow('dynamic_nonsense');
+    expect(dump('resource=static_clusters').configs).toEqual([]);
   });
   it('never shows a key', () => {
     const [secret] = dump('resource=dynamic_active_secrets').configs;

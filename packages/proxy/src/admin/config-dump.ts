@@ -59,6 +59,7 @@ import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '@weft/contra
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '@weft/contracts/full/envoy/extensions/upstreams/http/v3/http_protocol_options';
 import { XDS_TYPE } from '@weft/contracts';
 import { createRegexEngine } from '@weft/evaluator';
+import { applyMask } from './field-mask.ts';
 import type { ResourceType } from '../ports.ts';
 import type { PublicSecret } from '../secrets/secret-store.ts';
 import type { RefusedResource, ResourceBook } from '../discovery/resource-book.ts';
@@ -123,8 +124,22 @@ export function configDump(input: ConfigDumpInput, query: URLSearchParams): stri
   ];
   const resource = query.get('resource');
   const configs = resource === null ? sections : sections.flatMap((section) => listIn(section, resource));
-  return `${JSON.stringify({ configs }, undefined, 1)}\n`;
+  if (resource !== null && !LISTS.has(resource)) throw new Error(`${resource} is no list of the configuration`);
+  const mask = query.get('mask');
+  const masked = mask === null ? configs : configs.map((config) => applyMask(config, mask));
+  return `${JSON.stringify({ configs: masked }, undefined, 1)}\n`;
 }
+
+/** Envoy's names; those that nothing here fills are empty. */
+const LISTS: ReadonlySet<string> = new Set([
+  'bootstrap',
+  ...['dynamic_active', 'dynamic_warming', 'static'].flatMap((state) => [`${state}_clusters`, `${state}_secrets`]),
+  ...['dynamic', 'static'].flatMap((state) => [
+    `${state}_listeners`,
+    `${state}_route_configs`,
+    `${state}_endpoint_configs`,
+  ]),
+]);
 
 /** The members of one list (`dynamic_active_clusters`, ...), wherever it is. */
 function listIn(section: JsonValue, name: string): JsonValue[] {

@@ -4,6 +4,7 @@ import type { DataPath } from '../ports.ts';
 import { prometheusPage, PROMETHEUS_TYPE } from '../stats/prometheus-page.ts';
 import type { NamedStat, Stats } from '../stats/stats.ts';
 import type { AdminPage, AdminReply } from './admin-server.ts';
+import { type ControlDeps, controlPages } from './control-pages.ts';
 import { addressJson, clustersJson, clustersText } from './cluster-page.ts';
 import { type Readiness, readyPage } from './readiness.ts';
 
@@ -14,7 +15,7 @@ export interface ListenerDrain {
   readonly thenEnd: boolean;
 }
 
-export interface PagesDeps {
+export interface PagesDeps extends ControlDeps {
   readonly stats: Stats;
   /** Values that are only known when asked: uptime, memory, drops. */
   readonly readings: () => readonly NamedStat[];
@@ -62,7 +63,7 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
     read('/ready', 'LIVE, or what the proxy waits for', () => readyPage(deps.readiness())),
     read(
       '/config_dump',
-      "all configuration in force, in Envoy's form (include_eds, resource=, name_regex=)",
+      "all configuration in force, in Envoy's form (include_eds, resource=, mask=, name_regex=)",
       async (query) => {
         try {
           return { type: JSON_TYPE, body: await deps.configDump(query) };
@@ -77,7 +78,7 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
         : { body: clustersText(dataPath.clusters()) },
     ),
     read('/listeners', 'listeners and their addresses (format=json)', (query) => listenersPage(dataPath, query)),
-    read('/stats', 'counters and gauges (filter=REGEX, usedonly, format=json|prometheus)', (query) =>
+    read('/stats', 'counters and gauges (filter=REGEX, usedonly, type=, format=json|prometheus)', (query) =>
       statsPage(deps, query),
     ),
     read('/stats/prometheus', 'the same with the standard metrics, for Prometheus', (query) =>
@@ -94,6 +95,8 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
     read('/certs', 'certificates in use, without keys', () => json(deps.certs())),
     read('/server_info', 'version, state, node and options', () => json(deps.serverInfo())),
     read('/memory', 'memory of the process in bytes', () => json(process.memoryUsage())),
+    read('/runtime', 'runtime settings: there are none', () => json({ layers: [], entries: {} })),
+    ...controlPages(deps),
   ];
 }
 
@@ -131,12 +134,15 @@ function drainListenersPage({ drainListeners }: PagesDeps, query: URLSearchParam
 }
 
 function loggingPage(logger: Logger, query: URLSearchParams): AdminReply {
-  const wanted = query.get('level') ?? query.get('proxy') ?? '';
+  // Envoy's forms: for all, for one by its name, and for several as paths=NAME:LEVEL.
+  const wanted = query.get('level') ?? query.get('proxy') ?? /^proxy:(\w+)$/.exec(query.get('paths') ?? '')?.[1] ?? '';
   const level: LogLevel | undefined = LOG_LEVELS.find((one) => one === wanted);
   if (level === undefined) return refused(`level must be one of ${LOG_LEVELS.join(', ')}`);
   logger.setLevel(level);
   return { body: `active loggers:\n  proxy: ${level}\n` };
 }
+
+const TYPES: readonly string[] = ['All', 'Counters', 'Gauges', 'Histograms', 'TextReadouts'];
 
 function statsPage({ stats, readings }: PagesDeps, query: URLSearchParams, format = query.get('format')): AdminReply {
   let filter: ((name: string) => boolean) | undefined;
@@ -151,8 +157,15 @@ function statsPage({ stats, readings }: PagesDeps, query: URLSearchParams, forma
   }
   if (format === 'prometheus') return { type: PROMETHEUS_TYPE, body: prometheusPage(stats, readings(), filter) };
   const used = query.has('usedonly');
+  const type = query.get('type') ?? 'All';
+  if (!TYPES.includes(type)) return refused(`type must be one of ${TYPES.join(', ')}`);
   const all = [...stats.named(), ...readings()]
-    .filter(({ name, value }) => (filter === undefined || filter(name)) && (!used || value !== 0))
+    .filter(
+      ({ name, kind, value }) =>
+        (filter === undefined || filter(name)) &&
+        (!used || value !== 0) &&
+        (type === 'All' || type.toLowerCase() === `${kind}s`),
+    )
     .sort((a, b) => (a.name < b.name ? -1 : 1));
   if (format === 'json') return json({ stats: all.map(({ name, value }) => ({ name, value })) });
   if (format !== null && format !== 'text') return refused(`format ${format} is not known`);

@@ -73,6 +73,8 @@ export interface Stats extends StatsSink {
   readonly tcpCells: Float64Array;
   readonly tcpSeries: readonly Series[];
   named(): NamedStat[];
+  /** Named counters begin at 0 again; series, which are sent as cumulative values, do not. */
+  resetCounters(): void;
   valueOf(name: string): number;
   /** Label sets, and named values, that found no room and were counted together. */
   overflowed(): number;
@@ -227,6 +229,11 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     valueOf(name) {
       const slot = namedNumbers.get(name);
       return slot === undefined ? 0 : (namedCells[slot] ?? 0);
+    },
+    resetCounters() {
+      kinds.forEach((kind, slot) => {
+        if (kind === 'counter') namedCells[slot] = 0;
+      });
     },
     overflowed: () => overflowed,
   };

@@ -146,7 +146,7 @@ describe('CL-01 with a mesh', () => {
   it('CL-01 status, dashboard and logs tell where to look', async () => {
     const status = await mesh.weft(['status']);
     expect(status.code).toBe(0);
-    expect(status.stdout).toMatch(/echo-v1\.default\s+healthy\s+synced\s+127\.[\d.]+:8000/);
+    expect(status.stdout).toMatch(/echo-v1\.default\s+healthy\s+synced\s+(127|10\.244)\.[\d.]+:8000/);
     expect(status.stdout).toMatch(/2 of 2 proxies in sync/);
     expect(status.stdout).toContain(mesh.console);
     expect(status.stdout).toMatch(/weft status --all/);

@@ -90,6 +90,32 @@ export const PORTS = {
     fallback: 'free-port',
     authentication: 'none: loopback, for the workload itself',
   },
+  capturedOutbound: {
+    name: 'captured-outbound',
+    port: 15001,
+    bind: '0.0.0.0 in the pod',
+    owner: 'proxy',
+    fallback: 'refuse',
+    authentication:
+      "none: for connections that rules redirect there, and that can come from the pod's own programs only",
+  },
+  capturedInbound: {
+    name: 'captured-inbound',
+    port: 15006,
+    bind: '0.0.0.0 in the pod',
+    owner: 'proxy',
+    fallback: 'refuse',
+    authentication: 'mutual TLS by PeerAuthentication, as for the port that was called',
+  },
+  egress: {
+    name: 'egress',
+    port: 15099,
+    bind: '0.0.0.0 in the hub',
+    owner: 'supervisor',
+    fallback: 'refuse',
+    authentication:
+      'none: takes only connections that rules redirect there; they leave as the user who started the mesh',
+  },
   app: {
     name: 'app',
     port: 0,

@@ -3,6 +3,8 @@ import { PORTS, type PortName, type RegisteredWorkload } from '@weft/contracts';
 import type { MeshInfo } from '@weft/console-api';
 
 const HOST = '127.0.0.1';
+/** Of the workload's own namespace, where it has one. */
+const LOOPBACK = '127.0.0.1';
 const OWN_SIDECAR = "as that sidecar does it: Envoy's admin port asks nobody, so any local user may write to it";
 
 /** The table of ports with what was really taken. @param meshHost where proxies and agents call. */
@@ -33,6 +35,15 @@ export function portRows(
         ...row('proxyAdmin', `${label} admin`, adminHost, Number(adminPort)),
         ...(workload.ownSidecar ? { authentication: OWN_SIDECAR } : {}),
       },
+      ...(interception.mode === 'redirect'
+        ? [
+            row('capturedOutbound', `${label} captured outbound`, workload.address, PORTS.capturedOutbound.port),
+            row('capturedInbound', `${label} captured inbound`, workload.address, PORTS.capturedInbound.port),
+            row('dns', `${label} DNS`, LOOPBACK, PORTS.dns.port),
+          ]
+        : []),
+      // A gateway in a pod has no rules: its resolv.conf leads to it.
+      ...(interception.mode === 'gateway' && meshHost !== HOST ? [row('dns', `${label} DNS`, LOOPBACK, 53)] : []),
       ...(interception.mode === 'gateway'
         ? uniquePorts(interception.binds).map((bind) => row('gatewayHttp', label, bind.bind, bind.port))
         : []),
@@ -46,7 +57,9 @@ export function portRows(
         : []),
     ];
   });
-  return [...own, ...theirs];
+  // The hub is another host than console and metrics are at.
+  const hub = meshHost === HOST ? [] : [row('egress', PORTS.egress.name, meshHost, PORTS.egress.port)];
+  return [...own, ...hub, ...theirs];
 }
 
 /** Several port numbers of Gateways may lead to one socket. */

@@ -12,14 +12,20 @@ export const REDIRECT_SOCKETS: readonly SocketPlace[] = [
   { address: '0.0.0.0', port: 15006 },
 ];
 
+/** Where the proxy of a pod answers DNS: rules lead there, but a gateway has none, so its resolv.conf does. */
+export const dnsPlaceOf = ({ redirect }: Pick<PodPlan, 'redirect'>): SocketPlace => ({
+  address: '127.0.0.1',
+  port: redirect ? POD_DNS_PORT : 53,
+});
+
 /** Flags beside those that each proxy has. A gateway calls as it is. */
-export const podProxyFlags = ({ redirect, dnsSocket }: PodPlan): readonly string[] =>
-  redirect
-    ? [
-        `--socket-mark=${PROXY_MARK}`,
-        `--dns-listen=127.0.0.1:${POD_DNS_PORT}`,
-        `--dns-upstream=unix:${dnsSocket}`,
-        // The host's name servers know nothing of the mesh's domain, and need not hear of it.
-        '--dns-authoritative',
-      ]
-    : [];
+export function podProxyFlags(plan: Pick<PodPlan, 'redirect' | 'dnsSocket'>): readonly string[] {
+  const { address, port } = dnsPlaceOf(plan);
+  return [
+    ...(plan.redirect ? [`--socket-mark=${PROXY_MARK}`] : []),
+    `--dns-listen=${address}:${port}`,
+    `--dns-upstream=unix:${plan.dnsSocket}`,
+    // The host's name servers know nothing of the mesh's domain, and need not hear of it.
+    '--dns-authoritative',
+  ];
+}

@@ -5,8 +5,10 @@ import type { ListenSockets } from '../listen-socket.ts';
 import type { Libc } from '../libc.ts';
 import type { PodPlan } from '../mesh-link.ts';
 import { openAll, type WorkloadPlace } from '../workload-place.ts';
+import { NAME_SERVER } from './address-plan.ts';
 import { asUserCommand, enterCommand, unshareCommand } from './enter.ts';
 import type { NetworkNamespaces } from './network-namespaces.ts';
+import { dnsPlaceOf } from './pod-proxy.ts';
 import { createPodProbe } from './pod-probe.ts';
 import { nsswitchConf, podScript, resolvConf, wireScript, type PodFiles } from './scripts.ts';
 import { startShell, type FedShell } from './shell.ts';
@@ -71,7 +73,8 @@ const closing =
     throw error;
   };
 
-function writeFiles({ etcDir }: PodPlan, namespace: string): PodFiles {
+function writeFiles(plan: PodPlan, namespace: string): PodFiles {
+  const { etcDir, redirect } = plan;
   mkdirSync(etcDir, { recursive: true, mode: 0o700 });
   const write = (name: string, text: string): string => {
     const path = join(etcDir, name);
@@ -82,7 +85,10 @@ function writeFiles({ etcDir }: PodPlan, namespace: string): PodFiles {
   };
   const names = nsswitchConf(readOr('/etc/nsswitch.conf', ''));
   return {
-    resolvConf: write(`resolv.${namespace}.conf`, resolvConf(namespace)),
+    resolvConf: write(
+      `resolv.${namespace}.${redirect ? 'sidecar' : 'gateway'}.conf`,
+      resolvConf(namespace, redirect ? NAME_SERVER : dnsPlaceOf(plan).address),
+    ),
     nsswitchConf: names === undefined ? undefined : write('nsswitch.conf', names),
   };
 }

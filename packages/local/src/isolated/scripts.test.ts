@@ -50,7 +50,9 @@ describe('scripts of the isolated form', () => {
   });
 
   it("searches the workload's namespace first", () => {
-    expect(resolvConf('shop')).toContain('search shop.svc.cluster.local svc.cluster.local cluster.local\n');
+    expect(resolvConf('shop', '10.96.0.10')).toContain(
+      'search shop.svc.cluster.local svc.cluster.local cluster.local\n',
+    );
   });
 
   it('asks files and DNS only, whatever else the host asks', () => {

@@ -1,6 +1,6 @@
 /** What shells do to make the hub and the pods. Pure: texts. */
 import type { PodPlan } from '../mesh-link.ts';
-import { HOST_ADDRESS, HUB_ADDRESS, NAME_SERVER, POD_NETWORK, podMac, POD_PREFIX_LENGTH } from './address-plan.ts';
+import { HOST_ADDRESS, HUB_ADDRESS, POD_NETWORK, podMac, POD_PREFIX_LENGTH } from './address-plan.ts';
 
 /** Where the hub takes connections for the world outside. */
 export const EGRESS_PORT = 15099;
@@ -85,9 +85,10 @@ export function podScript(plan: PodPlan, files: PodFiles, rules: string): string
   ].join('\n');
 }
 
-export const resolvConf = (namespace: string): string =>
+/** @param nameServer nobody is there in a pod with rules: they lead to the sidecar. */
+export const resolvConf = (namespace: string, nameServer: string): string =>
   `# A pod of a Weft mesh: its sidecar answers.
-nameserver ${NAME_SERVER}
+nameserver ${nameServer}
 search ${namespace}.svc.cluster.local svc.cluster.local cluster.local
 options ndots:5
 `;

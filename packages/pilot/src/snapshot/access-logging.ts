@@ -1,25 +1,13 @@
-import { compileCel, REQUEST_ATTRIBUTES } from '@weft/expr';
-import { errorMessage } from '@weft/kit';
 import type { Config } from '../config-store/config-object.ts';
 import type { TelemetrySpec } from '../config-store/kinds.ts';
 import { matchesLabels, type Labels } from '../model/labels.ts';
+import { expressionFault } from './expression-fault.ts';
 import type { MeshSnapshot } from './mesh-snapshot.ts';
 
 export interface AccessLogging {
   readonly enabled: boolean;
   /** CEL; empty logs everything. */
   readonly expression: string;
-}
-
-/** What is wrong with a filter; undefined when nothing is. */
-export function expressionFault(expression: string): string | undefined {
-  if (expression === '') return undefined;
-  try {
-    compileCel(expression, REQUEST_ATTRIBUTES);
-    return undefined;
-  } catch (error) {
-    return errorMessage(error);
-  }
 }
 
 /**

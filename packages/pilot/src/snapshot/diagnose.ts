@@ -7,7 +7,7 @@ import type { RegisteredWorkload } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { AuthorizationPolicySpec, AuthorizationRule, GatewayServer } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
-import { expressionFault } from './access-logging.ts';
+import { expressionFault } from './expression-fault.ts';
 import { isHttp, parseProtocol } from '../model/protocol.ts';
 
 export function diagnose(config: MeshConfig): readonly Problem[] {

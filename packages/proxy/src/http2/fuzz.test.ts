@@ -70,6 +70,8 @@ function serve(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], ra
   for (const { stream } of exchanges) stream.resumeRequest();
   const { stopped } = connection;
   connection.destroy();
+  // The first one lets the peer read; the second does not wait for that.
+  connection.destroy();
   expect(closed).toBe(1);
   for (const { overs } of exchanges) expect(overs).toBe(1);
   return `${stopped} ${exchanges.length}`;

@@ -14,8 +14,8 @@ const FORGET_AFTER_REQUESTS = 10_000;
  */
 export class FloodGuard {
   readonly #limits: H2Limits;
-  readonly #purses = new Float64Array(KINDS);
-  readonly #filledMs = new Float64Array(KINDS);
+  readonly #purses: number[];
+  readonly #filledMs: number[];
   readonly #now: () => number;
   #emptyInARow = 0;
   #requests = 0;
@@ -24,8 +24,8 @@ export class FloodGuard {
   constructor(limits: H2Limits, now: () => number) {
     this.#limits = limits;
     this.#now = now;
-    this.#purses.fill(limits.controlBurst);
-    this.#filledMs.fill(now());
+    this.#purses = Array.from({ length: KINDS }, () => limits.controlBurst);
+    this.#filledMs = Array.from({ length: KINDS }, now);
   }
 
   /** @returns false when the peer sends too many of these. */

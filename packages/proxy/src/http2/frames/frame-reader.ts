@@ -34,16 +34,11 @@ export class FrameReader {
   /** The beginning of a header or payload that was cut. */
   #held: Buffer | undefined;
   #heldLength = 0;
-  readonly #header = Buffer.alloc(FRAME_HEADER_BYTES);
+  #header: Buffer | undefined;
   #headerLength = 0;
 
   constructor(sink: FrameSink) {
     this.#sink = sink;
-  }
-
-  /** True between frames. */
-  get atBoundary(): boolean {
-    return this.#state === IN_HEADER && this.#headerLength === 0;
   }
 
   read(buffer: Buffer, start: number, end: number): void {
@@ -89,11 +84,13 @@ export class FrameReader {
       return start + FRAME_HEADER_BYTES;
     }
     const taken = Math.min(FRAME_HEADER_BYTES - this.#headerLength, end - start);
-    buffer.copy(this.#header, this.#headerLength, start, start + taken);
+    const header = (this.#header ??= Buffer.allocUnsafe(FRAME_HEADER_BYTES));
+    buffer.copy(header, this.#headerLength, start, start + taken);
     this.#headerLength += taken;
     if (this.#headerLength === FRAME_HEADER_BYTES) {
       this.#headerLength = 0;
-      this.#takeHeader(this.#header, 0);
+      this.#header = undefined;
+      this.#takeHeader(header, 0);
     }
     return start + taken;
   }

@@ -17,7 +17,7 @@ const MAX_TABLE_SIZE = 4096;
 const DEFAULT_TABLE_SIZE = 4096;
 // One large field must not empty the table.
 const MAX_ENTRY_FRACTION = 4;
-const SLOTS = 128;
+const SLOTS = 64;
 // For each of the two lengths and the index; a long way above what integers.ts accepts.
 const INTEGER_ROOM = 16;
 

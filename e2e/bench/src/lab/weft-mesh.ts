@@ -53,6 +53,8 @@ export async function startMesh(lab: Lab, name: string, flags: readonly string[]
     '--gateway-port=0',
     '--console-port=0',
     '--access-log=off',
+    // Loads and peers run beside the mesh and call its addresses.
+    '--interception=loopback',
     '--no-gateway',
     ...(flags.some((flag) => flag.startsWith('--trace-sampling')) ? [] : ['--trace-sampling=0']),
     ...flags,

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { WeftError } from '@weft/kit';
 import type { CommandLine } from '@weft/local';
+import { ownProgram } from '../mesh/programs.ts';
 import { handoverEnv, type Handover } from './handover.ts';
 
 export interface InnerProcess {
@@ -13,8 +14,8 @@ export interface InnerProcess {
 
 const PASSED_ON = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** This program with these arguments. */
-const ownCommand = (): CommandLine => [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
+/** This command with these arguments; what was started may have been a launcher (tools/demo.mjs) that became it. */
+const ownCommand = (): CommandLine => [process.execPath, ...process.execArgv, ownProgram(), ...process.argv.slice(2)];
 
 /**
  * @param enter words before the command; the process that they start must become it.

@@ -16,6 +16,9 @@ export interface Programs {
   readonly samples: string;
 }
 
+/** The `weft` command itself. */
+export const ownProgram = (): string => beside('weft.js');
+
 /** @throws {WeftError} WEFT_NOT_BUILT */
 export function findPrograms(): Programs {
   const controlPlane = beside('control-plane.js');

@@ -32,7 +32,6 @@ export { asUserCommand, enterCommand, unshareCommand } from './isolated/enter.ts
 export { openHostSockets } from './isolated/host-sockets.ts';
 export { setUpHub, type HostSocket, type HubOptions } from './isolated/hub.ts';
 export { checkThisMachine, type IsolationCheck } from './isolated/isolation-check.ts';
-export { POD_DNS_PORT, PROXY_MARK } from './isolated/pod-proxy.ts';
 export { runWorkload, type RunnerOptions, type RunningWorkload } from './workload-runner.ts';
 export type { RestartRequest, RestartResult } from './restarts.ts';
 export { createRemoteLink, type RemoteLink } from './remote-link.ts';

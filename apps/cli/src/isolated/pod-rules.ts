@@ -1,12 +1,13 @@
 /** Joins @weft/capture to the port of the pods: what is redirected in them. */
 import { buildRedirectPlan, captureTexts } from '@weft/capture';
-import { POD_DNS_PORT, PROXY_MARK, type PodPlan } from '@weft/local';
+import { DNS_CAPTURE_PORT, PROXY_MARK } from '@weft/contracts';
+import type { PodPlan } from '@weft/local';
 
 export function podRules({ hubAddress, tool }: PodPlan): string {
   const plan = buildRedirectPlan({
     // Proxy and application may have the same user.
     proxy: { mark: PROXY_MARK },
-    dnsPort: POD_DNS_PORT,
+    dnsPort: DNS_CAPTURE_PORT,
     // The control plane is no peer.
     excludeOutboundCidrs: [`${hubAddress}/32`],
   });

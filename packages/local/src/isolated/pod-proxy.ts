@@ -1,21 +1,18 @@
 /** What the sidecar of a pod is told, so that it and the redirect rules agree. */
+import { DNS_CAPTURE_PORT, INBOUND_CAPTURE_PORT, OUTBOUND_CAPTURE_PORT, PROXY_MARK } from '@weft/contracts';
 import type { PodPlan } from '../mesh-link.ts';
 import type { SocketPlace } from '../workload-place.ts';
 
-/** On what the proxy sends, so that its own calls are not redirected to it again. */
-export const PROXY_MARK = 1337;
-export const POD_DNS_PORT = 15053;
-
 /** The virtual listeners that rules lead to; the pod's keeper makes them, so that they outlive the proxy's process. */
 export const REDIRECT_SOCKETS: readonly SocketPlace[] = [
-  { address: '0.0.0.0', port: 15001 },
-  { address: '0.0.0.0', port: 15006 },
+  { address: '0.0.0.0', port: OUTBOUND_CAPTURE_PORT },
+  { address: '0.0.0.0', port: INBOUND_CAPTURE_PORT },
 ];
 
 /** Where the proxy of a pod answers DNS: rules lead there, but a gateway has none, so its resolv.conf does. */
 export const dnsPlaceOf = ({ redirect }: Pick<PodPlan, 'redirect'>): SocketPlace => ({
   address: '127.0.0.1',
-  port: redirect ? POD_DNS_PORT : 53,
+  port: redirect ? DNS_CAPTURE_PORT : 53,
 });
 
 /** Flags beside those that each proxy has. A gateway calls as it is. */

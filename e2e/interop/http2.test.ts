@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { tempDir } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findH2Spec, judge } from '../harness/h2spec.ts';
+import { http, many } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
 
@@ -85,4 +86,31 @@ describe.skipIf(noNghttp)('TR-11 HTTP/2 with prior knowledge', () => {
     const { stdout } = await run('sh', ['-c', `printf 'PRI * HTTP/2.0\\r\\n\\r\\nXX\\r\\n\\r\\n' | timeout 5 bash -c 'exec 3<>/dev/tcp/${new URL(door).hostname}/${new URL(door).port}; cat >&3; cat <&3'`]); // prettier-ignore
     expect(stdout).toMatch(/^HTTP\/1\.1 (400|505) /);
   });
+});
+
+it('TR-12 requests over HTTP/1.1 share one connection between two sidecars, unless their rule counts connections', async () => {
+  const { adminAddress } = await mesh.workload('caller-v1');
+  const connections = async (): Promise<number> => {
+    const page = await (await fetch(`http://${adminAddress}/clusters`)).text();
+    const totals = [...page.matchAll(/^outbound\|8000\|\|echo\.[^:]+::[^:]+:\d+::cx_total::(\d+)$/gm)];
+    return totals.reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+  const ask = async (): Promise<void> => {
+    const answers = await many(60, () => http(`${door}/shared`, { headers: { host: 'echo' } }), 20);
+    for (const { status } of answers) expect(status).toBe(200);
+  };
+  await ask();
+  const carried = await connections();
+  await ask();
+  expect([carried > 0, await connections()]).toEqual([true, carried]);
+  await mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: echo }
+spec:
+  host: echo
+  trafficPolicy: { connectionPool: { tcp: { maxConnections: 50 } } }
+`);
+  await ask();
+  expect(await connections()).toBeGreaterThan(carried + 5);
 });

@@ -193,6 +193,18 @@ describe('LB-03 places', () => {
   });
 });
 
+describe('LB-03 what a service prefers', () => {
+  it('LB-03 trafficDistribution: PreferClose keeps calls in the zone, for as long as the service says so', async () => {
+    const service = (more: string): string =>
+      `{apiVersion: v1, kind: Service, metadata: {name: echo}, spec: {selector: {app: echo}, ports: [{name: http, port: 8000}]${more}}}`;
+    await mesh.apply(service(', trafficDistribution: PreferClose'));
+    expect(names(await spread(40))).toEqual(['echo-1']);
+    await mesh.apply(service(''));
+    expect(names(await spread(90))).toHaveLength(3);
+    await mesh.delete('service/echo');
+  });
+});
+
 describe('LB-03 zones', () => {
   it('LB-03 callers of a zone stay at home as far as their part of the callers allows, and leave room to those of other zones', async () => {
     const other = await startEcho(mesh, { service: 'client', version: 'v1', name: 'client-2', locality: 'us/a/1' });

@@ -22,7 +22,7 @@ export const ServiceSpec = message({
   clusterIP: opt(text()),
   clusterIPs: opt(list(text())),
   externalName: opt(text()),
-  trafficDistribution: opt(text({ effect: 'not-yet', reason: 'does not change balancing yet' })),
+  trafficDistribution: opt(text({ test: 'LB-03' })),
   publishNotReadyAddresses: opt(bool(IGNORED)),
   externalIPs: opt(list(text(), IGNORED)),
   loadBalancerIP: opt(text(IGNORED)),

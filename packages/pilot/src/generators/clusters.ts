@@ -98,7 +98,7 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
   // What EDS does not tell a proxy by itself is in the cluster: there its place matters.
   const view =
     service.resolution === 'dns'
-      ? localityView({ labels: context.proxy.labels, clusterId: context.snapshot.mesh.clusterId }, policy)
+      ? localityView({ labels: context.proxy.labels, clusterId: context.snapshot.mesh.clusterId }, policy, service)
       : ALIKE;
   const checked = check ? `${check.namespace}/${check.name}` : '';
   const key = `cluster|${context.proxy.type}|${redirected}|${serviceKey(service)}|${port.number}|${subset?.name ?? ''}|${rules}|${checked}|${view.key}`;

@@ -49,7 +49,7 @@ function buildOne({ snapshot, scope, proxy, memo }: GeneratorContext, name: stri
   if (parsed.subset !== '' && !subset) return emptyEndpoints(name);
   const rules = (rule?.refs ?? []).map((ref) => `${ref.namespace}/${ref.name}`).join(',');
   const policy = effectivePolicy(rule, parsed.port, subset);
-  const view = localityView({ labels: proxy.labels, clusterId: snapshot.mesh.clusterId }, policy);
+  const view = localityView({ labels: proxy.labels, clusterId: snapshot.mesh.clusterId }, policy, service);
   return memo.once(`endpoints|${serviceKey(service)}|${name}|${rules}|${view.key}`, () => {
     const outlier = policy.outlierDetection;
     const endpoints = endpointsOf(snapshot, service).filter(

@@ -26,12 +26,14 @@ function contextFor(
   policy: object | undefined,
   client: Record<string, string>,
   places: readonly Record<string, string>[],
+  ...more: readonly string[]
 ) {
   const registry = registryOf([
     { service: 'client', index: 2, labels: client },
     ...places.map((labels, i) => ({ service: 'echo', version: `v${i}`, index: 3 + i, labels })),
   ]);
-  return contextOf(snapshotOf({ registry, ...(policy ? { yaml: rule(policy) } : {}) }), 'client-v1');
+  const yaml = [...(policy ? [rule(policy)] : []), ...more].join('\n---\n');
+  return contextOf(snapshotOf({ registry, yaml }), 'client-v1');
 }
 
 interface Group {
@@ -47,7 +49,11 @@ function groups(
   client: Record<string, string> = at('eu/a/1'),
   places: readonly Record<string, string>[] = PLACES.map((place) => at(place)),
 ): readonly string[] {
-  const [found] = buildEndpoints(contextFor(policy, client, places), [NAME]);
+  return groupsOf(contextFor(policy, client, places));
+}
+
+function groupsOf(context: ReturnType<typeof contextFor>): readonly string[] {
+  const [found] = buildEndpoints(context, [NAME]);
   const { endpoints = [] } = (found && messageJson(SCHEMAS.endpoint, found.message)) as { endpoints?: Group[] };
   return endpoints.map(({ locality, priority = 0, loadBalancingWeight }) => {
     const place = [locality?.region ?? '', locality?.zone ?? '', locality?.subZone ?? ''].join('/');
@@ -122,6 +128,34 @@ describe('failover', () => {
       '// 0 1',
       '// 1 2',
     ]);
+  });
+});
+
+describe('what a service prefers', () => {
+  const service = (words: string): string =>
+    `{apiVersion: v1, kind: Service, metadata: {name: echo${words.startsWith('annotations') ? `, ${words}` : ''}}, ` +
+    `spec: {selector: {app: echo}, ports: [{name: http, port: 9080}]${words.startsWith('annotations') ? '' : `, ${words}`}}}`;
+  const seen = (words: string, client = at('eu/a/1'), policy?: object): readonly string[] => {
+    const places = PLACES.map((place) => at(place));
+    return groupsOf(contextFor(policy, client, places, service(words)));
+  };
+
+  it.each([
+    'trafficDistribution: PreferClose',
+    'trafficDistribution: PreferSameZone',
+    'annotations: {networking.istio.io/traffic-distribution: PreferClose}',
+  ])('%s is its own zone, then its own region, without outlier detection', (words) => {
+    expect(seen(words)).toEqual(['eu/a/1 0 1', 'eu/a/2 0 1', 'eu/b/1 1 1', 'asia/a/1 2 1', 'us/a/1 2 1']);
+  });
+  it('PreferSameNode looks at the subzone too', () => {
+    expect(seen('trafficDistribution: PreferSameNode').slice(0, 2)).toEqual(['eu/a/1 0 1', 'eu/a/2 1 1']);
+  });
+  it('is nothing for a client that is nowhere, an unknown word, or where a rule says otherwise', () => {
+    const alike = (groups: readonly string[]): boolean => groups.every((text) => text.includes(' 0 '));
+    expect(alike(seen('trafficDistribution: PreferClose', {}))).toBe(true);
+    expect(alike(seen('trafficDistribution: Whatever'))).toBe(true);
+    const off = { loadBalancer: { localityLbSetting: { enabled: false } } };
+    expect(alike(seen('trafficDistribution: PreferClose', at('eu/a/1'), off))).toBe(true);
   });
 });
 

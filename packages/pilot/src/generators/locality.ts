@@ -4,7 +4,7 @@ import type { LoadBalancer } from '../config-store/kinds.ts';
 import { compareText } from '../model/hostname.ts';
 import type { Labels } from '../model/labels.ts';
 import { inLocality } from '../model/locality.ts';
-import type { Endpoint } from '../model/service.ts';
+import type { Endpoint, Service } from '../model/service.ts';
 import type { EffectivePolicy } from '../snapshot/destination-rules.ts';
 
 /** Endpoints of one place and priority. */
@@ -32,12 +32,17 @@ type Failover = NonNullable<Setting['failover']>;
 /** All places alike, a place weighing what its endpoints weigh. */
 export const ALIKE: LocalityView = { key: '', group: (endpoints) => groupBy(endpoints, () => 0) };
 
-/** @param setting the rule's own; without one the mesh's, which is on. */
-export function localityView(client: LocalityClient, policy: EffectivePolicy): LocalityView {
+/** A rule's own setting, else what the service prefers, else the mesh's, which is on. */
+export function localityView(
+  client: LocalityClient,
+  policy: EffectivePolicy,
+  { prefer }: Pick<Service, 'prefer'>,
+): LocalityView {
   const { localityLbSetting: setting, zoneAwareLbSetting: zones } = policy.loadBalancer ?? {};
   if (zones?.enabled === true) {
     return failoverView(client, zones.failover ?? [], zones.failoverPriority ?? [], policy);
   }
+  if (!setting && prefer) return preferView(client, prefer);
   if (setting?.enabled === false) return ALIKE;
   const own = localityOf(client.labels);
   if (setting?.distribute && setting.distribute.length > 0) return distributeView(own, setting.distribute);
@@ -53,24 +58,38 @@ function failoverView(
 ): LocalityView {
   if (!outlierDetection) return ALIKE;
   const own = localityOf(client.labels);
-  if (labels.length > 0) {
-    const wanted = labels.map((label) => wantedLabel(label, client));
-    return {
-      key: JSON.stringify(wanted),
-      group: (endpoints) =>
-        groupBy(endpoints, (endpoint) => {
-          const found = factsOf(endpoint.labels, endpoint.locality, client.clusterId, endpoint.workload);
-          const differing = wanted.findIndex(([label, value]) => value === undefined || found(label) !== value);
-          return differing < 0 ? 0 : wanted.length - differing;
-        }),
-    };
-  }
+  if (labels.length > 0) return byLabels(client, labels);
   if (own.region === '') return ALIKE;
   const target = failover.find(({ from }) => from === own.region)?.to;
   return {
     key: `${localityName(own)} ${target ?? ''}`,
     group: (endpoints) => groupBy(endpoints, ({ locality }) => distance(own, locality, target)),
   };
+}
+
+/** So many of the first labels as an endpoint shares: the more, the sooner it is used. */
+function byLabels(client: LocalityClient, labels: readonly string[]): LocalityView {
+  const wanted = labels.map((label) => wantedLabel(label, client));
+  return {
+    key: JSON.stringify(wanted),
+    group: (endpoints) =>
+      groupBy(endpoints, (endpoint) => {
+        const found = factsOf(endpoint.labels, endpoint.locality, client.clusterId, endpoint.workload);
+        const differing = wanted.findIndex(([label, value]) => value === undefined || found(label) !== value);
+        return differing < 0 ? 0 : wanted.length - differing;
+      }),
+  };
+}
+
+const NETWORK_LABEL = 'topology.istio.io/network';
+const NODE_LABEL = 'kubernetes.io/hostname';
+
+/** What the client does not know of itself can not tell near from far. */
+function preferView(client: LocalityClient, prefer: 'zone' | 'node'): LocalityView {
+  const known = factsOf(client.labels, localityOf(client.labels), client.clusterId);
+  const labels = [NETWORK_LABEL, REGION_LABEL, ZONE_LABEL, ...(prefer === 'node' ? [SUBZONE_LABEL, NODE_LABEL] : [])];
+  const telling = labels.filter((label) => known(label) !== undefined);
+  return telling.length === 0 ? ALIKE : byLabels(client, telling);
 }
 
 /** 0 the same subzone, 1 the same zone, 2 the same region, 3 the region to fail over to (any, where none is named), 4 the rest. */

@@ -167,6 +167,7 @@ function kubernetesServices(
       createdAt: config.createdAt,
       refs: [config.ref],
       ...sessionOf(config.labels),
+      ...preferenceOf(spec.trafficDistribution ?? config.annotations[TRAFFIC_ANNOTATION]),
     };
     if (external)
       return { service, endpoints: ports.map((port) => externalEndpoint(config, spec.externalName ?? '', port.port)) };
@@ -191,6 +192,21 @@ function kubernetesServices(
     );
     return { service, endpoints };
   });
+}
+
+const TRAFFIC_ANNOTATION = 'networking.istio.io/traffic-distribution';
+
+/** Other words are for other meshes. */
+function preferenceOf(word: string | undefined): Pick<Service, 'prefer'> {
+  switch (word?.toLowerCase()) {
+    case 'preferclose':
+    case 'prefersamezone':
+      return { prefer: 'zone' };
+    case 'prefersamenode':
+      return { prefer: 'node' };
+    default:
+      return {};
+  }
 }
 
 const COOKIE_LABEL = 'istio.io/persistent-session';

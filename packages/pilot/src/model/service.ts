@@ -24,6 +24,8 @@ export interface Service {
   readonly createdAt: number | undefined;
   /** How a caller stays with the instance that it was given; undefined = it does not. */
   readonly session?: PersistentSession;
+  /** Instances near the caller come first, also without outlier detection: in its zone, or on its node. */
+  readonly prefer?: 'zone' | 'node';
   /** The objects that declared it; empty for services known only from workloads. */
   readonly refs: readonly SourceRef[];
 }

@@ -3,6 +3,7 @@ export { answer, answerAlone, isUnder, type AnswerOptions, type DnsAnswer } from
 export { createFrameReader, frame, type FrameReader } from './framing.ts';
 export {
   answersQuestion,
+  isTruncated,
   parseQuery,
   RCODE,
   truncatedReply,

@@ -6,6 +6,7 @@ import {
   answersQuestion,
   parseQuery,
   RCODE,
+  isTruncated,
   truncatedReply,
   TYPE,
   udpLimit,
@@ -149,6 +150,11 @@ describe('an answer', () => {
     expect(decode(reply)).toMatchObject({ flag_tc: true });
     expect(decode(reply).answers?.length).toBe(Math.floor((512 - 12 - 21) / 16));
     expect(decode(truncatedReply(read(question())))).toMatchObject({ flag_tc: true, answers: [] });
+    expect([
+      isTruncated(truncatedReply(read(question()))),
+      isTruncated(writeReply(read(question()), {})),
+      isTruncated(Buffer.alloc(1)),
+    ]).toEqual([true, false, false]);
   });
   it('is recognized by its id and its question, in whatever case', () => {
     const query = read(question());

@@ -196,6 +196,10 @@ export function truncatedReply(query: DnsQuery): Buffer {
   return reply;
 }
 
+/** Too long for UDP: to be asked again over TCP. */
+export const isTruncated = (answer: Buffer): boolean =>
+  answer.length >= HEADER_BYTES && (answer.readUInt16BE(2) & TC) !== 0;
+
 /** True when the message is an answer to this question, which somebody else might have sent. */
 export function answersQuestion(message: Buffer, id: number, query: DnsQuery): boolean {
   if (message.length < HEADER_BYTES + query.question.length || message.readUInt16BE(0) !== id) return false;

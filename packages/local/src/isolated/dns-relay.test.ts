@@ -4,8 +4,8 @@ import { statSync } from 'node:fs';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { createFrameReader, frame } from '@weft/capture/dns';
 import { tempDir } from '@weft/testkit';
-import { frame, splitFrames } from './dns-message.ts';
 import { serveDnsRelay, type DnsRelayOptions } from './dns-relay.ts';
 
 const cleanups: (() => void | Promise<void>)[] = [];
@@ -13,25 +13,29 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
-const query = (id: number, name: string): Buffer =>
+const [A, AAAA] = [1, 28];
+
+const query = (id: number, name: string, type = A): Buffer =>
   Buffer.concat([
     Buffer.from([id >> 8, id & 255, 0x01, 0x00, 0, 1, 0, 0, 0, 0, 0, 0]),
     ...name.split('.').map((label) => Buffer.concat([Buffer.from([label.length]), Buffer.from(label)])),
-    Buffer.from([0, 0, 1, 0, 1]),
+    Buffer.from([0, 0, type, 0, 1]),
   ]);
 
-/** A name server that answers with the question, marked as an answer; over UDP cut short when asked for "long". */
+/** A name server that answers with the question, marked as an answer; over UDP cut short when asked for "long", and of another name for "forged". */
 async function nameServer(): Promise<{ port: number; asked: () => number }> {
   let asked = 0;
   const answer = (question: Buffer, cut: boolean): Buffer => {
     const copy = Buffer.from(question);
     copy[2] = 0x81 | (cut ? 0x02 : 0);
+    if (question.includes('forged')) copy.write('other ', copy.indexOf('forged'));
     return copy;
   };
   const tcp = createServer((socket) => {
+    const frames = createFrameReader();
     socket.on('error', () => {});
     socket.on('data', (data: Buffer) => {
-      for (const message of splitFrames(data).messages) socket.write(frame(answer(message, false)));
+      for (const message of frames.push(data)) socket.write(frame(answer(message, false)));
     });
   }).listen(0, '127.0.0.1');
   await once(tcp, 'listening');
@@ -63,13 +67,15 @@ async function relay(options: Partial<DnsRelayOptions>): Promise<(...queries: Bu
   return (...queries) =>
     new Promise((resolve) => {
       const socket = connect(socketPath);
-      let data: Buffer = Buffer.alloc(0);
+      const frames = createFrameReader();
+      const answers: Buffer[] = [];
+      // What is shorter than a header has no id to answer to.
+      const expected = queries.filter(({ length }) => length >= 12).length;
       socket.on('data', (chunk: Buffer) => {
-        data = Buffer.concat([data, chunk]);
-        const { messages } = splitFrames(data);
-        if (messages.length < queries.length) return;
+        answers.push(...frames.push(chunk));
+        if (answers.length < expected) return;
         socket.destroy();
-        resolve(messages.map((message) => Buffer.from(message)));
+        resolve(answers);
       });
       socket.write(Buffer.concat(queries.map(frame)));
     });
@@ -109,8 +115,27 @@ describe('serveDnsRelay', () => {
     expect(code((await nowhere(query(6, 'a.example')))[0])).toBe(2);
   });
 
-  it('answers what is no question', async () => {
+  it('has no other address of the host', async () => {
+    const server = await nameServer();
+    const ask = await relay({ port: server.port });
+    const [answer] = await ask(query(7, 'host.weft.internal', AAAA));
+    expect([code(answer), answer?.readUInt16BE(6), server.asked()]).toEqual([0, 0, 0]);
+  });
+
+  it('takes an answer to another question for none', async () => {
     const ask = await relay({ port: (await nameServer()).port });
-    expect(code((await ask(Buffer.from([0, 7])))[0])).toBe(2);
+    const [answer] = await ask(query(8, 'forged.example'));
+    expect([answer?.readUInt16BE(0), code(answer)]).toEqual([8, 2]);
+  });
+
+  it('refuses what is no question, and goes on', async () => {
+    const ask = await relay({ port: (await nameServer()).port });
+    const unreadable = Buffer.from([0, 7]);
+    const questionless = query(9, 'a.example').subarray(0, 12);
+    const answers = await ask(unreadable, questionless, query(10, 'b.example'));
+    expect(Object.fromEntries(answers.map((answer) => [answer.readUInt16BE(0), code(answer)]))).toEqual({
+      9: 1,
+      10: 0,
+    });
   });
 });

@@ -2,16 +2,20 @@
 import { createSocket } from 'node:dgram';
 import { chmodSync, readFileSync } from 'node:fs';
 import { connect, createServer, isIPv6, type Socket } from 'node:net';
-import { HOST_ADDRESS, HOST_NAME } from './address-plan.ts';
 import {
-  addressAnswer,
-  failureAnswer,
+  answersQuestion,
+  createFrameReader,
+  type DnsQuery,
   frame,
   isTruncated,
-  nameServers,
-  questionOf,
-  splitFrames,
-} from './dns-message.ts';
+  type ParsedQuery,
+  parseQuery,
+  RCODE,
+  TYPE,
+  writeReply,
+} from '@weft/capture/dns';
+import { HOST_ADDRESS, HOST_NAME } from './address-plan.ts';
+import { nameServers } from './name-servers.ts';
 
 export interface DnsRelay {
   close(): void;
@@ -28,40 +32,43 @@ export interface DnsRelayOptions {
 const TIMEOUT_MS = 3_000;
 // Per connection, which is one sidecar's; more wait for no answer.
 const MAX_OPEN = 256;
+const HOST_TTL_SECONDS = 30;
+const HOST_RECORD = { type: TYPE.A, bytes: Uint8Array.from(HOST_ADDRESS.split('.').map(Number)) };
 
 export async function serveDnsRelay(options: DnsRelayOptions): Promise<DnsRelay> {
   const servers = options.nameServers ?? hostNameServers;
   const ask = { port: options.port ?? 53, timeoutMs: options.timeoutMs ?? TIMEOUT_MS };
   const clients = new Set<Socket>();
 
-  const answerTo = async (query: Buffer): Promise<Buffer> => {
-    const question = questionOf(query);
-    if (question?.name === HOST_NAME) return addressAnswer(query, question, HOST_ADDRESS);
-    if (!question) return failureAnswer(query);
+  const answerTo = async (message: Buffer, parsed: Readable): Promise<Buffer> => {
+    if (parsed.kind === 'refused') return parsed.reply;
+    const { query } = parsed;
+    if (query.name === HOST_NAME) return hostAnswer(query);
     for (const server of servers()) {
-      const short = await overUdp(query, server, ask);
+      const short = await overUdp(message, query, server, ask);
       if (!short) continue;
-      return isTruncated(short) ? ((await overTcp(query, server, ask)) ?? short) : short;
+      return isTruncated(short) ? ((await overTcp(message, query, server, ask)) ?? short) : short;
     }
-    return failureAnswer(query);
+    return failureAnswer(parsed);
   };
 
   const server = createServer((client) => {
-    let rest: Buffer = Buffer.alloc(0);
+    const frames = createFrameReader();
     let open = 0;
     clients.add(client);
     client.on('error', () => {});
     client.on('close', () => clients.delete(client));
     client.on('data', (data: Buffer) => {
-      const split = splitFrames(Buffer.concat([rest, data]));
-      rest = split.rest;
-      for (const query of split.messages) {
+      for (const message of frames.push(data)) {
+        const parsed = parseQuery(message);
+        // Without an id there is nobody to answer.
+        if (parsed.kind === 'unreadable') continue;
         if (open >= MAX_OPEN) {
-          client.write(frame(failureAnswer(query)));
+          client.write(frame(failureAnswer(parsed)));
           continue;
         }
         open += 1;
-        void answerTo(query).then((answer) => {
+        void answerTo(message, parsed).then((answer) => {
           open -= 1;
           if (client.writable) client.write(frame(answer));
         });
@@ -81,6 +88,16 @@ export async function serveDnsRelay(options: DnsRelayOptions): Promise<DnsRelay>
   };
 }
 
+type Readable = Exclude<ParsedQuery, { readonly kind: 'unreadable' }>;
+
+/** What is said when no name server answers. */
+const failureAnswer = (parsed: Readable): Buffer =>
+  parsed.kind === 'refused' ? parsed.reply : writeReply(parsed.query, { rcode: RCODE.SERVFAIL });
+
+/** The host has an IPv4 address and nothing else. */
+const hostAnswer = (query: DnsQuery): Buffer =>
+  writeReply(query, { addresses: query.type === TYPE.A ? [HOST_RECORD] : [], ttlSeconds: HOST_TTL_SECONDS });
+
 /** Read each time: a laptop changes its network. */
 function hostNameServers(): readonly string[] {
   try {
@@ -96,7 +113,12 @@ interface Ask {
 }
 
 /** A socket, and so a source port, for each question. @returns undefined when nobody answers in time. */
-function overUdp(query: Buffer, server: string, { port, timeoutMs }: Ask): Promise<Buffer | undefined> {
+function overUdp(
+  message: Buffer,
+  query: DnsQuery,
+  server: string,
+  { port, timeoutMs }: Ask,
+): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(isIPv6(server) ? 'udp6' : 'udp4');
     const finish = (answer: Buffer | undefined): void => {
@@ -107,28 +129,36 @@ function overUdp(query: Buffer, server: string, { port, timeoutMs }: Ask): Promi
     const timer = setTimeout(() => finish(undefined), timeoutMs);
     socket.once('error', () => finish(undefined));
     socket.on('message', (answer: Buffer) => {
-      if (answer.length >= 12 && answer.subarray(0, 2).equals(query.subarray(0, 2))) finish(answer);
+      if (answersQuestion(answer, query.id, query)) finish(answer);
     });
-    socket.once('connect', () => socket.send(query));
+    socket.once('connect', () => socket.send(message));
     // Answers of others are then refused by the system.
     socket.connect(port, server);
   });
 }
 
-function overTcp(query: Buffer, server: string, { port, timeoutMs }: Ask): Promise<Buffer | undefined> {
+function overTcp(
+  message: Buffer,
+  query: DnsQuery,
+  server: string,
+  { port, timeoutMs }: Ask,
+): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
-    let data: Buffer = Buffer.alloc(0);
+    const frames = createFrameReader();
+    let answer: Buffer | undefined;
     const socket = connect({ host: server, port });
     const timer = setTimeout(() => socket.destroy(), timeoutMs);
     socket.on('error', () => {});
     socket.on('data', (chunk: Buffer) => {
-      data = Buffer.concat([data, chunk]);
-      if (splitFrames(data).messages.length > 0) socket.destroy();
+      const [first] = frames.push(chunk);
+      if (first === undefined) return;
+      if (answersQuestion(first, query.id, query)) answer = first;
+      socket.destroy();
     });
     socket.once('close', () => {
       clearTimeout(timer);
-      resolve(splitFrames(data).messages[0]);
+      resolve(answer);
     });
-    socket.write(frame(query));
+    socket.write(frame(message));
   });
 }

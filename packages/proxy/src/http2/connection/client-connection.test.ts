@@ -20,7 +20,7 @@ import { data, frame, headers, RawPeer, settings, u32 } from '../test-support/ra
 import { h2Shared } from '../test-support/test-server.ts';
 import { H2ClientConnection, type H2ClientOptions } from './client-connection.ts';
 import { H2Counters } from './counters.ts';
-import { DEFAULT_H2_LIMITS, type H2Limits } from './options.ts';
+import { DEFAULT_H2_LIMITS, type H2Limits, MESH_KEEPALIVE } from './options.ts';
 
 /** What came back for one request, in order. */
 class Answer implements ResponseReceiver {
@@ -464,6 +464,32 @@ describe('capacity', () => {
     const old = await open(server.port, { maxDurationMs: 5_000 }, {}, clock);
     clock.advance(5_000);
     expect([old.connection.capacity, old.keeper.exhausted]).toEqual([0, 1]);
+  });
+
+  it('a peer that fell silent is found out while somebody waits for it, and not asked otherwise', async () => {
+    const clock = new FakeClock();
+    await using server = await rawServer();
+    const { connection, keeper, stats } = await open(server.port, {}, { keepalive: MESH_KEEPALIVE }, clock);
+    const peer = await server.peer();
+    await waitFor(() => keeper.reusable > 0, { what: 'the settings' });
+    clock.advance(30_000);
+    const { answer } = send(connection);
+    await peer.until(() => peer.of(FRAME.headers).length === 1, 'the request');
+    peer.send(headers(1, [':status:200'], false));
+    await waitFor(() => answer.events.length === 1, { what: 'the head' });
+    clock.advance(5_000);
+    expect(peer.of(FRAME.ping)).toEqual([]);
+    clock.advance(5_000);
+    await peer.until(() => peer.of(FRAME.ping).length === 1, 'PING');
+    peer.send(frame(FRAME.ping, FLAG.ack, 0, Buffer.alloc(8)), data(1, 'a'));
+    await waitFor(() => answer.body.length === 1, { what: 'data' });
+    clock.advance(5_000);
+    expect(answer.over).toBe(false);
+    clock.advance(5_000);
+    await peer.until(() => peer.of(FRAME.ping).length === 2, 'the second PING');
+    clock.advance(5_000);
+    expect(answer.events.slice(1)).toEqual(['failed upstream-closed in the response', 'keepalive timeout']);
+    expect([keeper.closed, stats.valueOf('http2.keepalive_timeout')]).toEqual([1, 1]);
   });
 
   it('an idle connection ends by itself', async () => {

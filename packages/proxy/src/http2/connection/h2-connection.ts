@@ -95,6 +95,8 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   #receiveWindow: number;
   #uncredited = 0;
   #touched: H2Stream[] = [];
+  /** Something has come since the keepalive looked last. */
+  #heard = false;
 
   constructor(socket: Socket, shared: H2Shared, limits: H2Limits, carried: boolean, counters: H2Counters) {
     this.socket = socket;
@@ -152,6 +154,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
 
   /** Everything of one read was handed to the reader. */
   protected endRead(): void {
+    this.#heard = true;
     const touched = this.#touched;
     if (touched.length > 0) {
       this.#touched = [];
@@ -559,8 +562,11 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     if (kind === DEADLINE.keepalive) {
       const { keepalive } = this.limits;
       if (keepalive === undefined || this.stopped) return;
-      this.ping();
-      this.timers.arm(this.#keepaliveAck, keepalive.timeoutMs);
+      if (keepalive.whenSilent !== true || (!this.#heard && this.streams.size > 0)) {
+        this.ping();
+        this.timers.arm(this.#keepaliveAck, keepalive.timeoutMs);
+      }
+      this.#heard = false;
       this.#armKeepalive();
     } else if (kind === DEADLINE.keepaliveAck) {
       this.counters.count('keepalive_timeout');

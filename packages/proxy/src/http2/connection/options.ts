@@ -3,6 +3,8 @@ import { DEFAULT_HEAD_LIMITS, type HeadLimits } from '../../http1/head-parser.ts
 export interface Keepalive {
   readonly intervalMs: number;
   readonly timeoutMs: number;
+  /** Only while a stream is open and nothing has come for as long. */
+  readonly whenSilent?: boolean;
 }
 
 /** What both sides of a connection keep to. Each limit has a counter (counters.ts). */
@@ -58,3 +60,9 @@ export const EDGE_H2_LIMITS: H2Limits = {
   streamWindow: 64 * KIB,
   connectionWindow: 1024 * KIB,
 };
+
+/**
+ * Between sidecars: many requests share a connection, so that one to a machine that vanished must be found out before
+ * TCP does. Not for applications, some of which take a PING for abuse.
+ */
+export const MESH_KEEPALIVE: Keepalive = { intervalMs: 5_000, timeoutMs: 5_000, whenSilent: true };

@@ -8,7 +8,7 @@ import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { H2ClientConnection } from '../../http2/connection/client-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
-import { DEFAULT_H2_LIMITS } from '../../http2/connection/options.ts';
+import { DEFAULT_H2_LIMITS, MESH_KEEPALIVE } from '../../http2/connection/options.ts';
 import type { TakeBytes } from '../../sockets/byte-reader.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Circuit } from '../circuit.ts';
@@ -121,7 +121,8 @@ export class HostPools {
     const agreed = alpnOf(socket);
     const carried = speaks === 'carried' && agreed === CARRIED_ALPN;
     if (speaks === 'http2' || carried || (speaks === 'either' && agreed === 'h2')) {
-      const { maxConcurrentStreams, keepalive } = settings.http2;
+      const { maxConcurrentStreams } = settings.http2;
+      const keepalive = settings.http2.keepalive ?? (peer === '' ? undefined : MESH_KEEPALIVE);
       return new H2ClientConnection(
         socket,
         peer,

@@ -1,6 +1,8 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import type { PodPlan } from '../mesh-link.ts';
+import { toolPath, unshareCommand } from './enter.ts';
+import { checkThisMachine } from './isolation-check.ts';
 import { hubScript, nsswitchConf, podScript, resolvConf, wireScript } from './scripts.ts';
 
 const plan: PodPlan = {
@@ -47,6 +49,18 @@ describe('scripts of the isolated form', () => {
       expect(hubScript(tool)).toMatch(/(! -d|daddr !=) 10\.244\.0\.0\/16.*15099/);
       expect(hubScript(tool)).toMatch(/10\.244\.255\.254.*15099/);
     }
+  });
+
+  it.for(['iptables', 'nft'] as const)('makes a hub with %s, where this machine can', (tool, { skip }) => {
+    const check = checkThisMachine(process.env);
+    if (!check.possible) return skip(check.missing);
+    const script = [`command -v ${tool} || exit 77`, hubScript(tool), 'ip -br addr show weft0'].join('\n');
+    const [command, ...args] = unshareCommand(check.userNamespace, ['/bin/sh', '-ec', script]);
+    const env = { PATH: toolPath(process.env['PATH']) };
+    const { status, stdout, stderr } = spawnSync(command, args, { encoding: 'utf8', env, timeout: 15_000 });
+    if (status === 77) return skip(`${tool} is not here`);
+    expect([status, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(/weft0 .*10\.244\.0\.1\/16 10\.244\.255\.254\/32/);
   });
 
   it("searches the workload's namespace first", () => {

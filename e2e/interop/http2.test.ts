@@ -3,6 +3,7 @@ import { execFile, spawnSync } from 'node:child_process';
 import { promisify } from 'node:util';
 import { tempDir } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { edgeTo } from '../harness/edge.ts';
 import { findH2Spec, judge } from '../harness/h2spec.ts';
 import { http, many } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
@@ -26,22 +27,7 @@ beforeAll(async () => {
   mesh = await startMesh();
   await startEcho(mesh, { service: 'caller', version: 'v1' });
   await startEcho(mesh, { service: 'echo', version: 'v1' });
-  await mesh.apply(`
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: echo, port: { number: 8000 } } }] }]
-`);
+  await mesh.apply(edgeTo('echo'));
   door = await mesh.outbound('caller-v1', 'echo', 8000);
 });
 afterAll(async () => {

@@ -7,6 +7,7 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { DeltaDiscoveryRequestSchema } from '@weft/contracts/full/envoy/service/discovery/v3/discovery';
 import { ReportRequestSchema } from '@weft/contracts/full/weft/telemetry/v1/telemetry';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { edgeTo } from '../harness/edge.ts';
 import { foreignCertificate } from '../harness/certificates.ts';
 import { http } from '../harness/http.ts';
 import {
@@ -42,22 +43,7 @@ beforeAll(async () => {
 afterAll(() => mesh?.[Symbol.asyncDispose]());
 
 // PERMISSIVE, so that bytes of our own choice reach the sidecar too.
-const CONFIG = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: echo, port: { number: 8000 } } }] }]
----
+const CONFIG = `${edgeTo('echo')}---
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: echo }

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
+import { EDGE } from '../harness/edge.ts';
 import { http, keepAlive, many, type Answer } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
@@ -48,15 +49,6 @@ spec:
 ${http_.trim().replaceAll(/^/gm, '    ')}
 `;
 const TO_ECHO = 'route: [{ destination: { host: echo } }]';
-
-const GATEWAY = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
-`;
 
 const refusal = async (yaml: string): Promise<string> => {
   const { code, stderr } = await mesh.weft(['apply', '-f', '-'], { input: yaml });
@@ -145,7 +137,7 @@ describe('TR-06 redirect, rewrite, direct response', () => {
 - { ${TO_ECHO} }
 `,
         'hosts: [echo, shop.example]\n  gateways: [mesh, edge]',
-      )}---${GATEWAY}`,
+      )}---${EDGE}`,
     );
     const text = await http(`${echo}/text`);
     expect([text.status, text.body, text.headers['content-type'], text.headers['x-from']]).toEqual([
@@ -441,7 +433,7 @@ ${spec.trim().replaceAll(/^/gm, '    ')}
         `hosts: [echo, shop.example]\n  gateways: ${gateways}`,
       );
     await mesh.apply(
-      `${named('[mesh, edge]')}---${GATEWAY}---${limit(`- { routes: [slow], ${bucket(2)} }`, 'app: client')}`,
+      `${named('[mesh, edge]')}---${EDGE}---${limit(`- { routes: [slow], ${bucket(2)} }`, 'app: client')}`,
     );
     expect(await statuses(3, () => http(`${echo}/slow`))).toEqual([200, 200, 429]);
     expect(await statuses(3, () => http(`${echo}/quick`))).toEqual([200, 200, 200]);

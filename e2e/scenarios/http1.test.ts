@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { edgeTo } from '../harness/edge.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
 import { raw } from '../harness/raw.ts';
@@ -23,22 +24,7 @@ beforeAll(async () => {
     process.execPath,
     programPath('wire.mjs'),
   ]);
-  await mesh.apply(`
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: wire, port: { number: 8000 } } }] }]
-`);
+  await mesh.apply(edgeTo('wire'));
   door = await mesh.outbound('caller-v1', 'wire', 8000);
 });
 afterAll(() => mesh?.[Symbol.asyncDispose]());

@@ -3,6 +3,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { connect as connectHttp2 } from 'node:http2';
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { edgeTo } from '../harness/edge.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
 import { raw } from '../harness/raw.ts';
@@ -14,22 +15,7 @@ beforeAll(async () => {
   mesh = await startMesh();
   await startEcho(mesh, { service: 'caller', version: 'v1' });
   await startEcho(mesh, { service: 'echo', version: 'v1' });
-  await mesh.apply(`
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: echo, port: { number: 8000 } } }] }]
-`);
+  await mesh.apply(edgeTo('echo'));
   door = await mesh.outbound('caller-v1', 'echo', 8000);
 });
 afterAll(() => mesh?.[Symbol.asyncDispose]());

@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EDGE } from '../harness/edge.ts';
 import { http } from '../harness/http.ts';
 import { stats } from '../harness/metrics.ts';
 import { startMix } from '../harness/mix.ts';
@@ -22,19 +23,12 @@ beforeAll(async () => {
   await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
   await startEcho(mesh, { service: 'echo', version: 'v1', name: 'echo' });
   await mesh.run(['--service=wire', '--name=wire', '--port=8001', '--', process.execPath, programPath('wire.mjs')]);
-  await mesh.apply(EDGE);
+  await mesh.apply(ROUTES);
   await mesh.synced();
 });
 afterAll(() => mesh?.[Symbol.asyncDispose]());
 
-const EDGE = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
+const ROUTES = `${EDGE}---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: edge }

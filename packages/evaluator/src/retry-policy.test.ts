@@ -2,7 +2,7 @@ import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
 import {
   RetryPolicy_ResetHeaderFormat as Format,
   RetryPolicySchema,
-  RouteAction_HashPolicySchema,
+  type RouteAction_HashPolicySchema,
   RouteActionSchema,
 } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
 import { PreviousPrioritiesConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';

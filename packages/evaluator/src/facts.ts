@@ -10,6 +10,8 @@ export interface RequestFacts {
   readonly scheme: string;
   /** Lines of one name joined by `,`. Not called for pseudo-headers and `host`. */
   header(nameLower: string): string | undefined;
+  /** The same line by line; absent where lines are not told apart. */
+  headerLines?(nameLower: string): readonly string[];
   /** Whether the caller showed a certificate; absent means `none`. */
   readonly clientCertificate?: 'none' | 'presented' | 'validated';
 }

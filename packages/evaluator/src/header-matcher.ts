@@ -9,10 +9,34 @@ export type RequestTest = (facts: RequestFacts) => boolean;
 const INTEGER = /^[+-]?\d+$/;
 
 /**
+ * What a header of several lines is judged by: its lines joined, as Envoy routes; or, where more than a route depends on it,
+ * every line for itself: a match of `any` of them (or of all joined), or only of `all`. An application may read the first or
+ * the last of what a proxy saw joined.
+ */
+export type RepeatedHeader = 'joined' | 'any' | 'all';
+
+function linesTest(
+  name: string,
+  holds: TextTest,
+  repeated: 'any' | 'all',
+): (facts: RequestFacts, joined: string) => boolean {
+  return (facts, joined) => {
+    const lines = facts.headerLines?.(name);
+    if (lines === undefined || lines.length < 2) return holds(joined);
+    return repeated === 'any' ? holds(joined) || lines.some(holds) : lines.every(holds);
+  };
+}
+
+/**
  * One header condition. A value matcher fails on an absent header even when inverted, unless the missing header counts
  * as empty; only the presence matcher inverts absence (Envoy's HeaderMatcher).
  */
-export function compileHeaderMatcher(matcher: HeaderMatcher, regex: RegexEngine, place: Place): RequestTest {
+export function compileHeaderMatcher(
+  matcher: HeaderMatcher,
+  regex: RegexEngine,
+  place: Place,
+  repeated: RepeatedHeader = 'joined',
+): RequestTest {
   refuseUnknown(matcher, place);
   if (matcher.name === '') return reject(at(place, 'name'), 'the header name is empty');
   const read = headerReader(matcher.name);
@@ -24,10 +48,12 @@ export function compileHeaderMatcher(matcher: HeaderMatcher, regex: RegexEngine,
     return emptyWhenMissing ? () => wanted : (facts) => (read(facts) !== undefined) === wanted;
   }
   const test = valueTest(specifier, regex, place);
+  const holds: TextTest = inverted ? (text) => !test(text) : test;
+  const ofLines = repeated === 'joined' ? undefined : linesTest(matcher.name.toLowerCase(), holds, repeated);
   return (facts) => {
     const value = read(facts);
-    if (value !== undefined) return test(value) !== inverted;
-    return emptyWhenMissing && test('') !== inverted;
+    if (value === undefined) return emptyWhenMissing && holds('');
+    return ofLines !== undefined && value.includes(',') ? ofLines(facts, value) : holds(value);
   };
 }
 

@@ -193,3 +193,42 @@ describe('addresses', () => {
     expect(test?.(parseAddress('192.168.1.255') ?? [0, 0, 0, 0])).toBe(true);
   });
 });
+
+describe('a repeated header', () => {
+  const lines = (...values: string[]) => ({
+    headers: { 'x-role': values.join(',') },
+    headerLines: () => values,
+  });
+  const role = (stringMatch: Json) => ({ header: { name: 'x-role', stringMatch } });
+  const check = (action: string, permission: Json, facts: Parameters<typeof factsOf>[0]) =>
+    compile({ action, policies: { p: { permissions: [permission], principals: ANY } } }).check(factsOf(facts)).allowed;
+
+  it.each<[string, string, Json, Parameters<typeof factsOf>[0], boolean]>([
+    ['ALLOW wants every line', 'ALLOW', role({ exact: 'admin' }), lines('admin', 'user'), false],
+    ['ALLOW wants every line, in any order', 'ALLOW', role({ prefix: 'adm' }), lines('admin', 'user'), false],
+    ['ALLOW takes lines that all hold', 'ALLOW', role({ exact: 'admin' }), lines('admin', 'admin'), true],
+    ['ALLOW takes one line with a comma as it is', 'ALLOW', role({ exact: 'a,b' }), lines('a,b'), true],
+    ['DENY finds the first line', 'DENY', role({ exact: 'guest' }), lines('guest', 'user'), false],
+    ['DENY finds the last line', 'DENY', role({ exact: 'guest' }), lines('user', 'guest'), false],
+    ['DENY finds what only the whole says', 'DENY', role({ exact: 'a,b' }), lines('a', 'b'), false],
+    ['DENY lets others pass', 'DENY', role({ exact: 'guest' }), lines('user', 'admin'), true],
+    ['ALLOW unless one line is named', 'ALLOW', { notRule: role({ exact: 'guest' }) }, lines('user', 'guest'), false],
+    ['DENY unless every line is named', 'DENY', { notRule: role({ exact: 'user' }) }, lines('user', 'guest'), false],
+    [
+      'DENY unless every line is named, and all are',
+      'DENY',
+      { notRule: role({ exact: 'user' }) },
+      lines('user', 'user'),
+      true,
+    ],
+    [
+      'ALLOW with an inverted matcher wants it of every line',
+      'ALLOW',
+      { header: { name: 'x-role', stringMatch: { exact: 'guest' }, invertMatch: true } },
+      lines('user', 'guest'),
+      false,
+    ],
+  ])('%s', (_, action, permission, facts, expected) => {
+    expect(check(action, permission, facts)).toBe(expected);
+  });
+});

@@ -7,7 +7,7 @@ import {
 import type { CidrRange } from '@weft/contracts/lean/envoy/config/core/v3/address';
 import type { PathMatcher } from '@weft/contracts/lean/envoy/type/matcher/v3/path';
 import type { AuthorizationFacts } from './facts.ts';
-import { compileHeaderMatcher } from './header-matcher.ts';
+import { compileHeaderMatcher, type RepeatedHeader } from './header-matcher.ts';
 import { cidrTest, parseAddress } from './ip.ts';
 import { compileMetadataMatcher } from './metadata-matcher.ts';
 import type { RegexEngine } from './regex.ts';
@@ -34,6 +34,10 @@ const ACTIONS: Readonly<Record<RBAC_Action, CompiledRbac['action']>> = {
   [RBAC_Action.LOG]: 'log',
 };
 
+/** A repeated header lets nobody in that one of its lines would keep out, and keeps out whom one of them names. */
+const REPEATED: Readonly<Record<CompiledRbac['action'], RepeatedHeader>> = { allow: 'all', deny: 'any', log: 'joined' };
+const OPPOSITE: Readonly<Record<RepeatedHeader, RepeatedHeader>> = { all: 'any', any: 'all', joined: 'joined' };
+
 /**
  * Policies are tried in the order of their names; the first whose permissions and principals both match decides. ALLOW
  * denies what no policy matches, DENY allows it, LOG allows all.
@@ -43,6 +47,7 @@ export function compileRbac(rules: RBAC, deps: { readonly regex: RegexEngine }, 
   const root: Place = { resource, path: 'rules' };
   refuseUnknown(rules, root);
   const action = ACTIONS[rules.action] ?? reject(at(root, 'action'), `${String(rules.action)} is not supported`);
+  const repeated = REPEATED[action];
   const policies = Object.entries(rules.policies)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, policy]) => {
@@ -50,11 +55,11 @@ export function compileRbac(rules: RBAC, deps: { readonly regex: RegexEngine }, 
       refuseUnknown(policy, place);
       return {
         permitted: anyOf(
-          policy.permissions.map((one, i) => permission(one, deps.regex, at(place, `permissions[${i}]`))),
+          policy.permissions.map((one, i) => permission(one, deps.regex, at(place, `permissions[${i}]`), repeated)),
           place,
         ),
         isPrincipal: anyOf(
-          policy.principals.map((one, i) => principal(one, deps.regex, at(place, `principals[${i}]`))),
+          policy.principals.map((one, i) => principal(one, deps.regex, at(place, `principals[${i}]`), repeated)),
           place,
         ),
         verdict: { allowed: action !== 'deny', policy: name },
@@ -72,26 +77,26 @@ export function compileRbac(rules: RBAC, deps: { readonly regex: RegexEngine }, 
   };
 }
 
-function permission(message: Permission, regex: RegexEngine, place: Place): FactTest {
+function permission(message: Permission, regex: RegexEngine, place: Place, repeated: RepeatedHeader): FactTest {
   refuseUnknown(message, place);
   const { rule } = message;
   switch (rule.case) {
     case 'andRules':
       return allOf(
-        rule.value.rules.map((one, i) => permission(one, regex, at(place, `and_rules[${i}]`))),
+        rule.value.rules.map((one, i) => permission(one, regex, at(place, `and_rules[${i}]`), repeated)),
         place,
       );
     case 'orRules':
       return anyOf(
-        rule.value.rules.map((one, i) => permission(one, regex, at(place, `or_rules[${i}]`))),
+        rule.value.rules.map((one, i) => permission(one, regex, at(place, `or_rules[${i}]`), repeated)),
         place,
       );
     case 'notRule':
-      return not(permission(rule.value, regex, at(place, 'not_rule')));
+      return not(permission(rule.value, regex, at(place, 'not_rule'), OPPOSITE[repeated]));
     case 'any':
       return anything(rule.value, at(place, 'any'));
     case 'header':
-      return compileHeaderMatcher(rule.value, regex, at(place, 'header'));
+      return compileHeaderMatcher(rule.value, regex, at(place, 'header'), repeated);
     case 'urlPath':
       return pathTest(rule.value, regex, at(place, 'url_path'));
     case 'destinationIp':
@@ -115,22 +120,22 @@ function permission(message: Permission, regex: RegexEngine, place: Place): Fact
   }
 }
 
-function principal(message: Principal, regex: RegexEngine, place: Place): FactTest {
+function principal(message: Principal, regex: RegexEngine, place: Place, repeated: RepeatedHeader): FactTest {
   refuseUnknown(message, place);
   const { identifier } = message;
   switch (identifier.case) {
     case 'andIds':
       return allOf(
-        identifier.value.ids.map((one, i) => principal(one, regex, at(place, `and_ids[${i}]`))),
+        identifier.value.ids.map((one, i) => principal(one, regex, at(place, `and_ids[${i}]`), repeated)),
         place,
       );
     case 'orIds':
       return anyOf(
-        identifier.value.ids.map((one, i) => principal(one, regex, at(place, `or_ids[${i}]`))),
+        identifier.value.ids.map((one, i) => principal(one, regex, at(place, `or_ids[${i}]`), repeated)),
         place,
       );
     case 'notId':
-      return not(principal(identifier.value, regex, at(place, 'not_id')));
+      return not(principal(identifier.value, regex, at(place, 'not_id'), OPPOSITE[repeated]));
     case 'any':
       return anything(identifier.value, at(place, 'any'));
     case 'authenticated': {
@@ -152,7 +157,7 @@ function principal(message: Principal, regex: RegexEngine, place: Place): FactTe
     case 'remoteIp':
       return ipTest(identifier.value, (facts) => facts.remoteIp, at(place, 'remote_ip'));
     case 'header':
-      return compileHeaderMatcher(identifier.value, regex, at(place, 'header'));
+      return compileHeaderMatcher(identifier.value, regex, at(place, 'header'), repeated);
     case 'urlPath':
       return pathTest(identifier.value, regex, at(place, 'url_path'));
     case 'metadata':

@@ -88,6 +88,13 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   header(nameLower: string): string | undefined {
     return this.head?.get(nameLower);
   }
+  headerLines(nameLower: string): readonly string[] {
+    const lines: string[] = [];
+    this.head?.forEach((name, value) => {
+      if (name.length === nameLower.length && name.toLowerCase() === nameLower) lines.push(value);
+    });
+    return lines;
+  }
   requestHeader(name: string): string | undefined {
     return this.head?.get(name);
   }

@@ -161,6 +161,43 @@ spec:
   });
 });
 
+describe('OB-11 policies of a route', () => {
+  it('OB-11 rate-limited: more requests than a limit lets pass', async () => {
+    await apply(
+      'localratelimit/echo',
+      `
+apiVersion: weft.dev/v1
+kind: LocalRateLimit
+metadata: { name: echo }
+spec:
+  selector: { matchLabels: { app: echo } }
+  limits: [{ tokenBucket: { maxTokens: 1, fillInterval: 3600s } }]
+`,
+    );
+    expect((await http(`${echo}/`)).status).toBe(200);
+    await fails({ status: 429, flag: 'RL', reason: 'rate-limited', at: 'echo-v1' }, () => http(`${echo}/`));
+  });
+
+  it('OB-11 cors-origin-refused: a preflight of an origin that is not allowed', async () => {
+    const cors = 'corsPolicy: { allowOrigins: [{ exact: "https://a.example" }], unmatchedPreflights: IGNORE }';
+    await route('echo', `${cors}, ${to('echo')}`);
+    await fails({ status: 200, flag: '-', reason: 'cors-origin-refused' }, () =>
+      http(`${echo}/`, {
+        method: 'OPTIONS',
+        headers: { origin: 'https://b.example', 'access-control-request-method': 'PUT' },
+      }),
+    );
+  });
+
+  it('OB-11 what a mirror suffers is no failure of the request', async () => {
+    await route('echo', `mirrors: [{ destination: { host: nobody } }], ${to('echo')}`);
+    const log = logOf('client');
+    const answer = await http(`${echo}/mirrored?status=503`);
+    expect([answer.status, answer.headers['x-weft-reason'], answer.headers['x-app']]).toEqual([503, undefined, 'echo']);
+    expect(await logged(log, '/mirrored', 'the request')).toMatch(/" 503 - via_upstream /);
+  });
+});
+
 describe('OB-11 upstreams that fail', () => {
   it('OB-11 upstream-closed: the application cuts the connection before it answers', async () => {
     await fails({ status: 503, flag: 'UC', reason: 'upstream-closed', at: 'echo-v1' }, () =>
@@ -361,7 +398,7 @@ describe('OB-11 as a whole', () => {
   });
 
   it('OB-11 many ways to fail, each with a code of its own, and weft logs shows them', async () => {
-    expect(seen.size).toBeGreaterThanOrEqual(25);
+    expect(seen.size).toBeGreaterThanOrEqual(30);
     const { stdout } = await mesh.weft(['logs', 'client', '--proxy', '--tail', '500']);
     for (const flag of ['NR', 'NC', 'UH', 'FI', 'UT', 'UO', 'UF', 'DPE', 'DC']) expect(stdout).toContain(` ${flag} `);
   });

@@ -341,7 +341,7 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     [
       'sni not among hosts',
       { hosts: ['a.com'], tls: [{ match: [{ sniHosts: ['b.com'] }], route }] },
-      'W0031 spec.tls, W0018 spec.tls[0].match[0].sniHosts[0]',
+      'W0018 spec.tls[0].match[0].sniHosts[0]',
     ],
   ],
   DestinationRule: [
@@ -453,7 +453,7 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     [
       'tunnel and PROXY',
       dr({ tunnel: { targetHost: 'a', targetPort: 1 }, proxyProtocol: { version: 'V1' } }),
-      'W0024 spec.trafficPolicy, W0031 spec.trafficPolicy.tunnel, W0031 spec.trafficPolicy.proxyProtocol',
+      'W0024 spec.trafficPolicy',
     ],
   ],
   Gateway: [

@@ -138,15 +138,10 @@ const trafficPolicy = message({
         targetHost: text({ minLength: 1 }),
         targetPort: uint32({ format: 'port-number', min: 1, max: 65_535 }),
       },
-      { since: '1.14', effect: 'not-yet', reason: 'does not tunnel connections yet' },
+      { since: '1.14', test: 'TR-14' },
     ),
   ),
-  proxyProtocol: opt(
-    message(
-      { version: opt(choice(['V1', 'V2'])) },
-      { since: '1.21', effect: 'not-yet', reason: 'does not add the PROXY header yet' },
-    ),
-  ),
+  proxyProtocol: opt(message({ version: opt(choice(['V1', 'V2'])) }, { since: '1.21', test: 'TR-14' })),
   retryBudget: opt(
     message(
       {

@@ -171,11 +171,6 @@ const l4Match = {
 
 const l4Route = opt(list(message({ destination: destination(), weight: opt(int32({ min: 0 })) }), { minItems: 1 }));
 
-const LATER = {
-  effect: 'not-yet',
-  reason: 'is not routed by rules yet: such connections go to the service they were opened to',
-} as const;
-
 export const VirtualServiceSpec = message({
   hosts: opt(list(text({ format: 'host' }))),
   gateways: opt(list(text({ format: 'gateway-ref' }), { default: ['mesh'] })),
@@ -188,7 +183,7 @@ export const VirtualServiceSpec = message({
         }),
         route: l4Route,
       }),
-      LATER,
+      { test: 'TR-10' },
     ),
   ),
   tcp: opt(

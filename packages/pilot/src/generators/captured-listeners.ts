@@ -15,7 +15,7 @@ import { planCaptured, WILDCARD, type CapturedListener, type TcpBranch } from '.
 import type { GeneratorContext } from './context.ts';
 import { duration, socketAddress } from './envoy.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
-import { httpInspector, PLAIN_HTTP, tlsInspector, type ChainInit } from './listener-parts.ts';
+import { DETECTION_TIMEOUT_MS, httpInspector, PLAIN_HTTP, tlsInspector, type ChainInit } from './listener-parts.ts';
 import { tcpPrefix, tcpTargetsBySubnet } from './tcp-routes.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
@@ -75,7 +75,7 @@ function capturedListener(context: GeneratorContext, { bind, port, http, tcp }: 
       if (wanted.length > 0 && ranges.length === 0) continue;
       for (const range of ranges) taken.add(key(range));
       const match = matchOf({ ...branch, ranges });
-      const filters = [tcpProxy(context.snapshot.mesh, prefix, route.targets, route.idleMs, route.hashSourceIp)];
+      const filters = [tcpProxy(context.snapshot.mesh, prefix, route.targets, route.policy)];
       if (match) chains.push({ name: index === 0 ? prefix : `${prefix}_${index}`, filterChainMatch: match, filters });
       else rest = { name: prefix, filters };
     }
@@ -104,7 +104,7 @@ function capturedListener(context: GeneratorContext, { bind, port, http, tcp }: 
       ? {
           listenerFilters: inspectors,
           continueOnListenerFiltersTimeout: true,
-          listenerFiltersTimeout: duration(0),
+          listenerFiltersTimeout: duration(DETECTION_TIMEOUT_MS),
         }
       : {}),
   });

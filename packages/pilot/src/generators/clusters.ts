@@ -49,6 +49,7 @@ import { adsSource, duration } from './envoy.ts';
 import { findHealthCheck, healthCheck } from './health-checks.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
 import { ALIKE, localityView, type LocalityView } from './locality.ts';
+import { withProxyHeader } from './proxy-header.ts';
 import { generated, type GeneratedCluster } from './resource.ts';
 import { meshClientTls, originateTls, rawBuffer } from './tls.ts';
 
@@ -119,7 +120,7 @@ function outboundCluster(context: GeneratorContext, target: ClusterTarget): Gene
       commonLbConfig: commonLbConfig(service, policy),
       ...tcpKeepalive(pool),
       ...protocolOptions(service, port, policy),
-      ...transportSockets(context.snapshot, target, policy, original),
+      ...withProxyHeader(transportSockets(context.snapshot, target, policy, original), policy.proxyProtocol),
       metadata: outboundMetadata(target, policy),
     });
     return generated(message, [...service.refs, ...(rule?.refs ?? []), ...(check ? [check.ref] : [])]);

@@ -7,7 +7,6 @@ import type { RateLimit } from '@weft/contracts/full/envoy/config/route/v3/route
 import { RouteConfigurationSchema, type RouteConfiguration } from '@weft/contracts/full/envoy/config/route/v3/route';
 import type { SourceRef } from '../config-store/config-object.ts';
 import type { MtlsMode } from '../config-store/kinds.ts';
-import { durationMs } from '../model/duration.ts';
 import { isHttp, type Protocol } from '../model/protocol.ts';
 import { httpDenials, networkDenials } from '../mixer/denial-filter.ts';
 import { peerMode } from '../snapshot/peer-authentication.ts';
@@ -18,7 +17,7 @@ import { limitFilters } from './local-rate-limit.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
 import type { InboundPort } from './inbound-plan.ts';
 import type { ChainInit } from './listener-parts.ts';
-import { tcpProxy } from './tcp-proxy.ts';
+import { tcpPolicy, tcpProxy } from './tcp-proxy.ts';
 import { MESH_HTTP_ALPN, meshServerTls } from './tls.ts';
 
 interface PortChains {
@@ -51,7 +50,7 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
         context.snapshot.mesh,
         clusterName('inbound', port.number),
         [{ name: clusterName('inbound', port.number), weight: 1 }],
-        durationMs(port.connectionPool?.tcp?.idleTimeout),
+        tcpPolicy(port.connectionPool ? { connectionPool: port.connectionPool } : {}),
       ),
     ],
   };

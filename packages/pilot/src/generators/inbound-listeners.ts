@@ -7,7 +7,7 @@ import type { GeneratorContext } from './context.ts';
 import { duration, socketAddress } from './envoy.ts';
 import { portChains, servicesMetadata } from './inbound-chains.ts';
 import { inboundPorts, type InboundPort } from './inbound-plan.ts';
-import { listenerFilters } from './listener-parts.ts';
+import { DETECTION_TIMEOUT_MS, listenerFilters } from './listener-parts.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { virtualInbound } from './virtual-inbound.ts';
 
@@ -33,7 +33,9 @@ function inboundListener(context: GeneratorContext, port: InboundPort): Generate
     trafficDirection: TrafficDirection.INBOUND,
     bindToPort: true,
     listenerFilters: listenerFilters(chains),
-    ...(chains.length > 1 ? { continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(0) } : {}),
+    ...(chains.length > 1
+      ? { continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(DETECTION_TIMEOUT_MS) }
+      : {}),
     filterChains: [...chains],
     metadata: servicesMetadata(port),
   });

@@ -11,6 +11,9 @@ import { pack, type Init } from './envoy.ts';
 
 export type ChainInit = Init<typeof FilterChainSchema>;
 
+/** A client that says nothing for so long leaves the first word to the server: its connection is plain TCP. */
+export const DETECTION_TIMEOUT_MS = 5_000;
+
 /** What the first bytes of plain HTTP show. */
 export const PLAIN_HTTP = { transportProtocol: 'raw_buffer', applicationProtocols: ['http/1.0', 'http/1.1', 'h2c'] };
 

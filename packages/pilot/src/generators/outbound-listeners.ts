@@ -4,14 +4,16 @@ import { BLACK_HOLE_CLUSTER, listenerName } from '@weft/contracts';
 import { TrafficDirection } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import type { SourceRef } from '../config-store/config-object.ts';
+import { isTls } from '../model/protocol.ts';
 import type { GeneratorContext } from './context.ts';
 import { duration, socketAddress } from './envoy.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
-import { httpInspector, PLAIN_HTTP, type ChainInit } from './listener-parts.ts';
+import { DETECTION_TIMEOUT_MS, listenerFilters, PLAIN_HTTP, type ChainInit } from './listener-parts.ts';
 import { planOutbound, type OutboundListener, type OutboundTarget } from './outbound-plan.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 import { tcpProxy } from './tcp-proxy.ts';
 import { tcpPrefix, tcpTargets } from './tcp-routes.ts';
+import { tlsRoutes } from './tls-routes.ts';
 
 /** Listeners that programs dial. */
 export function buildOutboundListeners(context: GeneratorContext): readonly GeneratedListener[] {
@@ -21,21 +23,21 @@ export function buildOutboundListeners(context: GeneratorContext): readonly Gene
 function outboundListener(context: GeneratorContext, listener: OutboundListener): GeneratedListener {
   const name = listenerName(listener.bind, listener.port);
   const sidecar = context.scope.sidecar;
-  const { chain, fallback, refs } =
-    listener.kind === 'tcp' ? tcpChain(context, listener.target) : httpChain(context, listener, name);
+  const { chains, fallback, refs } =
+    listener.kind === 'tcp' ? tcpChains(context, listener.target) : httpChain(context, listener, name);
   const message = create(ListenerSchema, {
     name,
     address: socketAddress(listener.bind, listener.port),
     trafficDirection: TrafficDirection.OUTBOUND,
     // Nothing redirects to these: programs dial them.
     bindToPort: true,
-    filterChains: [chain],
+    filterChains: [...chains],
     ...(fallback
       ? {
           defaultFilterChain: fallback,
-          listenerFilters: [httpInspector()],
+          listenerFilters: listenerFilters(chains),
           continueOnListenerFiltersTimeout: true,
-          listenerFiltersTimeout: duration(0),
+          listenerFiltersTimeout: duration(DETECTION_TIMEOUT_MS),
         }
       : {}),
   });
@@ -43,8 +45,8 @@ function outboundListener(context: GeneratorContext, listener: OutboundListener)
 }
 
 interface Chains {
-  readonly chain: ChainInit;
-  /** For bytes that are not HTTP, where the protocol is not declared. */
+  readonly chains: readonly ChainInit[];
+  /** For connections that none of them is for. */
   readonly fallback?: ChainInit;
   readonly refs: readonly SourceRef[];
 }
@@ -63,21 +65,30 @@ function httpChain(
     }),
   ];
   const refs = listener.hosts === 'proxy' ? [] : listener.targets.flatMap(({ service }) => service.refs);
-  if (listener.kind === 'http') return { chain: { name, filters }, refs };
+  if (listener.kind === 'http') return { chains: [{ name, filters }], refs };
   const tcp = tcpChain(context, listener.targets[0]);
   return {
-    chain: {
-      name: `${name}_http`,
-      filterChainMatch: PLAIN_HTTP,
-      filters,
-    },
+    chains: [{ name: `${name}_http`, filterChainMatch: PLAIN_HTTP, filters }],
     fallback: { ...tcp.chain, name: `${name}_tcp` },
     refs: [...refs, ...tcp.refs],
   };
 }
 
+/** TLS is told apart by the name in it, where routes do; the rest goes to the service that was dialled. */
+function tcpChains(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
+  const { chain, refs } = tcpChain(context, target);
+  const routes = target && isTls(target.port.protocol) ? tlsRoutes(context, target) : undefined;
+  if (!routes || routes.chains.length === 0) return { chains: [chain], refs };
+  return { chains: routes.chains, fallback: chain, refs: [...refs, ...routes.refs] };
+}
+
+interface TcpChain {
+  readonly chain: ChainInit;
+  readonly refs: readonly SourceRef[];
+}
+
 /** A service that is not imported has no way through: without interception there is no original destination to pass to. */
-function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): Chains {
+function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined): TcpChain {
   const { mesh } = context.snapshot;
   if (!target)
     return {
@@ -87,10 +98,10 @@ function tcpChain(context: GeneratorContext, target: OutboundTarget | undefined)
       },
       refs: [],
     };
-  const { targets, idleMs, hashSourceIp, refs } = tcpTargets(context, target);
+  const { targets, policy, refs } = tcpTargets(context, target);
   const prefix = tcpPrefix(target);
   return {
-    chain: { name: prefix, filters: [tcpProxy(mesh, prefix, targets, idleMs, hashSourceIp)] },
+    chain: { name: prefix, filters: [tcpProxy(mesh, prefix, targets, policy)] },
     refs: [...target.service.refs, ...refs],
   };
 }

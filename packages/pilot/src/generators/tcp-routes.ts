@@ -1,21 +1,18 @@
 import { clusterName } from '@weft/contracts';
 import type { SourceRef } from '../config-store/config-object.ts';
 import type { VirtualServiceSpec } from '../config-store/kinds.ts';
-import { durationMs } from '../model/duration.ts';
-import { effectivePolicy, findDestinationRule, type EffectivePolicy } from '../snapshot/destination-rules.ts';
+import { effectivePolicy, findDestinationRule } from '../snapshot/destination-rules.ts';
 import type { VirtualService } from '../snapshot/scope.ts';
 import type { GeneratorContext } from './context.ts';
 import { resolveDestination } from './destinations.ts';
 import type { OutboundTarget } from './outbound-plan.ts';
 import { holdsStatically } from './static-match.ts';
-import type { WeightedName } from './tcp-proxy.ts';
+import { tcpPolicy, type TcpPolicy, type WeightedName } from './tcp-proxy.ts';
 import { virtualServiceFor } from './virtual-service-lookup.ts';
 
 export interface TcpTargets {
   readonly targets: readonly WeightedName[];
-  readonly idleMs: number | undefined;
-  /** A caller's address decides which instance it gets. */
-  readonly hashSourceIp: boolean;
+  readonly policy: TcpPolicy;
   readonly refs: readonly SourceRef[];
 }
 
@@ -59,15 +56,15 @@ function serviceTargets({ snapshot, proxy }: GeneratorContext, { service, port }
   const rule = findDestinationRule(snapshot, proxy, service);
   return {
     targets: [{ name: clusterName('outbound', port.number, service.hostname), weight: 1 }],
-    ...tcpPolicy(effectivePolicy(rule, port.number)),
+    policy: tcpPolicy(effectivePolicy(rule, port.number)),
     refs: rule?.refs ?? [],
   };
 }
 
-function routeTargets(
+export function routeTargets(
   context: GeneratorContext,
   virtualService: VirtualService,
-  route: NonNullable<VirtualServiceSpec['tcp']>[number],
+  route: Pick<NonNullable<VirtualServiceSpec['tcp']>[number], 'route'>,
   port: number,
 ): TcpTargets {
   const resolved = (route.route ?? []).map((target) => ({
@@ -80,12 +77,7 @@ function routeTargets(
   const subset = rule?.subsets.find((candidate) => candidate.name === first?.subset);
   return {
     targets: resolved.map(({ cluster, weight }) => ({ name: cluster, weight })),
-    ...tcpPolicy(first ? effectivePolicy(rule, first.port, subset) : {}),
+    policy: tcpPolicy(first ? effectivePolicy(rule, first.port, subset) : {}),
     refs: [virtualService.ref, ...(rule?.refs ?? [])],
   };
 }
-
-const tcpPolicy = (policy: EffectivePolicy): Pick<TcpTargets, 'idleMs' | 'hashSourceIp'> => ({
-  idleMs: durationMs(policy.connectionPool?.tcp?.idleTimeout),
-  hashSourceIp: policy.loadBalancer?.consistentHash?.useSourceIp === true,
-});

@@ -24,6 +24,7 @@ import { httpConnectionManager } from './http-connection-manager.ts';
 import { chainsOf, portChains, servicesMetadata, toApplication, type Stacks } from './inbound-chains.ts';
 import type { InboundPort } from './inbound-plan.ts';
 import {
+  DETECTION_TIMEOUT_MS,
   httpInspector,
   needsHttpInspector,
   needsTlsInspector,
@@ -70,7 +71,7 @@ export function virtualInbound(context: GeneratorContext, ports: readonly Inboun
       httpInspector(exceptOn(groups, needsHttpInspector)),
     ],
     continueOnListenerFiltersTimeout: true,
-    listenerFiltersTimeout: duration(0),
+    listenerFiltersTimeout: duration(DETECTION_TIMEOUT_MS),
     filterChains: groups.flatMap(({ chains }) => chains),
   });
   return generated(

@@ -62,3 +62,6 @@ export const isHttp = (protocol: Protocol): boolean =>
 /** Spoken as HTTP/2 to the upstream. */
 export const isHttp2 = (protocol: Protocol): boolean =>
   protocol === 'http2' || protocol === 'grpc' || protocol === 'grpc-web';
+
+/** Encrypted by the application itself. */
+export const isTls = (protocol: Protocol): boolean => protocol === 'tls' || protocol === 'https';

@@ -85,11 +85,21 @@ export function effectivePolicy(rule: DestinationRule | undefined, port: number,
   const base = atPort(rule?.trafficPolicy, port);
   if (!subset?.trafficPolicy) return base;
   // An entry for the port resets what it omits; without one the subset's blocks lie over those of the rule.
-  const budget = base.retryBudget === undefined ? {} : { retryBudget: base.retryBudget };
-  return { ...(portEntry(subset.trafficPolicy, port) ? budget : base), ...atPort(subset.trafficPolicy, port) };
+  return {
+    ...(portEntry(subset.trafficPolicy, port) ? ofAllPorts(base) : base),
+    ...atPort(subset.trafficPolicy, port),
+  };
 }
 
-export type EffectivePolicy = PortTrafficPolicy & Pick<TrafficPolicy, 'retryBudget'>;
+/** What ports can not set for themselves. */
+type PolicyOfAllPorts = Pick<TrafficPolicy, 'retryBudget' | 'tunnel' | 'proxyProtocol'>;
+export type EffectivePolicy = PortTrafficPolicy & PolicyOfAllPorts;
+
+const ofAllPorts = ({ retryBudget, tunnel, proxyProtocol }: PolicyOfAllPorts): PolicyOfAllPorts => ({
+  ...(retryBudget === undefined ? {} : { retryBudget }),
+  ...(tunnel === undefined ? {} : { tunnel }),
+  ...(proxyProtocol === undefined ? {} : { proxyProtocol }),
+});
 
 const portEntry = (policy: TrafficPolicy, port: number): PortTrafficPolicy | undefined =>
   policy.portLevelSettings?.find((entry) => entry.port?.number === port);
@@ -99,8 +109,7 @@ const BLOCKS = ['loadBalancer', 'connectionPool', 'outlierDetection', 'tls'] as 
 function atPort(policy: TrafficPolicy | undefined, port: number): EffectivePolicy {
   if (!policy) return {};
   const source = portEntry(policy, port) ?? policy;
-  const budget = policy.retryBudget === undefined ? {} : { retryBudget: policy.retryBudget };
-  return { ...pickBlocks(source), ...budget };
+  return { ...pickBlocks(source), ...ofAllPorts(policy) };
 }
 
 function pickBlocks(policy: PortTrafficPolicy): PortTrafficPolicy {

@@ -1,0 +1,195 @@
+/** Connections that are no HTTP: routes, splits, TLS by name, tunnels, and who speaks first. */
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { foreignCertificate } from '../harness/certificates.ts';
+import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import { programPath, startEcho } from '../harness/programs.ts';
+
+let mesh: TestMesh;
+
+beforeAll(async () => {
+  mesh = await startMesh();
+  await startEcho(mesh, { service: 'caller', version: 'v1' });
+  const program = (service: string, version: string, port: number, protocol: string, env: Record<string, string> = {}) =>
+    mesh.run(
+      [`--service=${service}`, `--version=${version}`, `--name=${service}-${version}`, `--port=${port}`, `--protocol=${protocol}`, '--', process.execPath, programPath('tcp.mjs')],
+      { env: { VERSION: version, ...env } },
+    ); // prettier-ignore
+  const { key, cert } = foreignCertificate('spiffe://elsewhere/ns/a/sa/b');
+  const tls = { TLS_KEY: key, TLS_CERT: cert };
+  await Promise.all([
+    program('lines', 'v1', 7000, 'tcp'),
+    program('lines', 'v2', 7000, 'tcp'),
+    program('first', 'v1', 7001, 'tcp', { FIRST: '1' }),
+  ]);
+  await Promise.all([
+    program('greeter', 'v1', 7002, 'tcp', { GREETING: 'hello from' }),
+    program('anything', 'v1', 7003, 'mystery', { GREETING: 'hello from' }),
+    program('forward', 'v1', 7004, 'tcp', { CONNECT: '1' }),
+  ]);
+  await Promise.all([program('secure', 'v1', 7443, 'tls', tls), program('secure', 'v2', 7443, 'tls', tls)]);
+  await mesh.apply(['lines', 'secure'].map(subsets).join('\n---\n'));
+});
+afterAll(() => mesh?.[Symbol.asyncDispose]());
+beforeEach(async () => {
+  for (const name of ['lines', 'secure']) await mesh.delete(`virtualservice/${name}`);
+});
+
+const subsets = (host: string): string => `
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${host} }
+spec:
+  host: ${host}
+  subsets:
+    - { name: v1, labels: { version: v1 } }
+    - { name: v2, labels: { version: v2 } }
+`;
+const rule = (host: string, policy: string): Promise<void> =>
+  mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: ${host} }
+spec: { host: ${host}, trafficPolicy: ${policy} }
+`);
+const routes = (host: string, kind: string, list: string, names: readonly string[] = []): Promise<void> =>
+  mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: ${host} }
+spec:
+  hosts: ${JSON.stringify([host, ...names])}
+  ${kind}:
+${list}
+`);
+
+/** Says `text`, ends its side when `ends`, and gathers what comes until the other side ends or `until` was there. */
+async function talk(service: string, port: number, text: string, { ends = true, until = '' } = {}): Promise<string> {
+  const { hostname, port: bound } = new URL(await mesh.outbound('caller-v1', service, port));
+  return new Promise((resolve) => {
+    let got = '';
+    const socket = connect({ host: hostname, port: Number(bound), allowHalfOpen: true }, () => {
+      if (ends) socket.end(text);
+      else if (text !== '') socket.write(text);
+    });
+    socket.setTimeout(15_000, () => socket.destroy());
+    socket.on('data', (data) => {
+      got += data.toString('latin1');
+      if (until !== '' && got.includes(until)) socket.destroy();
+    });
+    socket.on('end', () => socket.end());
+    socket.on('error', () => {});
+    socket.on('close', () => resolve(got));
+  });
+}
+
+describe('TR-10 TCP', () => {
+  it('TR-10 bytes both ways, and each direction ends on its own', async () => {
+    expect(await talk('lines', 7000, 'one\ntwo\n')).toMatch(/^(v[12]):one\n\1:two\nbye \1\n$/);
+    const long = 'x'.repeat(2_000_000);
+    expect(await talk('lines', 7000, `${long}\n`)).toMatch(/^v[12]:x{2000000}\nbye v[12]\n$/);
+  });
+
+  it('TR-10 routes by weight', async () => {
+    await routes('lines', 'tcp', `
+    - route:
+        - { destination: { host: lines, subset: v1 }, weight: 80 }
+        - { destination: { host: lines, subset: v2 }, weight: 20 }`); // prettier-ignore
+    const versions = await Promise.all(Array.from({ length: 200 }, () => talk('lines', 7000, '\n')));
+    const second = versions.filter((answer) => answer.startsWith('v2:')).length;
+    expect(versions.every((answer) => /^(v[12]):\nbye \1\n$/.test(answer))).toBe(true);
+    // 40 of 200 are expected; these bounds miss once in some ten thousand runs.
+    expect(second).toBeGreaterThan(15);
+    expect(second).toBeLessThan(70);
+  });
+
+  it('TR-10 routes by port and by labels of the caller', async () => {
+    await routes('lines', 'tcp', `
+    - match: [{ port: 7000, sourceLabels: { app: nobody } }, { port: 1 }]
+      route: [{ destination: { host: lines, subset: v1 } }]
+    - match: [{ port: 7000, sourceLabels: { app: caller } }]
+      route: [{ destination: { host: lines, subset: v2 } }]`); // prettier-ignore
+    for (let i = 0; i < 5; i += 1) expect(await talk('lines', 7000, 'a\n')).toBe('v2:a\nbye v2\n');
+  });
+
+  it('TR-10 a server that speaks first is heard', async () => {
+    expect(await talk('greeter', 7002, '', { ends: false, until: '\n' })).toBe('hello from v1\n');
+  });
+
+  it('TR-10 also where nobody declared what is spoken, after a bounded wait', async () => {
+    expect(await talk('anything', 7003, '', { ends: false, until: '\n' })).toBe('hello from v1\n');
+    // Whoever speaks first does not wait.
+    const startMs = performance.now();
+    expect(await talk('anything', 7003, 'a line\n', { ends: false, until: 'v1:' })).toContain('v1:a line\n');
+    expect(performance.now() - startMs).toBeLessThan(4_000);
+  });
+});
+
+describe('TR-10 TLS', () => {
+  const tls = async (servername: string): Promise<string> => {
+    const { hostname, port } = new URL(await mesh.outbound('caller-v1', 'secure', 7443));
+    return new Promise((resolve) => {
+      let got = '';
+      const socket = connectTls({ host: hostname, port: Number(port), rejectUnauthorized: false, servername }, () => socket.write('x\n')); // prettier-ignore
+      socket.setTimeout(15_000, () => socket.destroy());
+      socket.on('data', (data) => {
+        got += data.toString();
+        socket.destroy();
+      });
+      socket.on('error', (error) => (got += error.message));
+      socket.on('close', () => resolve(got));
+    });
+  };
+
+  it('TR-10 goes through as it is, by the name that the client asks for', async () => {
+    await routes('secure', 'tls', `
+    - match: [{ port: 7443, sniHosts: [one.example, "*.ones.example"] }]
+      route: [{ destination: { host: secure, subset: v1 } }]
+    - match: [{ port: 7443, sniHosts: [two.example, one.example] }]
+      route: [{ destination: { host: secure, subset: v2 } }]
+    - match: [{ port: 1, sniHosts: [other.example] }]
+      route: [{ destination: { host: secure, subset: v2 } }]`, ['one.example', '*.ones.example', 'two.example', 'other.example']); // prettier-ignore
+    for (let i = 0; i < 4; i += 1) {
+      expect(await tls('one.example')).toBe('v1:x\n');
+      expect(await tls('ONE.example')).toBe('v1:x\n');
+      expect(await tls('many.ones.example')).toBe('v1:x\n');
+      expect(await tls('two.example')).toBe('v2:x\n');
+    }
+    // Names of no route go to the service that was dialled, whichever instance.
+    const others = await Promise.all(Array.from({ length: 12 }, () => tls('other.example')));
+    expect(new Set(others)).toEqual(new Set(['v1:x\n', 'v2:x\n']));
+  });
+});
+
+describe('TR-14 PROXY protocol and tunnels', () => {
+  it.each(['V1', 'V2'])('TR-14 a destination is told of the caller by the PROXY protocol %s', async (version) => {
+    await mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: first }
+spec: { host: first, trafficPolicy: { tls: { mode: DISABLE }, proxyProtocol: { version: ${version} } } }
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: first }
+spec: { selector: { matchLabels: { app: first } }, mtls: { mode: DISABLE } }
+`);
+    const got = Buffer.from((await talk('first', 7001, 'payload', { ends: false, until: '\n' })).trim(), 'hex');
+    if (version === 'V1') expect(got.toString()).toMatch(/^PROXY TCP4 127\.\S+ 127\.\S+ \d+ 7001\r\n/);
+    else expect(got.subarray(0, 14).toString('hex')).toBe('0d0a0d0a000d0a515549540a2111');
+    await mesh.delete('destinationrule/first');
+    const plain = Buffer.from((await talk('first', 7001, 'payload', { ends: false, until: '\n' })).trim(), 'hex');
+    expect(plain.toString()).toBe('payload');
+    await mesh.delete('peerauthentication/first');
+  });
+
+  it('TR-14 TCP goes through a tunnel of a forward proxy, and nowhere when that says no', async () => {
+    await rule('forward', '{ tunnel: { protocol: CONNECT, targetHost: far.example, targetPort: 4444 } }');
+    expect(await talk('forward', 7004, 'data', { ends: false, until: '>' })).toBe('CONNECT far.example:4444\n<data>');
+    await rule('forward', '{ tunnel: { targetHost: forbidden.example, targetPort: 1 } }');
+    expect(await talk('forward', 7004, 'data')).toBe('');
+    await mesh.delete('destinationrule/forward');
+    expect(await talk('forward', 7004, 'HELLO there ', { ends: false, until: '\n' })).toContain('HELLO there');
+  });
+});

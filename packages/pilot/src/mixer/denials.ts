@@ -8,6 +8,7 @@ import type { ConfigObject } from '@weft/contracts/config';
 import { attributesOf, checkExpression, ExpressionError, parseExpression, type Expression } from '@weft/expr';
 import type { Config, SourceRef } from '../config-store/config-object.ts';
 import { buildMeshConfig, type MeshConfig } from '../config-store/mesh-config.ts';
+import { problemIn } from '../config-store/problem-in.ts';
 import { decide, Undecidable } from './decide.ts';
 
 export interface Denial {
@@ -200,16 +201,5 @@ function readMatch(text: string): Expression | undefined | string {
   }
 }
 
-function problem({ ref }: Config<unknown>, message: string, fix: string, path = 'spec.actions'): Problem {
-  return {
-    code: 'W0031',
-    severity: 'warning',
-    path,
-    message,
-    fix,
-    object: `${ref.kind}/${ref.namespace}/${ref.name}`,
-    file: ref.file ?? '',
-    line: ref.line ?? 0,
-    column: 0,
-  };
-}
+const problem = (config: Config<unknown>, message: string, fix: string, path = 'spec.actions'): Problem =>
+  problemIn(config, { code: 'W0031', severity: 'warning', path, message, fix });

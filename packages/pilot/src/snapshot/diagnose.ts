@@ -7,6 +7,7 @@ import type { RegisteredWorkload } from '@weft/contracts';
 import type { Config } from '../config-store/config-object.ts';
 import type { AuthorizationPolicySpec, AuthorizationRule, GatewayServer } from '../config-store/kinds.ts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
+import { problemIn } from '../config-store/problem-in.ts';
 import { expressionFault } from './expression-fault.ts';
 import { isHttp, parseProtocol } from '../model/protocol.ts';
 
@@ -158,16 +159,5 @@ function undecidable(rule: AuthorizationRule): readonly string[] {
   return [...from, ...when];
 }
 
-function problem({ ref }: Config<unknown>, path: string, message: string, fix: string): Problem {
-  return {
-    code: 'W0030',
-    severity: 'error',
-    path,
-    message,
-    fix,
-    object: `${ref.kind}/${ref.namespace}/${ref.name}`,
-    file: ref.file ?? '',
-    line: ref.line ?? 0,
-    column: 0,
-  };
-}
+const problem = (config: Config<unknown>, path: string, message: string, fix: string): Problem =>
+  problemIn(config, { code: 'W0030', severity: 'error', path, message, fix });

@@ -6,15 +6,14 @@ import { startApplication, type Application, type ApplicationExit } from './appl
 import { startChild, type Child } from './child.ts';
 import { adoptSockets } from './adopt-sockets.ts';
 import { certificateFacts } from './certificate-facts.ts';
-import { podProxyFlags, REDIRECT_SOCKETS } from './isolated/pod-proxy.ts';
 import { beat, DEFAULT_HEARTBEAT, STARTING, type HeartbeatState } from './heartbeat.ts';
 import type { ListenSocket } from './listen-socket.ts';
 import { createLogSink, type LineListener, type LogSink } from './log-sink.ts';
-import type { Admission, AgentFactory, AgentSecrets, MeshLink, PodPlan, WorkloadSpec } from './mesh-link.ts';
+import type { Admission, AgentFactory, AgentSecrets, MeshLink, WorkloadSpec } from './mesh-link.ts';
 import type { Probe } from './probe.ts';
-import { proxyNode } from './proxy-node.ts';
 import type { Reaper } from './reaper.ts';
-import type { PlaceFactory, SocketPlace, WorkloadPlace } from './workload-place.ts';
+import { proxyArguments, socketsOf } from './sidecar-process.ts';
+import type { PlaceFactory, WorkloadPlace } from './workload-place.ts';
 
 export interface RunnerOptions {
   readonly spec: WorkloadSpec;
@@ -308,59 +307,4 @@ async function settleIn(
     await deps.link.leave(spec.name, spec.namespace);
     throw error;
   }
-}
-
-function splitAddress(text: string): readonly [string, number] {
-  const colon = text.lastIndexOf(':');
-  return [text.slice(0, colon), Number(text.slice(colon + 1))];
-}
-
-/** Where the proxy of a pod is told to answer DNS, if it is. */
-function dnsSocketsOf(pod: PodPlan): readonly SocketPlace[] {
-  const told = /^--dns-listen=(.+):(\d+)$/.exec(
-    podProxyFlags(pod).find((flag) => flag.startsWith('--dns-listen=')) ?? '',
-  );
-  if (told === null) return [];
-  const place = { address: told[1] ?? '', port: Number(told[2]) };
-  return [place, { ...place, kind: 'datagram' }];
-}
-
-/** The sockets that must outlive the proxy process: its page, its mesh ports, its gateway ports, its known outbound listeners. */
-function socketsOf(spec: WorkloadSpec, admission: Admission): readonly SocketPlace[] {
-  const gateway = admission.gatewayBinds.map((bind) => ({ address: bind.bind, port: bind.port }));
-  const [host, port] = splitAddress(admission.adminAddress);
-  const admin = { address: host, port };
-  const dns = admission.pod ? dnsSocketsOf(admission.pod) : [];
-  if (admission.pod?.redirect) return [...REDIRECT_SOCKETS, admin, ...dns];
-  return [
-    admin,
-    ...dns,
-    ...admission.ports.map((port) => ({ address: admission.address, port: port.meshPort })),
-    ...gateway,
-    ...(admission.httpProxy ? [{ address: admission.httpProxy.bind, port: admission.httpProxy.port }] : []),
-    ...(spec.kind === 'sidecar' ? admission.outbound.map((item) => ({ address: item.bind, port: item.port })) : []),
-  ];
-}
-
-function proxyArguments(spec: WorkloadSpec, admission: Admission, sockets: readonly ListenSocket[]): string[] {
-  const node = proxyNode(spec, admission);
-  return [
-    '--node-id',
-    node.id,
-    '--metadata',
-    JSON.stringify(node.metadata),
-    '--xds',
-    admission.xdsAddress,
-    '--save-dir',
-    admission.saveDir,
-    '--admin',
-    admission.adminAddress,
-    '--parent-fd',
-    '3',
-    ...(admission.pod ? podProxyFlags(admission.pod) : []),
-    ...sockets.flatMap(({ kind, address, port }, index) => [
-      kind === 'datagram' ? '--datagram-fd' : '--listen-fd',
-      `${address}:${port}=${4 + index}`,
-    ]),
-  ];
 }

@@ -253,6 +253,32 @@ describe('H2ServerConnection with the client of Node', () => {
 });
 
 describe('the end of a connection', () => {
+  it('by a client that only ends its side leaves it the answers', async () => {
+    const clock = new FakeClock();
+    const waiting: Exchange[] = [];
+    await using server = await serveH2((exchange) => void waiting.push(exchange), {}, {}, clock);
+    using peer = await RawPeer.connect(server.port);
+    peer.send(headers(1, GET), headers(3, GET));
+    peer.socket.end();
+    await waitFor(() => waiting.length === 2 && server.connections[0]?.socket.readableEnded === true, {
+      what: 'the end',
+    });
+    for (const exchange of waiting) echo(exchange);
+    await peer.until(() => peer.ended && peer.endOf(1) && peer.endOf(3), 'the answers');
+    using half = await RawPeer.connect(server.port);
+    half.send(headers(1, POST, false));
+    await waitFor(() => waiting.length === 3, { what: 'the request' });
+    half.socket.end();
+    await waitFor(() => waiting[2]?.aborted === 'downstream-closed', { what: 'the end of half a request' });
+    using slow = await RawPeer.connect(server.port);
+    slow.send(headers(1, GET));
+    await waitFor(() => waiting.length === 4, { what: 'the request' });
+    slow.socket.end();
+    await waitFor(() => server.connections[2]?.socket.readableEnded === true, { what: 'the end' });
+    clock.advance(5_000);
+    expect(waiting[3]?.aborted).toBe('downstream-closed');
+  });
+
   it('is announced, and what is in flight is finished', async () => {
     const waiting: Exchange[] = [];
     await using server = await serveH2((exchange) => void waiting.push(exchange));

@@ -37,6 +37,8 @@ export interface H2ServerOptions {
 
 // How long a client has to answer the PING that follows the first GOAWAY.
 const DRAIN_MS = 1_000;
+// Far more than a client that ends its side first waits for answers; HTTP/1 has the same.
+const HALF_CLOSED_MS = 5_000;
 
 /** One client connection that speaks HTTP/2. */
 export class H2ServerConnection extends H2Connection implements ServerStreamLink, ServerConnection {
@@ -77,7 +79,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.#ageWait = new Deadline(this, DEADLINE.age);
     socket.on('error', () => this.lose('the client reset the connection'));
     socket.on('close', () => this.lose('the connection was closed'));
-    socket.on('end', () => this.lose('the client closed the connection'));
+    socket.on('end', () => this.#onReadEnd());
     this.start([
       [SETTING.maxConcurrentStreams, options.limits.maxConcurrentStreams],
       ...(options.connectProtocol ? [[SETTING.enableConnectProtocol, 1] as const] : []),
@@ -259,6 +261,20 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.sayGoaway(MAX_STREAM_ID, CODE.noError, '');
     this.ping();
     this.timers.arm(this.#drainWait, DRAIN_MS);
+  }
+
+  /**
+   * The client will send no more. What it asked for completely is answered, if that does not take long; but most clients
+   * that end their side have left, and proxies of the mesh never end one side alone.
+   */
+  #onReadEnd(): void {
+    const waits = Array.from(this.streams.values());
+    const left = this.connection.peerPrincipal !== '' || this.socket.remoteAddress === undefined;
+    if (left || waits.length === 0 || waits.some((stream) => !stream.remoteEnded))
+      return this.lose('the client closed the connection');
+    this.#draining = true;
+    this.#finalStream = this.#lastStream;
+    this.timers.arm(this.#lingerWait, HALF_CLOSED_MS);
   }
 
   protected override onPingAck(): void {

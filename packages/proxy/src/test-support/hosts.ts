@@ -1,20 +1,10 @@
 import { seededRandom } from '@weft/kit';
 import { Host } from '../upstream/host.ts';
-import type { HostFacts } from '../upstream/host-facts.ts';
+import { plainHost, type HostFacts } from '../upstream/host-facts.ts';
 import { FIRST_ATTEMPT, type LbAttempt, type LbDeps } from '../upstream/lb/lb-policy.ts';
 
 export const facts = (port: number, more: Partial<HostFacts> = {}): HostFacts => ({
-  address: '127.0.0.1',
-  port,
-  hostname: '',
-  weight: 1,
-  priority: 0,
-  health: 'healthy',
-  locality: '',
-  localityWeight: 0,
-  hashKey: '',
-  transportMatch: {},
-  workload: '',
+  ...plainHost('127.0.0.1', port),
   ...more,
 });
 
@@ -26,7 +16,11 @@ export const lbDeps = (seed: number): LbDeps => ({
   weightsMove: false,
 });
 
-export const attempt = (more: Partial<LbAttempt>): LbAttempt => ({ ...FIRST_ATTEMPT, ...more });
+export const attempt = (more: Partial<LbAttempt>): LbAttempt => ({
+  ...FIRST_ATTEMPT,
+  rejects: (one) => more.tried?.has(one) === true,
+  ...more,
+});
 
 /** An attempt with a hash of 64 bits. */
 export const hashed = (hash: bigint, more: Partial<LbAttempt> = {}): LbAttempt =>

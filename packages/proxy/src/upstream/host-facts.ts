@@ -22,6 +22,8 @@ export interface HostFacts {
   readonly locality: string;
   /** Of all of its locality; 0 = none given. */
   readonly localityWeight: number;
+  /** Endpoint metadata `envoy.lb`. */
+  readonly lbMetadata: Readonly<Record<string, unknown>>;
   /** Endpoint metadata `envoy.lb.hash_key`: what stands for it on a ring; empty = its address. */
   readonly hashKey: string;
   /** Endpoint metadata `envoy.transport_socket_match`. */
@@ -29,6 +31,21 @@ export interface HostFacts {
   /** Endpoint metadata `istio.workload`. */
   readonly workload: string;
 }
+
+/** Nothing is known of it but its address. */
+export const plainHost = (address: string, port: number): HostFacts => ({
+  address,
+  port,
+  hostname: '',
+  weight: 1,
+  priority: 0,
+  health: 'healthy',
+  locality: '',
+  localityWeight: 0,
+  hashKey: '',
+  transportMatch: {},
+  workload: '',
+});
 
 /** "address:port", as logs and the admin page show it. */
 export const hostName = (facts: Pick<HostFacts, 'address' | 'port'>): string =>

@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import type { OriginalHostsOptions } from './cluster-settings.ts';
 import { Host } from './host.ts';
-import { type HostFacts, hostName } from './host-facts.ts';
+import { hostName, plainHost } from './host-facts.ts';
 
 /** Where the client of a connection was going before it was redirected here. */
 export interface RedirectedFrom {
@@ -68,7 +68,7 @@ export class OriginalHosts {
         this.overflows += 1;
         return undefined;
       }
-      host = new Host(factsOf(address, port), this.#deps.timers.now());
+      host = new Host(plainHost(address, port), this.#deps.timers.now());
     } else this.#hosts.delete(name);
     this.#hosts.set(name, host);
     this.#lastUsedMs.set(host, this.#deps.timers.now());
@@ -119,18 +119,3 @@ function parseDestination(text: string): { readonly address: string; readonly po
   const port = Number(match?.[3]);
   return isIP(address) === 0 || !(port > 0 && port <= 65_535) ? undefined : { address, port };
 }
-
-/** Nothing is known of it but its address. */
-const factsOf = (address: string, port: number): HostFacts => ({
-  address,
-  port,
-  hostname: '',
-  weight: 1,
-  priority: 0,
-  health: 'healthy',
-  locality: '',
-  localityWeight: 0,
-  hashKey: '',
-  transportMatch: {},
-  workload: '',
-});

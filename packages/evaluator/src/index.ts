@@ -17,7 +17,13 @@ export { redirectLocation, rewritePath } from './rewrite.ts';
 export { compileRbac, type CompiledRbac, type RbacVerdict } from './rbac.ts';
 export type { AuthorizationFacts, DrawSource, RequestFacts } from './facts.ts';
 export { compileStringMatcher, type TextTest } from './string-matcher.ts';
-export { entryText, type DescribedRequest, type RateLimitRule, type RateLimitRules } from './rate-limits.ts';
+export {
+  compileRateLimits,
+  entryText,
+  type DescribedRequest,
+  type RateLimitRule,
+  type RateLimitRules,
+} from './rate-limits.ts';
 export { createRegexEngine, type CompiledRegex, type RegexEngine } from './regex.ts';
 export { cidrTest, parseAddress, type AddressWords } from './ip.ts';
 export { ConfigRejectedError, type Place } from './rejected.ts';

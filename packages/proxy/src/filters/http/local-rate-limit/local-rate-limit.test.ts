@@ -1,6 +1,7 @@
 import { type Agent, Agent as HttpAgent } from 'node:http';
-import type { MessageInitShape } from '@bufbuild/protobuf';
-import { FilterConfigSchema, type RateLimitSchema } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { create, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { FilterConfigSchema, RateLimitSchema } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
 import { XRateLimitHeadersRFCVersion } from '@weft/contracts/lean/envoy/extensions/common/ratelimit/v3/ratelimit';
 import { LocalRateLimitSchema } from '@weft/contracts/lean/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
 import { StatusCode } from '@weft/contracts/lean/envoy/type/v3/http_status';
@@ -28,11 +29,15 @@ const all = { defaultValue: { numerator: 100 } };
 const bucket = (maxTokens: number, seconds = 3600n) => ({ maxTokens, fillInterval: { seconds } });
 const LIMIT: Init = { statPrefix: 'lim', filterEnabled: all, filterEnforced: all, tokenBucket: bucket(2) };
 
-const listed = (limit: Init) =>
+const listed = (limit: MessageInitShape<typeof LocalRateLimitSchema>) =>
   ({ name: FILTER, configType: { case: 'typedConfig', value: pack(LocalRateLimitSchema, limit) } }) as const;
 const perRoute = (limit: Init) => ({ typedPerFilterConfig: { [FILTER]: pack(LocalRateLimitSchema, limit) } });
 
-const withListener = (app: TestServer, limit: Init, rateLimits: readonly RateLimitInit[] = []): Promise<TestProxy> =>
+const withListener = (
+  app: TestServer,
+  limit: MessageInitShape<typeof LocalRateLimitSchema>,
+  rateLimits: readonly RateLimitInit[] = [],
+): Promise<TestProxy> =>
   startProxy(
     resourceSet({
       listeners: [
@@ -277,6 +282,26 @@ describe('descriptors', () => {
     await using proxy = await withListener(app, limits(true), [byUser, byTier]);
     expect(await statuses(proxy, 2)).toEqual([200, 200]);
     expect(await statuses(proxy, 2, { 'x-tier': 'paid' })).toEqual([200, 429]);
+  });
+
+  it('may stand in the filter itself, in place of those of routes', async () => {
+    await using app = await echoUpstream('app');
+    const own = create(LocalRateLimitSchema, limits(false));
+    const field = (no: number, data: Uint8Array) => ({ no, wireType: WireType.LengthDelimited, data });
+    const inner = toBinary(RateLimitSchema, create(RateLimitSchema, byUser));
+    own.$unknown = [field(17, new BinaryWriter().bytes(inner).finish())];
+    await using proxy = await withListener(app, own, [byTier]);
+    expect(await statuses(proxy, 2, { 'x-user': 'jason' })).toEqual([200, 429]);
+    // Not counted as `byTier` says: of the default bucket.
+    expect(await statuses(proxy, 4)).toEqual([200, 200, 200, 429]);
+    const shared = create(LocalRateLimitSchema, LIMIT);
+    shared.$unknown = [field(16, new BinaryWriter().bytes(new Uint8Array()).finish())];
+    const refused = proxy.path.update(
+      resourceSet({
+        listeners: [listener('in', [httpChain(routes(toCluster('app')), { httpFilters: [listed(shared)] })])],
+      }),
+    );
+    expect(refused[0]?.reason).toContain('local_cluster_rate_limit');
   });
 
   it.each<[string, Init, readonly RateLimitInit[], string]>([

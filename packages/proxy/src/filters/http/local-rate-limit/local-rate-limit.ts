@@ -1,3 +1,6 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
+import { RateLimitSchema } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
 import type { TokenBucket as BucketMessage } from '@weft/contracts/lean/envoy/type/v3/token_bucket';
 import type { RuntimeFractionalPercent } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import {
@@ -11,6 +14,7 @@ import {
 import {
   type CompiledRoute,
   compileMutations,
+  compileRateLimits,
   ConfigRejectedError,
   entryText,
   fractionOf,
@@ -51,6 +55,8 @@ export interface LocalRateLimitConfig {
   readonly limit: Limit | undefined;
   /** By the text of their entries. */
   readonly descriptors: ReadonlyMap<string, Limit>;
+  /** The filter's own, which stand for those of routes. */
+  readonly rules: readonly RateLimitRule[];
   readonly stage: number;
   readonly hostLimits: VhRateLimitsOptions;
   readonly alwaysTakeDefault: boolean;
@@ -81,7 +87,7 @@ function settingsOf(message: BucketMessage, place: string, resource: string): Bu
 /** @param key of the place; buckets live as long as their place has the same settings. */
 function compileConfig(
   message: LocalRateLimit,
-  { buckets, timers }: FilterDeps,
+  { buckets, timers, regex }: FilterDeps,
   resource: string,
   key: string,
 ): LocalRateLimitConfig {
@@ -122,6 +128,7 @@ function compileConfig(
     status: status >= 400 ? status : TOO_MANY_REQUESTS,
     limit: message.tokenBucket === undefined ? undefined : limitOf(message.tokenBucket, ''),
     descriptors,
+    rules: ownRules(message, regex, resource),
     stage: message.stage,
     hostLimits: message.vhRateLimits,
     alwaysTakeDefault: message.alwaysConsumeDefaultTokenBucket ?? true,
@@ -133,8 +140,26 @@ function compileConfig(
   };
 }
 
+// Fields that are newer than the protos here: `rate_limits` is read, what would limit otherwise than it says is refused.
+const LOCAL_CLUSTER_RATE_LIMIT = 16;
+const RATE_LIMITS = 17;
+
+function ownRules(message: LocalRateLimit, regex: FilterDeps['regex'], resource: string): RateLimitRule[] {
+  const unknown = message.$unknown ?? [];
+  if (unknown.some(({ no }) => no === LOCAL_CLUSTER_RATE_LIMIT))
+    throw new ConfigRejectedError(resource, 'local rate limit: local_cluster_rate_limit is not supported');
+  const limits = unknown
+    .filter(({ no }) => no === RATE_LIMITS)
+    .map(({ data }) => fromBinary(RateLimitSchema, new BinaryReader(data).bytes()));
+  return compileRateLimits(limits, regex, { resource, path: 'local_ratelimit' });
+}
+
 /** Which of the route's and its virtual host's descriptors count. */
-function rulesOf(route: CompiledRoute | undefined, { stage, hostLimits }: LocalRateLimitConfig): RateLimitRule[] {
+function rulesOf(
+  route: CompiledRoute | undefined,
+  { rules, stage, hostLimits }: LocalRateLimitConfig,
+): RateLimitRule[] {
+  if (rules.length > 0) return [...rules];
   if (route === undefined) return [];
   const { route: own, host, includeHost } = route.rateLimits;
   const withHost =

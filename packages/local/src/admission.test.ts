@@ -19,6 +19,7 @@ function admissions(block: number | undefined) {
       rootCaPem: '',
       adminToken: '',
       certificateTtlMs: 1,
+      proxyFlags: [],
     }),
   });
   return { registry, ...made };

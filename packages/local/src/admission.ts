@@ -13,6 +13,7 @@ export interface MeshEndpoints {
   readonly rootCaPem: string;
   readonly adminToken: string;
   readonly certificateTtlMs: number;
+  readonly proxyFlags: readonly string[];
 }
 
 export interface AdmissionDeps {

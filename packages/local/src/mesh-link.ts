@@ -48,6 +48,8 @@ export interface Admission {
   readonly adminToken: string;
   /** Lifetime that agents ask for. */
   readonly certificateTtlMs: number;
+  /** Of its proxy, beside those that each needs. */
+  readonly proxyFlags: readonly string[];
   /** Where this proxy saves its last good configuration. */
   readonly saveDir: string;
   readonly logsDir: string;

@@ -42,6 +42,7 @@ export function proxyArguments(
     admission.adminAddress,
     '--parent-fd',
     '3',
+    ...admission.proxyFlags,
     ...(admission.pod ? podProxyFlags(admission.pod) : []),
     ...sockets.flatMap(({ kind, address, port }, index) => [
       kind === 'datagram' ? '--datagram-fd' : '--listen-fd',

@@ -39,6 +39,8 @@ export interface SupervisorOptions extends PortWishes {
     readonly proxyNodeArgs: readonly string[];
   };
   readonly controlPlaneArgs: readonly string[];
+  /** Of every proxy, beside those that each needs. */
+  readonly proxyFlags: readonly string[];
   readonly baseEnv: Readonly<Record<string, string>>;
 }
 
@@ -94,6 +96,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     rootCaPem,
     adminToken: token,
     certificateTtlMs: options.certificateTtlMs,
+    proxyFlags: options.proxyFlags,
   });
   const gatewayBinds = [80, 8080].map((gatewayPort) => ({
     gatewayPort,

@@ -31,6 +31,12 @@ const program = new Command('proxy')
   .option('--datagram-fd <address:port=fd>', 'datagram socket that the parent made, for DNS; repeatable', collect, [])
   .option('--replace', 'another process serves these sockets: listen when ready to, not before')
   .option('--drain-time-s <seconds>', 'how long connections of a listener that was removed may go on', '45')
+  .option('--max-connections <n>', 'client connections at once (default: 10000, or half of the descriptors)')
+  .option(
+    '--max-memory-mib <n>',
+    'heap and buffers; near it clients are let go, requests refused, then connections',
+    '1024',
+  )
   .option('--parent-fd <fd>', 'socket to the parent: secrets and commands; the proxy ends when it closes')
   .option('--socket-mark <n>', 'mark of every connection to an upstream, for redirect rules to leave it alone')
   .option('--dns-listen <address:port>', 'loopback address where the workload asks for names, UDP and TCP')

@@ -20,6 +20,10 @@ export interface ProxyOptions {
   readonly inheritedDatagrams: ReadonlyMap<string, number>;
   /** Another process serves these sockets until this one is ready. */
   readonly replaces: boolean;
+  /** Client connections at once; undefined: 10 000, or what descriptors allow. */
+  readonly maxConnections: number | undefined;
+  /** Of heap and buffers. */
+  readonly maxMemoryBytes: number;
   /** How long connections of removed listeners may go on. */
   readonly drainTimeMs: number;
   /** undefined: nobody is the parent, so there are no secrets and no lifeline. */
@@ -52,6 +56,8 @@ export interface ProxyFlags {
   readonly datagramFd?: readonly string[];
   readonly replace?: boolean;
   readonly drainTimeS?: string;
+  readonly maxConnections?: string;
+  readonly maxMemoryMib?: string;
   readonly parentFd?: string;
   readonly socketMark?: string;
   readonly dnsListen?: string;
@@ -85,6 +91,9 @@ export function readOptions(flags: ProxyFlags): ProxyOptions {
     inherited: new Map((flags.listenFd ?? []).map((text) => readListenFd('--listen-fd', text))),
     inheritedDatagrams: new Map((flags.datagramFd ?? []).map((text) => readListenFd('--datagram-fd', text))),
     replaces: flags.replace ?? false,
+    maxConnections:
+      flags.maxConnections === undefined ? undefined : readCount('--max-connections', flags.maxConnections, 10_000_000),
+    maxMemoryBytes: readCount('--max-memory-mib', flags.maxMemoryMib ?? '1024', 1 << 20) * 1024 * 1024,
     drainTimeMs: readDrainTime(flags.drainTimeS ?? '45'),
     parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),
     socketMark: flags.socketMark === undefined ? undefined : readMark(flags.socketMark),
@@ -173,6 +182,13 @@ function readListenFd(flag: string, text: string): readonly [string, number] {
   const address = text.slice(0, split);
   splitAddress(flag, address);
   return [address, readFd(flag, text.slice(split + 1))];
+}
+
+function readCount(flag: string, text: string, most: number): number {
+  const count = Number(text);
+  return /^\d+$/.test(text) && count >= 1 && count <= most
+    ? count
+    : refuse(flag, `"${text}" is not a number from 1 to ${most}`);
 }
 
 const MAX_DRAIN_S = 86_400;

@@ -14,6 +14,8 @@ import { readingsOf } from './admin/readings.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
 import { createDnsProxy, type DnsProxyDeps } from './dns/dns-proxy.ts';
+import { startOverloadMonitor } from './overload/overload-monitor.ts';
+import { descriptorLimit, readMemory, systemMemoryLimit } from './overload/process-memory.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
@@ -101,6 +103,14 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     onRecord: (record) => reporter.log(record),
   });
   lifecycle.defer('access logs', () => accessLogs.close());
+  const overload = startOverloadMonitor({
+    read: readMemory,
+    limits: { maxBytes: options.maxMemoryBytes, systemBytes: systemMemoryLimit() },
+    stats,
+    clock,
+    logger,
+  });
+  lifecycle.defer('overload', () => overload.close());
   const openMarked =
     options.socketMark === undefined ? undefined : markedSockets(loadSocketCalls(), options.socketMark);
   const dataPath: DataPath = createProxy({
@@ -120,6 +130,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     random,
     inheritedFds: options.inherited,
     held: options.replaces,
+    maxConnections: options.maxConnections ?? defaultConnections(),
+    overload,
     drainMs: options.drainTimeMs,
     hasAddress: machineHasAddress,
     locality: locality.region === '' ? '' : localityName(locality),
@@ -362,6 +374,9 @@ function dnsDescriptors({ dns, inherited, inheritedDatagrams }: ProxyOptions): P
   const [datagrams, stream] = [inheritedDatagrams.get(address), inherited.get(address)];
   return datagrams === undefined || stream === undefined ? {} : { fds: { datagrams, stream } };
 }
+
+/** Each may need another connection, to its upstream. */
+const defaultConnections = (): number => Math.min(10_000, Math.floor((descriptorLimit() ?? Infinity) / 2));
 
 /** Of `default.svc.cluster.local`, as a node tells its domain. */
 const clusterDomainOf = (domain = ''): string => /(?:^|\.)svc\.(.+)$/.exec(domain)?.[1] ?? 'cluster.local';

@@ -9,8 +9,10 @@ import { H2Counters } from './http2/connection/counters.ts';
 import { WriteTurn } from './http2/frames/write-turn.ts';
 import { FieldTable } from './http2/hpack/field-table.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
+import { ConnectionGate } from './listeners/connection-gate.ts';
 import { ListenerSet } from './listeners/listener-set.ts';
 import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
+import { NOT_OVERLOADED, type OverloadState } from './overload/overload.ts';
 import type {
   AccessLogs,
   ClusterStatus,
@@ -47,6 +49,8 @@ export interface ProxyOptions {
   readonly locality?: string;
   /** Client connections of the whole proxy. Default 10 000. */
   readonly maxConnections?: number;
+  /** Default: never. */
+  readonly overload?: OverloadState;
   /** Default: everywhere. */
   readonly hasAddress?: (address: string) => boolean;
   /** Called once, when a listener wants original destinations; without it such a listener is refused. @throws {WeftError} where they can not be told. */
@@ -109,9 +113,9 @@ export function createProxy(options: ProxyOptions): DataPath {
         throw new ConfigRejectedError(resource, 'original destinations can not be told here');
     },
   };
+  const overload = options.overload ?? NOT_OVERLOADED;
   const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
   const inherited = new InheritedSockets(options.inheritedFds ?? new Map());
-  const total = { connections: 0 };
   let tables: ReadonlyMap<string, Table> = new Map();
 
   /** What filters remember of a route lives as long as its message. */
@@ -144,8 +148,8 @@ export function createProxy(options: ProxyOptions): DataPath {
     http2Counters: new H2Counters(stats, 'http2.'),
     routesOf,
     logger,
-    total,
-    maxConnections: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+    gate: new ConnectionGate(options.maxConnections ?? DEFAULT_MAX_CONNECTIONS, overload),
+    overload,
     originalOf: (socket) => tellOriginal?.(socket),
     listenerAt: (address, port) => listeners.at(address, port),
     clock,

@@ -24,6 +24,8 @@ export interface MeshFlags {
   readonly pathNormalization?: string;
   readonly certificateTtl?: string;
   readonly interception?: string;
+  readonly maxConnections?: string;
+  readonly maxMemory?: string;
 }
 
 export interface MeshOptions {
@@ -40,6 +42,8 @@ export interface MeshOptions {
   /** 0–100. */
   readonly traceSampling: number;
   readonly pathNormalization: PathNormalization;
+  /** Flags of every proxy. */
+  readonly proxyFlags: readonly string[];
 }
 
 export const ACCESS_LOG_MODES = ['text', 'json', 'off'] as const;
@@ -66,6 +70,10 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     interception: parseInterception(flags.interception ?? process.env['WEFT_INTERCEPTION']),
     traceSampling: parsePercent(flags.traceSampling, 100, '--trace-sampling'),
     pathNormalization: parsePathNormalization(flags.pathNormalization),
+    proxyFlags: [
+      ...countFlag('--max-connections', flags.maxConnections, '--max-connections'),
+      ...countFlag('--max-memory', flags.maxMemory, '--max-memory-mib'),
+    ],
   };
 }
 
@@ -74,6 +82,12 @@ export function parsePort(text: string | undefined, fallback: number, flag: stri
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
   throw new WeftError('WEFT_USAGE', `${flag} needs a port from 0 to 65535, not "${text}"`);
+}
+
+function countFlag(flag: string, text: string | undefined, proxyFlag: string): readonly string[] {
+  if (text === undefined) return [];
+  if (/^[1-9]\d{0,6}$/.test(text)) return [`${proxyFlag}=${text}`];
+  throw new WeftError('WEFT_USAGE', `${flag} needs a number from 1, not "${text}"`);
 }
 
 export function parseSeconds(text: string | undefined, fallback: number, flag: string): number {

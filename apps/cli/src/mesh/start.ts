@@ -84,6 +84,7 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
           nodeArgs: [],
           proxyNodeArgs: PROXY_NODE_ARGS,
         },
+        proxyFlags: options.proxyFlags,
         controlPlaneArgs: [
           `--console-dir=${programs.consoleDir}`,
           `--log-level=${options.logLevel}`,

@@ -18,6 +18,7 @@ import type { TimerQueue } from '../timers/timer-queue.ts';
 import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
 import type { LiveSecrets } from '../tls/tls-material.ts';
 import { type ChainCriteria } from './chain-match.ts';
+import type { ConnectionPlace } from './connection-gate.ts';
 import { plainAddress, secured } from './described-connection.ts';
 
 export interface ChainDeps extends ManagerDeps {
@@ -26,7 +27,6 @@ export interface ChainDeps extends ManagerDeps {
   readonly regex: RegexEngine;
   readonly secrets: LiveSecrets;
   readonly readBuffer: Buffer;
-  readonly total: { connections: number };
   routesOf(hcm: CompiledHcm): HcmRoutes;
 }
 
@@ -34,6 +34,7 @@ interface Handshake {
   readonly socket: Socket;
   readonly connection: DownstreamConnection;
   refusal: TlsRefusal;
+  readonly place: ConnectionPlace;
 }
 
 /** One filter chain in force, with the connections it took. */
@@ -113,18 +114,19 @@ export class LiveChain {
   }
 
   /** @param bytes already read from the socket. */
-  take(socket: Socket, connection: DownstreamConnection, bytes: Buffer): void {
+  take(socket: Socket, connection: DownstreamConnection, bytes: Buffer, place: ConnectionPlace): void {
     if (this.#terminator === undefined) {
-      this.#serve(connection, bytes, (taker) => readAccepted(socket, this.#deps.readBuffer, taker));
+      this.#serve(connection, bytes, place, (taker) => readAccepted(socket, this.#deps.readBuffer, taker));
       return;
     }
     if (bytes.length > 0) socket.unshift(bytes);
     const key = `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`;
-    const handshake: Handshake = { socket, connection, refusal: UNFINISHED };
+    const handshake: Handshake = { socket, connection, refusal: UNFINISHED, place };
     this.#handshaking.set(key, handshake);
     this.#handshakeOf.set(socket, handshake);
     socket.once('close', () => {
       if (!this.#handshaking.delete(key)) return;
+      place.leave();
       // Probes that connect and leave were refused nothing.
       if (socket.bytesRead === 0 && handshake.refusal === UNFINISHED) return;
       // What was wrong with a certificate is told right after the close.
@@ -143,7 +145,7 @@ export class LiveChain {
     }
     this.#handshaking.delete(key);
     const connection = secured(handshake.connection, peer, this.#terminator?.ownPrincipal ?? '', socket);
-    this.#serve(connection, EMPTY, (taker) => readByEvents(socket, taker));
+    this.#serve(connection, EMPTY, handshake.place, (taker) => readByEvents(socket, taker));
   }
 
   /** The log line follows when the socket has closed. */
@@ -157,15 +159,23 @@ export class LiveChain {
     setImmediate(() => handshake.socket.destroy());
   }
 
-  #serve(connection: DownstreamConnection, bytes: Buffer, open: (take: TakeBytes) => Socket): void {
-    const { total } = this.#deps;
-    const { networkRbac, terminal } = this.#compiled;
+  #serve(
+    connection: DownstreamConnection,
+    bytes: Buffer,
+    place: ConnectionPlace,
+    open: (take: TakeBytes) => Socket,
+  ): void {
+    const { networkRbac, connectionLimit, terminal } = this.#compiled;
     let take: TakeBytes = ignore;
     const socket = open((buffer, start, end) => take(buffer, start, end));
-    total.connections += 1;
-    socket.once('close', () => {
-      total.connections -= 1;
-    });
+    socket.once('close', place.leave);
+    if (connectionLimit !== undefined && this.connections >= connectionLimit.max) {
+      const { stats } = this.#deps;
+      stats.add(stats.counter(`connection_limit.${connectionLimit.statPrefix}.limited_connections`), 1);
+      socket.on('error', ignore);
+      socket.destroy();
+      return;
+    }
     if (!connectionAllowed(networkRbac, connection)) {
       socket.on('error', ignore);
       this.logRefused(connection, 'rbac-denied', 'network policy');

@@ -8,6 +8,7 @@ import { describe } from './described-connection.ts';
 import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
 import { type ChainDeps, LiveChain } from './live-chain.ts';
 import type { OriginalDestination, TellOriginalDestination } from '../sockets/native-sockets.ts';
+import type { ConnectionGate, ConnectionPlace } from './connection-gate.ts';
 import type { InheritedSocket } from './inherited-sockets.ts';
 import type { ProxyHeader } from '../proxy-protocol/header.ts';
 import { peek } from './peek.ts';
@@ -17,9 +18,7 @@ export interface LiveListenerDeps extends ChainDeps {
   readonly stats: StatsSink;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly maxConnections: number;
-  /** Connections of the whole proxy. */
-  readonly total: { connections: number };
+  readonly gate: ConnectionGate;
   readonly originalOf: TellOriginalDestination;
   /** Who serves this address: the listener of exactly it, else that of the port on all addresses. */
   listenerAt(address: string, port: number): LiveListener | undefined;
@@ -47,6 +46,7 @@ export class LiveListener {
   readonly #noChain: number;
   readonly #accepted: number;
   readonly #overflow: number;
+  readonly #overloaded: number;
   readonly #noProxyHeader: number;
 
   constructor(compiled: CompiledListener, deps: LiveListenerDeps) {
@@ -56,6 +56,7 @@ export class LiveListener {
     this.#noChain = deps.stats.counter(`listener.${compiled.name}.no_filter_chain_match`);
     this.#overflow = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overflow`);
     this.#noProxyHeader = deps.stats.counter(`listener.${compiled.name}.downstream_proxy_proto_error`);
+    this.#overloaded = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overload_reject`);
     this.#accepted = deps.stats.counter(`listener.${compiled.name}.downstream_cx_total`);
     this.#build(compiled);
   }
@@ -225,16 +226,17 @@ export class LiveListener {
 
   /** @param original where the client was going, when that is not here. */
   #take(socket: Socket, original: OriginalDestination | undefined): void {
-    const { total, maxConnections, stats } = this.#deps;
+    const { gate, stats } = this.#deps;
     stats.add(this.#accepted, 1);
-    if (total.connections >= maxConnections) {
-      stats.add(this.#overflow, 1);
-      socket.destroy();
+    const place = gate.enter();
+    if (place === 'full' || place === 'overloaded') {
+      stats.add(place === 'full' ? this.#overflow : this.#overloaded, 1);
+      socket.resetAndDestroy();
       return;
     }
     const { proxyProtocol, inspectTimeoutMs } = this.#compiled;
     if (proxyProtocol === undefined) {
-      this.#inspect(socket, EMPTY, { original, client: undefined });
+      this.#inspect(socket, EMPTY, { original, client: undefined, place });
       return;
     }
     this.#inspecting.add(socket);
@@ -243,9 +245,10 @@ export class LiveListener {
       { rules: proxyProtocol, timers: this.#deps.timers, timeoutMs: inspectTimeoutMs },
       (client, rest) => {
         this.#inspecting.delete(socket);
-        if (rest !== undefined) return this.#inspect(socket, rest, { original, client });
+        if (rest !== undefined) return this.#inspect(socket, rest, { original, client, place });
         // Nobody is told why: who can not say where a connection comes from is not who should be in front.
         stats.add(this.#noProxyHeader, 1);
+        place.leave();
         socket.destroy();
       },
     );
@@ -264,13 +267,15 @@ export class LiveListener {
       { timers: this.#deps.timers, timeoutMs: inspectTimeoutMs, continueOnTimeout, http: inspect.http, bytes: read },
       (facts, bytes) => {
         this.#inspecting.delete(socket);
-        if (facts === undefined) socket.destroy();
-        else this.#hand(socket, facts, bytes, told);
+        if (facts === undefined) {
+          told.place.leave();
+          socket.destroy();
+        } else this.#hand(socket, facts, bytes, told);
       },
     );
   }
 
-  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, { original, client }: Told): void {
+  #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, { original, client, place }: Told): void {
     const connection = describe(socket, facts, original, client);
     const chain =
       matchChain(this.#chains, {
@@ -282,10 +287,11 @@ export class LiveListener {
     if (chain === undefined) {
       this.#deps.stats.add(this.#noChain, 1);
       this.#refuse(connection, facts);
+      place.leave();
       socket.destroy();
       return;
     }
-    chain.take(socket, connection, bytes);
+    chain.take(socket, connection, bytes, place);
   }
 
   /** Plain bytes at a port that wants mutual TLS, or nothing that fits: no answer, but a log line. */
@@ -306,6 +312,7 @@ interface Told {
   /** Where it was going, when something redirected it here. */
   readonly original: OriginalDestination | undefined;
   readonly client: ProxyHeader['client'];
+  readonly place: ConnectionPlace;
 }
 
 /** Node has no public word for it. */

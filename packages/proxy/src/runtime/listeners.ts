@@ -4,6 +4,7 @@ import type { Filter, FilterChain } from '@weft/contracts/lean/envoy/config/list
 import { ProxyProtocolConfig_Version as ProxyVersion } from '@weft/contracts/lean/envoy/config/core/v3/proxy_protocol';
 import { ProxyProtocolSchema } from '@weft/contracts/lean/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
 import { OriginalDstSchema } from '@weft/contracts/lean/envoy/extensions/filters/listener/original_dst/v3/original_dst';
+import { ConnectionLimitSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/connection_limit/v3/connection_limit';
 import { RBACSchema as NetworkRbacSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/rbac/v3/rbac';
 import { HttpConnectionManagerSchema } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
 import { TcpProxySchema } from '@weft/contracts/lean/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
@@ -24,6 +25,11 @@ import { type Inspection, inspections } from './inspection.ts';
 import { type CompiledHcm, compileHcm, type ListenerDeps } from './http-connection-manager.ts';
 import { compileTcpProxy } from './tcp-proxy.ts';
 
+export interface ConnectionLimit {
+  readonly max: number;
+  readonly statPrefix: string;
+}
+
 export interface CompiledChain {
   readonly name: string;
   readonly criteria: ChainCriteria;
@@ -31,6 +37,8 @@ export interface CompiledChain {
   readonly tls: DownstreamTlsContext | undefined;
   readonly handshakeTimeoutMs: number;
   readonly networkRbac: readonly CompiledRbac[];
+  /** Connections of this chain at once. */
+  readonly connectionLimit: ConnectionLimit | undefined;
   readonly terminal:
     | { readonly kind: 'http'; readonly hcm: CompiledHcm }
     | { readonly kind: 'tcp'; readonly proxy: TcpProxySettings };
@@ -164,11 +172,13 @@ function compileChain(
   const networkRbac: CompiledRbac[] = [];
   const last = chain.filters.length - 1;
   let terminal: CompiledChain['terminal'] | undefined;
+  let connectionLimit: ConnectionLimit | undefined;
   chain.filters.forEach((filter, i) => {
     const place = `${resource}: filters[${i}] "${filter.name}"`;
     const found = compileNetworkFilter(filter, where, deps, place);
     if (found === undefined) return;
-    if ('action' in found) networkRbac.push(found);
+    if ('max' in found) connectionLimit = found;
+    else if ('action' in found) networkRbac.push(found);
     else if (i === last) terminal = found;
     else throw new ConfigRejectedError(place, 'must be the last filter of its chain');
   });
@@ -184,6 +194,7 @@ function compileChain(
     tls,
     handshakeTimeoutMs: millisOr(chain.transportSocketConnectTimeout, DEFAULT_HANDSHAKE_TIMEOUT_MS),
     networkRbac,
+    connectionLimit,
     terminal,
     transportFingerprint: fingerprint([chain.name, chain.filterChainMatch, chain.transportSocket, terminal.kind]),
   };
@@ -194,7 +205,7 @@ function compileNetworkFilter(
   where: { readonly listener: string; readonly direction: Direction },
   deps: ListenerDeps,
   resource: string,
-): CompiledChain['terminal'] | CompiledRbac | undefined {
+): CompiledChain['terminal'] | CompiledRbac | ConnectionLimit | undefined {
   const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
   const hcm = unpack(any, HttpConnectionManagerSchema, resource);
   if (hcm !== undefined) {
@@ -205,6 +216,12 @@ function compileNetworkFilter(
   if (tcp !== undefined) return { kind: 'tcp', proxy: compileTcpProxy(tcp, deps.accessLogs, resource) };
   const rbac = unpack(any, NetworkRbacSchema, resource);
   if (rbac !== undefined) return rbac.rules === undefined ? undefined : compileRbac(rbac.rules, deps, resource);
+  const limit = unpack(any, ConnectionLimitSchema, resource);
+  if (limit !== undefined) {
+    const max = Number(limit.maxConnections ?? 0n);
+    if (max < 1) throw new ConfigRejectedError(resource, 'max_connections must be 1 or more');
+    return { max, statPrefix: limit.statPrefix };
+  }
   if (INERT_NETWORK_FILTERS.has(filter.name)) return undefined;
   throw new ConfigRejectedError(
     resource,

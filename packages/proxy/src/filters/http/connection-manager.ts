@@ -12,6 +12,7 @@ import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { H2ServerConnection } from '../../http2/connection/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { localReply } from '../../failures.ts';
+import type { OverloadState } from '../../overload/overload.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
 import { RequestRecord } from '../../request-record.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
@@ -32,6 +33,7 @@ export interface ManagerDeps {
   readonly peers: PeerExchange | undefined;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly mirrors: Mirrors;
+  readonly overload: OverloadState;
 }
 
 /** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
@@ -47,10 +49,11 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   readonly mirrors: Mirrors;
   /** Swapped whole by updates; each request keeps the one it began with. */
   routes: HcmRoutes;
-  draining = false;
+  readonly overload: OverloadState;
   readonly #deps: ManagerDeps;
   readonly #connections = new Set<ServerConnection>();
   readonly #slots = new Map<string, number>();
+  #draining = false;
   #activeRequests = 0;
   #whenIdle: (() => void) | undefined;
   #dateSecond = 0;
@@ -67,6 +70,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     this.tracer = deps.tracer;
     this.peers = deps.peers;
     this.mirrors = deps.mirrors;
+    this.overload = deps.overload;
   }
 
   /** Open connections go on under the new settings, from their next request. */
@@ -76,6 +80,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     this.accessLog = accessLog;
   }
 
+  /** Every further answer should close its connection. */
+  get draining(): boolean {
+    return this.#draining || this.overload.closing;
+  }
   get connections(): number {
     return this.#connections.size;
   }
@@ -198,7 +206,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   /** Answers say `Connection: close` from now on; idle connections are kept until used or until `close`. */
   drain(whenIdle?: () => void): void {
-    this.draining = true;
+    this.#draining = true;
     this.#whenIdle = whenIdle;
     for (const connection of this.#connections) connection.onDraining();
     this.#checkIdle();
@@ -267,6 +275,11 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       this.#slots.set(key, slot);
     }
     return slot;
+  }
+
+  countOverload(): void {
+    const { stats } = this.#deps;
+    stats.add(stats.counter(`http.${this.settings.statPrefix}.downstream_rq_overload_close`), 1);
   }
 
   get stats(): StatsSink {

@@ -138,6 +138,11 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       return;
     }
     if (last) this.record.requestEndMs = 0;
+    if (manager.overload.shedding) {
+      manager.countOverload();
+      this.reply('overloaded');
+      return;
+    }
     const outcome = this.routes.table?.route(this, manager.random);
     this.outcome = outcome;
     if (outcome !== undefined) {

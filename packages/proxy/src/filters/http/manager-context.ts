@@ -3,6 +3,7 @@ import type { HeadView } from '../../head/head-view.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
 import type { RequestRecord } from '../../request-record.ts';
+import type { OverloadState } from '../../overload/overload.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
@@ -20,6 +21,9 @@ export interface ManagerContext {
   readonly peers: PeerExchange | undefined;
   readonly stats: StatsSink;
   readonly accessLog: AccessLogger | undefined;
+  readonly overload: OverloadState;
+  /** A request is refused for it. */
+  countOverload(): void;
   readonly requestHash: RequestHash;
   readonly mirrors: Mirrors;
   /** Headers that every answer gets. */

@@ -1,0 +1,52 @@
+// When a proxy has too much in memory it first lets go of clients, then refuses requests, then connections.
+
+/** What is refused now. Read on each request and connection, changed by the monitor. */
+export interface OverloadState {
+  /** Answers say close. */
+  readonly closing: boolean;
+  /** New requests are answered `overloaded`. */
+  readonly shedding: boolean;
+  /** New connections are reset. */
+  readonly refusing: boolean;
+}
+
+export const NOT_OVERLOADED: OverloadState = { closing: false, shedding: false, refusing: false };
+
+export interface MemoryReading {
+  /** In use by V8's heap, and what it may grow to. */
+  readonly heapUsed: number;
+  readonly heapLimit: number;
+  /** Buffers beside the heap. */
+  readonly external: number;
+  /** Of the whole process. */
+  readonly resident: number;
+}
+
+export interface MemoryLimits {
+  /** Of heap and buffers together. */
+  readonly maxBytes: number;
+  /** What the system gives the process before it ends it; undefined = no such limit. */
+  readonly systemBytes: number | undefined;
+}
+
+/** Envoy's advice for its heap. */
+export const THRESHOLDS = { closing: 0.92, shedding: 0.95, refusing: 0.98 } as const;
+export type OverloadAction = keyof typeof THRESHOLDS;
+export const OVERLOAD_ACTIONS = Object.keys(THRESHOLDS) as OverloadAction[];
+
+/** 1 = at the limit that is nearest. */
+export function pressureOf(reading: MemoryReading, limits: MemoryLimits): number {
+  const { heapUsed, heapLimit, external, resident } = reading;
+  return Math.max(
+    heapUsed / heapLimit,
+    (heapUsed + external) / limits.maxBytes,
+    limits.systemBytes === undefined ? 0 : resident / limits.systemBytes,
+  );
+}
+
+/** An action begins when two readings in a row are above its threshold, since the next collection may free much; it ends with the first below. */
+export const stateOf = (pressure: number, before: number): OverloadState => ({
+  closing: Math.min(pressure, before) >= THRESHOLDS.closing,
+  shedding: Math.min(pressure, before) >= THRESHOLDS.shedding,
+  refusing: Math.min(pressure, before) >= THRESHOLDS.refusing,
+});

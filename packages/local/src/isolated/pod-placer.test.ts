@@ -18,6 +18,7 @@ function admissions() {
     rootCaPem: '',
     adminToken: '',
     certificateTtlMs: 1,
+    proxyFlags: [],
   });
   const placer = createPodPlacer(SURROUNDINGS, BINDS);
   const dir = stateDirAt('/nowhere');

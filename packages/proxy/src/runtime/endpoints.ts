@@ -32,6 +32,7 @@ export function readHosts(assignment: ClusterLoadAssignment | undefined, resourc
         health: healthOf(entry.healthStatus),
         locality: [region, zone, subZone].join('/'),
         localityWeight: group.loadBalancingWeight ?? 0,
+        lbMetadata: metadata[LB_METADATA] ?? {},
         hashKey: textOf(metadata[LB_METADATA]?.['hash_key']),
         transportMatch: metadata[TRANSPORT_SOCKET_MATCH_METADATA] ?? {},
         workload: textOf(workload),

@@ -42,6 +42,7 @@ export const plainHost = (address: string, port: number): HostFacts => ({
   health: 'healthy',
   locality: '',
   localityWeight: 0,
+  lbMetadata: {},
   hashKey: '',
   transportMatch: {},
   workload: '',

@@ -328,18 +328,20 @@ export async function startMesh(options: MeshOptions = {}): Promise<TestMesh> {
 
 /** The same workload with addresses that lead to it from here. Peers are played from the hub, its own admin page is read inside. */
 function reachable(workload: SupervisorWorkload, hubPid: number, relays: Relays): SupervisorWorkload {
-  const [host = '', port] = workload.adminAddress.split(':');
-  const admin =
-    workload.processes?.pod === undefined
-      ? workload.adminAddress
-      : relays.to(workload.processes.pod, host, Number(port));
+  const { address, adminAddress, processes } = workload;
+  const [host = '', port] = adminAddress.split(':');
+  // A relay is a process: made only for what is looked at.
   return {
     ...workload,
-    adminAddress: admin,
+    get adminAddress() {
+      return processes?.pod === undefined ? adminAddress : relays.to(processes.pod, host, Number(port));
+    },
     address: '127.0.0.1',
     ports: workload.ports.map((item) => ({
       ...item,
-      meshPort: Number(relays.to(hubPid, workload.address, item.meshPort).split(':')[1]),
+      get meshPort() {
+        return Number(relays.to(hubPid, address, item.meshPort).split(':')[1]);
+      },
     })),
   };
 }

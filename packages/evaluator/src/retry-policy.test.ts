@@ -5,6 +5,7 @@ import {
   type RouteAction_HashPolicySchema,
   RouteActionSchema,
 } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { OmitHostMetadataConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config';
 import { PreviousPrioritiesConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { describe, expect, it } from 'vitest';
 import { createRegexEngine } from './regex.ts';
@@ -43,6 +44,38 @@ describe('waits that the upstream asks for', () => {
     });
     expect(compile({}).rateLimited).toBeUndefined();
     expect(() => compile({ rateLimitedRetryBackOff: {} })).toThrow(/names no header/);
+  });
+});
+
+describe('hosts that retries leave out', () => {
+  const predicate = (name: string, typeName?: string, value = new Uint8Array()) => ({
+    retryHostPredicate: [
+      {
+        name,
+        ...(typeName === undefined
+          ? {}
+          : { configType: { case: 'typedConfig' as const, value: { typeUrl: `t/${typeName}`, value } } }),
+      },
+    ],
+  });
+  it('are those tried, canaries, or those with certain metadata', () => {
+    expect(compile(predicate('envoy.retry_host_predicates.previous_hosts'))).toMatchObject({
+      avoidPreviousHosts: true,
+      omittedHosts: [],
+    });
+    const canary = 'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate';
+    expect(compile(predicate('x', canary))).toMatchObject({
+      avoidPreviousHosts: false,
+      omittedHosts: [{ canary: true }],
+    });
+    const metadataMatch = { filterMetadata: { 'envoy.lb': { stage: 'test' } } };
+    const bytes = toBinary(OmitHostMetadataConfigSchema, create(OmitHostMetadataConfigSchema, { metadataMatch }));
+    expect(compile(predicate('x', OmitHostMetadataConfigSchema.typeName, bytes)).omittedHosts).toEqual([
+      { stage: 'test' },
+    ]);
+  });
+  it('by a predicate that is not known are refused', () => {
+    expect(() => compile(predicate('mine'))).toThrow(/retry_host_predicate\[0\].*"mine" is not supported/);
   });
 });
 

@@ -3,6 +3,9 @@ import {
   type RetryPolicy as RetryPolicyMessage,
   RetryPolicy_ResetHeaderFormat as ResetFormat,
 } from '@weft/contracts/lean/envoy/config/route/v3/route_components';
+import { OmitCanaryHostsPredicateSchema } from '@weft/contracts/lean/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts';
+import { OmitHostMetadataConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/host/omit_host_metadata/v3/omit_host_metadata_config';
+import { PreviousHostsPredicateSchema } from '@weft/contracts/lean/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts';
 import { PreviousPrioritiesConfigSchema } from '@weft/contracts/lean/envoy/extensions/retry/priority/previous_priorities/v3/previous_priorities_config';
 import { millis } from './durations.ts';
 import { compileHeaderMatcher, type RequestTest } from './header-matcher.ts';
@@ -24,6 +27,8 @@ export interface RetryPolicy {
   readonly retriableHeaders: readonly RequestTest[];
   /** Prefer hosts that this request has not tried. */
   readonly avoidPreviousHosts: boolean;
+  /** Hosts that are left to first attempts: those whose `envoy.lb` metadata hold all pairs of one of these. */
+  readonly omittedHosts: readonly Readonly<Record<string, unknown>>[];
   /** How often to ask the balancer again for another host. */
   readonly hostSelectionAttempts: number;
   /** After so many attempts hosts of another priority are preferred to those tried; 0 = never. */
@@ -42,7 +47,6 @@ export interface RateLimitedBackoff {
 }
 
 const DEFAULT_BASE_INTERVAL_MS = 25;
-const PREVIOUS_HOSTS = 'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate';
 
 export function compileRetryPolicy(policy: RetryPolicyMessage, regex: RegexEngine, place: Place): RetryPolicy {
   const baseIntervalMs = millis(policy.retryBackOff?.baseInterval) ?? DEFAULT_BASE_INTERVAL_MS;
@@ -69,15 +73,35 @@ export function compileRetryPolicy(policy: RetryPolicyMessage, regex: RegexEngin
     retriableHeaders: policy.retriableHeaders.map((matcher, i) =>
       compileHeaderMatcher(matcher, regex, at(place, `retriable_headers[${i}]`)),
     ),
-    avoidPreviousHosts: policy.retryHostPredicate.some(
-      ({ name, configType }) =>
-        name === 'envoy.retry_host_predicates.previous_hosts' ||
-        (configType.case === 'typedConfig' && configType.value.typeUrl.endsWith(`/${PREVIOUS_HOSTS}`)),
-    ),
+    ...hostPredicates(policy, place),
     hostSelectionAttempts: Math.max(1, Number(policy.hostSelectionRetryMaxAttempts)),
     otherPriorityEvery: otherPriorityEvery(policy, place),
     rateLimited: rateLimitedBackoff(policy, place),
   };
+}
+
+const LEGACY_NAMES = 'envoy.retry_host_predicates.';
+
+function hostPredicates(
+  { retryHostPredicate }: RetryPolicyMessage,
+  place: Place,
+): Pick<RetryPolicy, 'avoidPreviousHosts' | 'omittedHosts'> {
+  const omittedHosts: Record<string, unknown>[] = [];
+  let avoidPreviousHosts = false;
+  for (const [i, { name, configType }] of retryHostPredicate.entries()) {
+    const typed = configType.case === 'typedConfig' ? configType.value : undefined;
+    const kind = typed?.typeUrl.slice(typed.typeUrl.lastIndexOf('/') + 1);
+    if (kind === PreviousHostsPredicateSchema.typeName || name === `${LEGACY_NAMES}previous_hosts`)
+      avoidPreviousHosts = true;
+    else if (kind === OmitCanaryHostsPredicateSchema.typeName || name === `${LEGACY_NAMES}omit_canary_hosts`)
+      omittedHosts.push({ canary: true });
+    else if (typed !== undefined && kind === OmitHostMetadataConfigSchema.typeName)
+      omittedHosts.push(
+        fromBinary(OmitHostMetadataConfigSchema, typed.value).metadataMatch?.filterMetadata['envoy.lb'] ?? {},
+      );
+    else return reject(at(place, `retry_host_predicate[${i}]`), `"${name}" is not supported`);
+  }
+  return { avoidPreviousHosts, omittedHosts: omittedHosts.filter((match) => Object.keys(match).length > 0) };
 }
 
 const GRPC_WORDS = ['cancelled', 'deadline-exceeded', 'internal', 'resource-exhausted', 'unavailable'];

@@ -10,7 +10,9 @@ export interface LbPolicy {
 export interface LbAttempt {
   /** Hosts that already failed this request. */
   readonly tried: ReadonlySet<Host>;
-  /** How often another host is looked for when a tried one comes up; 0 = tried hosts are as good as others. */
+  /** Whether a host is better left alone: it failed this request, or it is not meant for retries. */
+  rejects(host: Host): boolean;
+  /** How often another host is looked for when such a one comes up; 0 = they are as good as others. */
   readonly repicks: number;
   /** Whether the route's hash policies found something to hash. */
   readonly hashed: boolean;
@@ -29,6 +31,7 @@ export interface LbAttempt {
 
 export const FIRST_ATTEMPT: LbAttempt = {
   tried: new Set(),
+  rejects: () => false,
   repicks: 0,
   hashed: false,
   hashHigh: 0,
@@ -65,15 +68,16 @@ export interface LbAlgorithm {
  * least request likes it best): after the last re-pick any host that was not tried is better than one that was.
  */
 export function pickAvoiding(
-  { tried, repicks }: LbAttempt,
+  attempt: LbAttempt,
   hosts: readonly Host[],
   random: Random,
   pick: () => Host | undefined,
 ): Host | undefined {
+  const { repicks } = attempt;
   let host = pick();
-  for (let asked = 0; asked < repicks && host !== undefined && tried.has(host); asked += 1) host = pick();
-  if (repicks === 0 || host === undefined || !tried.has(host)) return host;
-  return random.pick(hosts.filter((one) => !tried.has(one))) ?? host;
+  for (let asked = 0; asked < repicks && host !== undefined && attempt.rejects(host); asked += 1) host = pick();
+  if (repicks === 0 || host === undefined || !attempt.rejects(host)) return host;
+  return random.pick(hosts.filter((one) => !attempt.rejects(one))) ?? host;
 }
 
 export const sameWeights = (hosts: readonly Host[], { weightOf, weightsMove }: LbDeps): boolean => {

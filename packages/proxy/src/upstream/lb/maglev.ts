@@ -65,14 +65,15 @@ export const maglev = ({ tableSize, useHostname }: MaglevOptions): LbAlgorithm =
     const policy: MaglevPolicy = {
       maglev: table,
       pick(attempt: LbAttempt) {
-        const { tried, repicks, hashed } = attempt;
+        const { repicks, hashed } = attempt;
         const high = hashed ? attempt.hashHigh : Math.floor(random.next() * 0x1_0000_0000);
         const low = hashed ? attempt.hashLow : Math.floor(random.next() * 0x1_0000_0000);
         let host = choose(high, low);
         // The nth other choice is at the hash with -n mixed in, in 64 bits.
-        for (let n = 1; n <= repicks && host !== undefined && tried.has(host); n += 1) host = choose(~high, low ^ -n);
-        if (repicks === 0 || host === undefined || !tried.has(host)) return host;
-        return random.pick(hosts.filter((one) => !tried.has(one))) ?? host;
+        for (let n = 1; n <= repicks && host !== undefined && attempt.rejects(host); n += 1)
+          host = choose(~high, low ^ -n);
+        if (repicks === 0 || host === undefined || !attempt.rejects(host)) return host;
+        return random.pick(hosts.filter((one) => !attempt.rejects(one))) ?? host;
       },
     };
     return policy;

@@ -125,14 +125,14 @@ export const ringHash = (options: RingHashOptions): LbAlgorithm => ({
     const policy: RingPolicy = {
       ring,
       pick(attempt: LbAttempt) {
-        const { tried, repicks } = attempt;
+        const { repicks } = attempt;
         const index = attempt.hashed
           ? ringIndex(ring, attempt.hashHigh, attempt.hashLow)
           : Math.floor(random.next() * size);
         let host = choose(index);
-        for (let i = 1; i <= repicks && host !== undefined && tried.has(host); i += 1) host = choose(index + i);
-        if (repicks === 0 || host === undefined || !tried.has(host)) return host;
-        return random.pick(hosts.filter((one) => !tried.has(one))) ?? host;
+        for (let i = 1; i <= repicks && host !== undefined && attempt.rejects(host); i += 1) host = choose(index + i);
+        if (repicks === 0 || host === undefined || !attempt.rejects(host)) return host;
+        return random.pick(hosts.filter((one) => !attempt.rejects(one))) ?? host;
       },
     };
     return policy;

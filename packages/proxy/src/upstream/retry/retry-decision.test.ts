@@ -1,7 +1,15 @@
 import type { RetryPolicy } from '@weft/evaluator';
 import { describe, expect, it } from 'vitest';
 import { FieldsHead } from '../../head/fields-head.ts';
-import { type AttemptOutcome, backoffMs, mayAskForRetry, resetWaitMs, wantsRetry } from './retry-decision.ts';
+import { facts } from '../../test-support/hosts.ts';
+import {
+  type AttemptOutcome,
+  backoffMs,
+  isOmitted,
+  mayAskForRetry,
+  resetWaitMs,
+  wantsRetry,
+} from './retry-decision.ts';
 
 const policy = (retryOn: string, more: Partial<RetryPolicy> = {}): RetryPolicy => ({
   retryOn: new Set(retryOn.split(',')),
@@ -13,6 +21,7 @@ const policy = (retryOn: string, more: Partial<RetryPolicy> = {}): RetryPolicy =
   retriableStatusCodes: new Set(),
   retriableHeaders: [],
   avoidPreviousHosts: false,
+  omittedHosts: [],
   hostSelectionAttempts: 1,
   otherPriorityEvery: 0,
   rateLimited: undefined,
@@ -75,6 +84,16 @@ describe('wantsRetry', () => {
       wantsRetry(policy('retriable-status-codes', { retriableStatusCodes: new Set([418]) }), 'GET', response(418)),
     ).toBe(true);
   });
+});
+
+it('leaves out hosts by their metadata', () => {
+  const omitted = (lbMetadata: Record<string, unknown>): boolean =>
+    isOmitted(
+      policy('5xx', { omittedHosts: [{ canary: true }, { stage: 'test', tier: 1 }] }),
+      facts(1, { lbMetadata }),
+    );
+  expect([omitted({}), omitted({ canary: false }), omitted({ stage: 'test' })]).toEqual([false, false, false]);
+  expect([omitted({ canary: true }), omitted({ stage: 'test', tier: 1, more: 2 })]).toEqual([true, true]);
 });
 
 describe('which answers are looked at', () => {

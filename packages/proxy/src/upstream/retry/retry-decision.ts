@@ -1,6 +1,7 @@
 import type { ReasonCode } from '@weft/contracts';
 import type { RateLimitedBackoff, RequestFacts, RetryPolicy } from '@weft/evaluator';
 import type { HeadView } from '../../head/head-view.ts';
+import type { HostFacts } from '../host-facts.ts';
 
 /** How one attempt went wrong, if it did. */
 export type AttemptOutcome =
@@ -100,6 +101,10 @@ function matchesHeaders({ retriableHeaders }: RetryPolicy, status: number, head:
   };
   return retriableHeaders.some((test) => test(facts));
 }
+
+/** Whether retries leave this host to others. */
+export const isOmitted = ({ omittedHosts }: RetryPolicy, { lbMetadata }: HostFacts): boolean =>
+  omittedHosts.some((match) => Object.entries(match).every(([key, value]) => lbMetadata[key] === value));
 
 const MAX_RESET_FACTOR = 1.5;
 

@@ -14,6 +14,7 @@ import {
   type AttemptOutcome,
   backoffMs,
   isSafeMethod,
+  isOmitted,
   mayAskForRetry,
   resetWaitMs,
   wantsRetry,
@@ -204,7 +205,13 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   }
   get repicks(): number {
     const policy = this.#action?.retry;
-    return policy?.avoidPreviousHosts === true && this.#tried !== undefined ? policy.hostSelectionAttempts : 0;
+    if (policy === undefined || this.#tried === undefined) return 0;
+    return policy.avoidPreviousHosts || policy.omittedHosts.length > 0 ? policy.hostSelectionAttempts : 0;
+  }
+  rejects(host: Host): boolean {
+    const policy = this.#action?.retry;
+    if (policy === undefined) return false;
+    return (policy.avoidPreviousHosts && this.tried.has(host)) || isOmitted(policy, host.facts);
   }
   get failedAttempts(): number {
     return this.#attempts - 1;

@@ -26,10 +26,6 @@ export class FieldsHead implements HeadView {
     return head;
   }
 
-  get size(): number {
-    return this.#lines.length;
-  }
-
   get(name: string): string | undefined {
     if (name === ':authority') return this.get('host');
     if (name.startsWith(':')) return this.#pseudo.get(name);

@@ -1,9 +1,7 @@
 import type { Socket } from 'node:net';
+import { PREFACE } from '../http2/frames/constants.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import type { ServerConnection } from './connections.ts';
-
-/** RFC 9113 §3.4: what every HTTP/2 client says first. */
-export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
 
 export interface UndecidedOptions {
   /** Until the first byte, and from there until it is decided; 0 = no limit. */

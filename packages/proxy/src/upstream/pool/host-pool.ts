@@ -46,9 +46,6 @@ export class HostPool implements ConnectionKeeper {
   get connections(): number {
     return this.#all.size;
   }
-  get readyConnections(): number {
-    return this.#ready.length;
-  }
   get waiting(): number {
     return this.#waiting.length;
   }

@@ -40,8 +40,6 @@ export class HostPools {
   readonly #options: HostPoolsOptions;
   /** By what is spoken, and by caller where they can not share. */
   readonly #pools = new Map<string, HostPool>();
-  /** Connections begun so far. */
-  total = 0;
 
   constructor(options: HostPoolsOptions) {
     this.#options = options;
@@ -99,10 +97,7 @@ export class HostPools {
     return new HostPool({
       circuit: options.circuit,
       expectedStreams: speaks === 'http1' ? 1 : options.http().http2.maxConcurrentStreams,
-      connect: (take, outcome) => {
-        this.total += 1;
-        return options.connect(speaks, caller, take, outcome);
-      },
+      connect: (take, outcome) => options.connect(speaks, caller, take, outcome),
       open: (socket, peer, keeper) => this.#open(speaks, socket, peer, keeper),
       onConnectFailed: () => options.onConnectFailed(),
       onEmpty,

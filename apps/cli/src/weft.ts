@@ -28,7 +28,9 @@ function meshFlags(command: Command): Command {
   return command
     .option('--state <dir>', 'folder for all state of the mesh (default: $WEFT_STATE or ~/.weft)')
     .addOption(
-      new Option('--ports <how>', 'the documented ports, or any free ones').choices(['fixed', 'auto']).default('fixed'),
+      new Option('--ports <how>', 'the documented ports, or any free ones where no port is named')
+        .choices(['fixed', 'auto'])
+        .default('fixed'),
     )
     .addOption(
       new Option(

@@ -12,8 +12,9 @@ export interface MeshPorts {
 }
 
 export interface PortWishes {
-  /** Preferred ports; `auto` takes any free ones. */
+  /** For ports that nobody types: those that are documented, or any free ones. */
   readonly ports: 'fixed' | 'auto';
+  /** 0 takes a free one. */
   readonly gatewayPort: number;
   readonly consolePort: number;
 }
@@ -26,7 +27,7 @@ export async function chooseHostPorts(
   taken: Set<string>,
 ): Promise<Pick<MeshPorts, 'gateway' | 'console' | 'monitoring'>> {
   const firm = async (port: number, what: string, flag: string): Promise<number> => {
-    if (wishes.ports === 'auto' || port === 0) return pickPort(HOST, 0, taken);
+    if (port === 0) return pickPort(HOST, 0, taken);
     if ((await tryPort(HOST, port)) !== undefined) return port;
     throw new WeftError(
       'WEFT_PORT_TAKEN',

@@ -57,11 +57,12 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
   const ports = flags.ports ?? 'fixed';
   if (ports !== 'fixed' && ports !== 'auto')
     throw new WeftError('WEFT_USAGE', `--ports is "fixed" or "auto", not "${ports}"`);
+  const usual = (port: number): number => (ports === 'auto' ? 0 : port);
   return {
     stateDir: stateDirOf(flags.state),
     ports,
-    gatewayPort: parsePort(flags.gatewayPort, PORTS.gatewayHttp.port, '--gateway-port'),
-    consolePort: parsePort(flags.consolePort, PORTS.console.port, '--console-port'),
+    gatewayPort: parsePort(flags.gatewayPort, usual(PORTS.gatewayHttp.port), '--gateway-port'),
+    consolePort: parsePort(flags.consolePort, usual(PORTS.console.port), '--console-port'),
     trustDomain: flags.trustDomain ?? DEFAULT_TRUST_DOMAIN,
     logLevel: parseLogLevel(flags.logLevel),
     drainMs: parseSeconds(flags.drain, 3, '--drain') * 1000,

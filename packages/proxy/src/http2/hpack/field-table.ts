@@ -61,10 +61,10 @@ export class FieldTable {
   name(text: string): FieldName {
     const known = this.#names.get(text);
     if (known !== undefined) return known;
-    const made = new FieldName(text, this.#nextNameSerial());
+    const made = new FieldName(ownCopy(text), this.#nextNameSerial());
     // Junk from one peer must not stay for ever; what is in use comes back at once.
     if (this.#names.size >= MAX_NAMES) this.#names.clear();
-    if (made.valid) this.#names.set(text, made);
+    if (made.valid) this.#names.set(made.text, made);
     return made;
   }
 
@@ -158,7 +158,7 @@ export class FieldTable {
 
   /** Secrets and what is not valid are never kept. */
   #keep(slot: number, name: FieldName, value: string): Field {
-    const field = new Field(name, value, this.#nextSerial(), false);
+    const field = new Field(name, ownCopy(value), this.#nextSerial(), false);
     if (!field.valid || field.secret) return new Field(name, value, 0, field.secret);
     this.#textSlots[slot] = field;
     return field;
@@ -193,11 +193,23 @@ function hashOctets(bytes: Uint8Array, start: number, end: number, seed: number)
   return fold(hash);
 }
 
+// Of long texts only the ends and some of the middle are hashed: looking at each character costs more than a wrong guess.
+const WHOLE_LENGTH = 24;
+const END_LENGTH = 8;
+const MIDDLE_STRIDE = 8;
+
 function hashText(text: string, seed: number): number {
-  let hash = Math.imul(seed + 0x811c, 0x0100_0193) ^ 0x811c_9dc5;
-  for (let i = 0; i < text.length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  const { length } = text;
+  let hash = Math.imul(seed + 0x811c, 0x0100_0193) ^ 0x811c_9dc5 ^ length;
+  const step = length > WHOLE_LENGTH ? MIDDLE_STRIDE : 1;
+  for (let i = 0; i < length; i += step) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+  if (step > 1)
+    for (let i = length - END_LENGTH; i < length; i += 1) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
   return fold(hash);
 }
+
+/** A slice would keep the whole head that it is a part of. */
+const ownCopy = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
 
 function sameOctets(kept: Uint8Array, bytes: Uint8Array, start: number, length: number): boolean {
   if (kept.length !== length) return false;

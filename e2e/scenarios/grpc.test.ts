@@ -111,6 +111,34 @@ describe('TR-11 gRPC', () => {
     expect(all.every(({ code, answers }) => code === 0 && answers[0]?.text === text)).toBe(true);
   });
 
+  it('TR-11 gRPC through the gateway', async () => {
+    await mesh.apply(`
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: edge }
+spec:
+  selector: { istio: ingressgateway }
+  servers: [{ port: { number: 8080, name: grpc, protocol: GRPC }, hosts: ["*"] }]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: { name: edge }
+spec:
+  hosts: ["*"]
+  gateways: [edge]
+  http:
+    - match: [{ uri: { prefix: /weft.test.Echo/ } }]
+      route: [{ destination: { host: calls, port: { number: 9000 } } }]
+`);
+    using outside = grpcClient(mesh.gateway);
+    expect(await outside.unary({ text: 'in' })).toMatchObject({ code: GRPC.OK, answers: [{ text: 'in' }] });
+    expect((await outside.pingPong([{ text: 'a' }, { text: 'b' }])).answers.map(({ text }) => text)).toEqual([
+      '<a>',
+      '<b>',
+    ]);
+    expect((await outside.serverStream({ count: 100 })).answers).toHaveLength(100);
+  });
+
   it('TR-11 gRPC: routes by service, method and metadata', async () => {
     await routes(`
     - match: [{ uri: { exact: /weft.test.Echo/ServerStream } }]

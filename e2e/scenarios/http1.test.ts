@@ -1,6 +1,9 @@
 /** HTTP/1.1 byte for byte: what a client says reaches the application as it was said, or not at all. */
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
+import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { edgeTo } from '../harness/edge.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
@@ -179,6 +182,33 @@ describe('TR-11 HTTP/1.1', () => {
         upgrade.replace('/ws', '/seen') + `GET /seen?next HTTP/1.1\r\n${H}Connection: close\r\n\r\n`,
       );
       expect(statuses(refused)).toEqual(['200', '200']);
+    }
+  });
+
+  it('TR-11 WebSocket over HTTP/2 (RFC 8441) reaches an application that speaks HTTP/1.1', async () => {
+    for (const one of doors()) {
+      const session = connectHttp2(one);
+      const [settings] = (await once(session, 'remoteSettings')) as [{ enableConnectProtocol?: boolean }];
+      expect(settings.enableConnectProtocol).toBe(true);
+      const stream = session.request({
+        ':method': 'CONNECT',
+        ':protocol': 'websocket',
+        ':path': '/ws',
+        'sec-websocket-version': '13',
+      });
+      let text = '';
+      stream.on('data', (data: Buffer) => (text += data.toString('latin1')));
+      const [head] = (await once(stream, 'response')) as [Record<string, unknown>];
+      expect(head).toMatchObject({ ':status': 200, 'x-tunnel': 'Yes' });
+      stream.write('ping');
+      await waitFor(() => text === 'welcome<ping>', { timeoutMs: 10_000, what: text });
+      session.destroy();
+      const other = connectHttp2(one);
+      await once(other, 'remoteSettings');
+      const refused = other.request({ ':method': 'CONNECT', ':protocol': 'irc', ':path': '/ws' });
+      const [answer] = (await once(refused, 'response')) as [Record<string, unknown>];
+      expect(answer).toMatchObject({ ':status': 403, 'x-weft-reason': 'upgrade-refused' });
+      other.destroy();
     }
   });
 

@@ -4,6 +4,7 @@ import { connect as connectHttp2 } from 'node:http2';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { type Answer, http, keepAlive } from '../harness/http.ts';
+import { counterSum, scrape, stats } from '../harness/metrics.ts';
 import { startMesh, type SupervisorWorkload, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
 
@@ -79,6 +80,11 @@ describe('RE-05 circuit breakers', () => {
       expect(answer.ms).toBeLessThan(400);
     }
     expect(statuses(await calls(1, ''))).toEqual({ 200: 1 });
+    expect(await stats(caller.adminAddress)).toContain(
+      'target.default.svc.cluster.local.upstream_rq_pending_overflow: 7\n',
+    );
+    const page = await scrape(caller.adminAddress);
+    expect(counterSum(page, /^istio_requests_total\{.*response_code="503".*response_flags="UO"/)).toBe(7);
   });
 
   it('RE-05 requests: no more at one time than the rule says, over either protocol', async () => {
@@ -185,6 +191,18 @@ describe('RE-08 connection pools', () => {
     );
     session.close();
     expect(forTwo).toBe(1);
+  });
+
+  it('RE-08 http2KeepAlive reaches the proxy, and a peer that answers is kept', async () => {
+    await withPool('{ http: { h2UpgradePolicy: UPGRADE, http2KeepAlive: { interval: 1s, timeout: 1s } } }');
+    expect((await http(`http://${caller.adminAddress}/config_dump`)).body).toContain('"connection_keepalive"');
+    const [made] = await connectionsOf(async () => {
+      for (let i = 0; i < 4; i += 1) {
+        expect(statuses(await calls(1, ''))).toEqual({ 200: 1 });
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+      }
+    });
+    expect(made).toBe(1);
   });
 
   it('RE-08 tcpKeepalive', async () => {

@@ -23,13 +23,26 @@ const PENDING = 1;
 const REQUESTS = 2;
 const RETRIES = 3;
 
+/** Envoy's names; by its own count a request too many was pending. */
+const OVERFLOW_COUNTERS = [
+  'upstream_cx_overflow',
+  'upstream_rq_pending_overflow',
+  'upstream_rq_pending_overflow',
+  'upstream_rq_retry_overflow',
+] as const;
+export type OverflowCounter = (typeof OVERFLOW_COUNTERS)[number];
+
 /** What is in flight to one cluster, in shared memory, so that workers can count together. */
 export class Circuit {
   limits: CircuitLimits;
   readonly #counts = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT));
 
-  constructor(limits: CircuitLimits) {
+  readonly #onOverflow: ((counter: OverflowCounter) => void) | undefined;
+
+  /** @param onOverflow called with the name of what is counted, each time that a limit says no. */
+  constructor(limits: CircuitLimits, onOverflow?: (counter: OverflowCounter) => void) {
     this.limits = limits;
+    this.#onOverflow = onOverflow;
   }
 
   get connections(): number {
@@ -83,6 +96,7 @@ export class Circuit {
   #tryAdd(index: number, limit: number): boolean {
     if (Atomics.add(this.#counts, index, 1) < limit) return true;
     Atomics.sub(this.#counts, index, 1);
+    this.#onOverflow?.(OVERFLOW_COUNTERS[index] ?? 'upstream_rq_pending_overflow');
     return false;
   }
 }

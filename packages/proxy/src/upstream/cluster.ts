@@ -51,7 +51,10 @@ export class Cluster {
   constructor(settings: ClusterSettings, deps: ClusterDeps) {
     this.settings = settings;
     this.#deps = deps;
-    this.circuit = new Circuit(settings.circuit);
+    const { stats } = deps;
+    this.circuit = new Circuit(settings.circuit, (counter) =>
+      stats.add(stats.counter(`cluster.${settings.name}.${counter}`), 1),
+    );
     this.#balancer = this.#balance();
     this.#updateOriginal();
   }

@@ -23,7 +23,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
-          exclude: [NO_ISOLATION],
+          exclude: ['**/node_modules/**', NO_ISOLATION],
           env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EDGE } from '../harness/edge.ts';
-import { http } from '../harness/http.ts';
+import { type Answer, http } from '../harness/http.ts';
 import { stats } from '../harness/metrics.ts';
 import { startMix } from '../harness/mix.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
@@ -140,6 +140,27 @@ describe('RE-09 drain and replacement', () => {
     expect(logOf('client')).toMatch(/connections were cut at the drain deadline/);
     const { adminAddress } = await mesh.workload('client');
     expect(await stats(adminAddress)).toMatch(/^server\.predecessor_cut_connections: 2$/m);
+  });
+
+  it('RE-09 listeners drain when the proxy is told so, by who may; a new process serves them again', async () => {
+    const token = readFileSync(join(mesh.state, 'token'), 'utf8').trim();
+    const wire = await mesh.outbound('client', 'wire', 8001);
+    const { adminAddress } = await mesh.workload('wire');
+    const before = await pidOf('wire');
+    const drain = (query: string, headers: Record<string, string> = {}): Promise<Answer> =>
+      http(`http://${adminAddress}/drain_listeners${query}`, { method: 'POST', headers });
+    const authorization = `Bearer ${token}`;
+    expect((await http(wire)).status).toBe(200);
+    expect((await drain('?inboundonly')).status).toBe(401);
+    expect((await drain('?inbound', { authorization })).status).toBe(400);
+    expect((await http(wire)).status).toBe(200);
+    expect((await drain('?inboundonly', { authorization })).status).toBe(200);
+    await waitFor(async () => (await http(wire)).status === 503, { what: 'no more calls to be taken' });
+    const ready = await http(`http://${adminAddress}/ready`);
+    expect([ready.status, ready.body, await pidOf('wire')]).toEqual([503, expect.stringMatching(/^DRAINING/), before]);
+    expect((await http(`http://${adminAddress}/listeners`)).body).toMatch(/::draining/);
+    await restart(['wire', '--drain', '1']);
+    await waitFor(async () => (await http(wire)).status === 200, { what: 'calls to be taken again' });
   });
 
   it('RE-09 a new process that dies before it is ready changes nothing, nor does a wrong name', async () => {

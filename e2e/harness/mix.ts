@@ -1,6 +1,6 @@
 /** Clients of every kind that never try anything twice: whatever is lost between two processes of a proxy shows here. */
 import { Agent } from 'node:http';
-import { type ClientHttp2Session, connect as connectHttp2 } from 'node:http2';
+import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
 import { connect } from 'node:net';
 import { hostOf, http } from './http.ts';
 
@@ -38,6 +38,7 @@ export function startMix(options: MixOptions): Mix {
   const calls: Record<string, number> = { fresh: 0, kept: 0, post: 0, h2: 0, webSocket: 0 };
   const failed: string[] = [];
   const webSockets: WebSocketLife[] = [];
+  let unsent = 0;
   let running = true;
   const agent = new Agent({ keepAlive: true, maxSockets: options.clientsOfEachKind });
 
@@ -74,7 +75,15 @@ export function startMix(options: MixOptions): Mix {
   }
   for (const url of options.h2Urls) {
     const sessions = createSessions(url);
-    repeat(() => loop('h2', () => callHttp2(sessions.open(), hostOf(url).host), sessions.close));
+    repeat(() =>
+      loop(
+        'h2',
+        async () => {
+          while (!(await callHttp2(sessions.open(), hostOf(url).host))) unsent += 1;
+        },
+        sessions.close,
+      ),
+    );
   }
   for (const url of options.webSocketUrls)
     repeat(async () => {
@@ -95,7 +104,7 @@ export function startMix(options: MixOptions): Mix {
       running = false;
       await Promise.all(clients);
       agent.destroy();
-      return { calls, failed, webSockets };
+      return { calls: { ...calls, unsent }, failed, webSockets };
     },
   };
 }
@@ -108,6 +117,8 @@ function createSessions(url: string): { open(): ClientHttp2Session; close(): voi
       if (session === undefined || session.closed || session.destroyed) {
         session = connectHttp2(url);
         session.on('error', () => {});
+        const made = session;
+        session.on('goaway', (_, lastStream) => finalStreams.set(made, lastStream ?? NO_STREAM_LEFT_OUT));
       }
       return session;
     },
@@ -115,7 +126,15 @@ function createSessions(url: string): { open(): ClientHttp2Session; close(): voi
   };
 }
 
-function callHttp2(session: ClientHttp2Session, host: string | undefined): Promise<void> {
+/** What the server said of a session's last stream. */
+const finalStreams = new WeakMap<ClientHttp2Session, number>();
+const NO_STREAM_LEFT_OUT = 2 ** 31 - 1;
+
+/**
+ * @returns false when the client's own library kept the request back: it had not left when the server asked for no more,
+ * and the server has left none out that did.
+ */
+function callHttp2(session: ClientHttp2Session, host: string | undefined): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const stream = session.request({
       ':path': '/h2',
@@ -123,14 +142,16 @@ function callHttp2(session: ClientHttp2Session, host: string | undefined): Promi
       ...(host === undefined ? {} : { ':authority': host }),
     });
     let status = 0;
+    const unsent = (): boolean =>
+      stream.rstCode === constants.NGHTTP2_REFUSED_STREAM && finalStreams.get(session) === NO_STREAM_LEFT_OUT;
     stream.setTimeout(15_000, () => stream.close());
     stream.on('response', (head) => (status = Number(head[':status'])));
-    stream.on('error', reject);
-    stream.on('close', () =>
-      status === 200 && stream.rstCode === 0
-        ? resolve()
-        : reject(new Error(`status ${status}, code ${stream.rstCode}`)),
-    );
+    stream.on('error', (error) => (unsent() ? resolve(false) : reject(error)));
+    stream.on('close', () => {
+      if (unsent()) resolve(false);
+      else if (status === 200 && stream.rstCode === 0) resolve(true);
+      else reject(new Error(`status ${status}, code ${stream.rstCode}`));
+    });
     stream.resume();
     stream.end();
   });

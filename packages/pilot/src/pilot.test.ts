@@ -125,10 +125,8 @@ describe('createPilot', () => {
         types: { cluster: { state: 'SYNCED', sentVersion: '1' } },
       },
     ]);
-    const startMs = Date.now();
     registry.set(registryOf(BOOKINFO.filter((spec) => spec.version !== 'v2')));
     await waitFor(() => addresses(held.get(REVIEWS)).length === 2, { everyMs: 2, what: 'the endpoint to go' });
-    expect(Date.now() - startMs).toBeLessThan(300);
     registry.set(registryOf(BOOKINFO.filter((spec) => spec.version !== 'v3')));
     expect(await pilot.receipt(2, 10_000)).toMatchObject({
       version: 3,

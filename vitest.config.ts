@@ -19,7 +19,7 @@ export default defineConfig({
         },
       },
       {
-        // Real processes and sockets: one file at a time, since two cores are shared with the meshes under test.
+        // Real processes and sockets, each file with a mesh of its own; no more files at once than a small machine carries.
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
@@ -27,7 +27,7 @@ export default defineConfig({
           env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 1 },
         },
       },
@@ -42,7 +42,7 @@ export default defineConfig({
           },
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          fileParallelism: false,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

@@ -55,11 +55,17 @@ describe('request health', () => {
 });
 
 describe('service health', () => {
+  it('is not ready without workloads when somebody calls it', () => {
+    expect(serviceHealth({ ready: 0, total: 0 }, tally({ 200: 20 }), true).status).toBe('not-ready');
+  });
+  it('counts whole requests, also of a window that cuts one', () => {
+    expect(edgeHealth(tally({ 500: 7, 200: 6.297 })).why).toContain('(7 of 13)');
+  });
   it.each([
     [{ ready: 3, total: 3 }, 'healthy'],
     [{ ready: 2, total: 3 }, 'degraded'],
     [{ ready: 0, total: 3 }, 'failure'],
-    [{ ready: 0, total: 0 }, 'not-ready'],
+    [{ ready: 0, total: 0 }, 'unknown'],
   ] as const)('%j is %s', (endpoints, status) => expect(serviceHealth(endpoints, NONE, true).status).toBe(status));
   it('knows nothing of an outside service that nobody calls', () => {
     expect(serviceHealth({ ready: 0, total: 0 }, NONE, false).status).toBe('unknown');

@@ -65,12 +65,14 @@ const percent = (value: number): string => `${value >= 10 || value === 0 ? value
 export function requestReasons(tally: Tally, toward: 'inbound' | 'outbound'): readonly HealthReason[] {
   const subject = toward === 'inbound' ? 'requests' : 'calls that it makes';
   const reasons: HealthReason[] = [];
+  // Of a window that begins between two readings a share is counted, so that counts may be broken.
+  const whole = (requests: number): number => Math.max(1, Math.round(requests));
   for (const { code, matches, degraded, failure, what } of TOLERANCES) {
     const count = countCodes(tally, matches);
     if (count === 0) continue;
     const value = (count / tally.requests) * 100;
     if (tally.requests < LOW_TRAFFIC) {
-      const message = `${count} of ${tally.requests} ${subject} ${what}; fewer than ${LOW_TRAFFIC} say little.`;
+      const message = `${whole(count)} of ${whole(tally.requests)} ${subject} ${what}; fewer than ${LOW_TRAFFIC} say little.`;
       reasons.push({ code: 'low-traffic', severity: 'info', message, value, direction: toward });
       continue;
     }
@@ -78,7 +80,7 @@ export function requestReasons(tally: Tally, toward: 'inbound' | 'outbound'): re
     if (!severity) continue;
     const threshold = severity === 'failure' ? failure : degraded;
     const limit = threshold === 0 ? 'any is too many' : `the limit is ${threshold} %`;
-    const message = `${percent(value)} of ${subject} ${what} (${count} of ${tally.requests}); ${limit}.`;
+    const message = `${percent(value)} of ${subject} ${what} (${whole(count)} of ${whole(tally.requests)}); ${limit}.`;
     reasons.push({ code, severity, message, value, threshold, direction: toward });
   }
   return reasons;
@@ -150,7 +152,12 @@ export function serviceHealth(
   const reasons: HealthReason[] = [...requestReasons(inbound, 'inbound')];
   const { ready, total } = endpoints;
   if (internal && total === 0)
-    reasons.push({ code: 'no-endpoints', severity: 'not-ready', message: 'No workload offers this service.' });
+    // A service that all have left and nobody calls hurts nobody.
+    reasons.push({
+      code: 'no-endpoints',
+      severity: inbound.requests > 0 ? 'not-ready' : 'info',
+      message: 'No workload offers this service.',
+    });
   else if (internal && ready === 0)
     reasons.push({
       code: 'no-ready-endpoints',
@@ -165,13 +172,17 @@ export function serviceHealth(
       value: ready,
       threshold: total,
     });
-  const calm = inbound.requests > 0 ? `No errors in ${inbound.requests} requests.` : 'Ready; no requests in this time.';
-  return healthOf(reasons, internal || inbound.requests > 0 ? calm : undefined, 'No requests in this time.');
+  const calm =
+    inbound.requests > 0
+      ? `No errors in ${Math.round(inbound.requests)} requests.`
+      : 'Ready; no requests in this time.';
+  const known = (internal && total > 0) || inbound.requests > 0;
+  return healthOf(reasons, known ? calm : undefined, 'No requests in this time.');
 }
 
 /** A call from one to another, by its own codes. */
 export function edgeHealth(tally: Tally): Health {
-  return healthOf(requestReasons(tally, 'inbound'), `No errors in ${tally.requests} requests.`, '');
+  return healthOf(requestReasons(tally, 'inbound'), `No errors in ${Math.round(tally.requests)} requests.`, '');
 }
 
 const ORDER: readonly HealthStatus[] = ['failure', 'degraded', 'not-ready', 'healthy', 'unknown'];

@@ -59,6 +59,15 @@ describe('PROXY header', () => {
       expect(parseProxyHeader(Buffer.from(text, 'latin1'))).toBe('none');
   });
 
+  it('has addresses in their shortest form', () => {
+    const long = { address: '2001:0db8:0010:0000:0000:0003:255.255.255.255', port: 65_535 };
+    const line = 'PROXY TCP6 2001:db8:10::3:ffff:ffff 2001:db8:10::3:ffff:ffff 65535 65535\r\n';
+    expect(writeProxyHeader(1, long, long).toString('latin1')).toBe(line);
+    expect(parseProxyHeader(writeProxyHeader(2, long, long))).toMatchObject({
+      client: { source: { address: '2001:db8:10::3:ffff:ffff' } },
+    });
+  });
+
   it('is read back as written, and not before it is whole', () => {
     const endpoint = fc.record({ address: fc.oneof(fc.ipV4(), fc.ipV6()), port: fc.nat(65_535) });
     fc.assert(

@@ -99,9 +99,13 @@ function parseV2(bytes: Buffer): ParsedHeader {
 function ipv6(bytes: Buffer, at: number): string {
   const text = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(at + 2 * i).toString(16)).join(':');
   let best = '';
-  for (const [run] of text.matchAll(/\b0(?::0)+\b/g)) if (run.length > best.length) best = run;
+  let start = 0;
+  for (const { 0: run, index } of text.matchAll(/\b0(?::0)+\b/g)) {
+    if (run.length <= best.length) continue;
+    best = run;
+    start = index;
+  }
   if (best === '') return text;
-  const start = text.indexOf(best);
   return `${text.slice(0, start).replace(/:$/, '')}::${text.slice(start + best.length).replace(/^:/, '')}`;
 }
 
@@ -111,8 +115,12 @@ export function writeProxyHeader(version: 1 | 2, source: Endpoint, destination: 
   const inet6 = isIPv6(source.address) && isIPv6(destination.address);
   if (version === 1) {
     if (!inet && !inet6) return Buffer.from('PROXY UNKNOWN\r\n', 'latin1');
+    // In its shortest form, since a line has 107 bytes at most.
+    const [from, to] = [source.address, destination.address].map((text) =>
+      inet ? text : ipv6(addressBytes(text, false), 0),
+    );
     return Buffer.from(
-      `PROXY ${inet ? 'TCP4' : 'TCP6'} ${source.address} ${destination.address} ${source.port} ${destination.port}\r\n`,
+      `PROXY ${inet ? 'TCP4' : 'TCP6'} ${from} ${to} ${source.port} ${destination.port}\r\n`,
       'latin1',
     );
   }

@@ -12,8 +12,8 @@ export interface Relays {
 
 /** @param userNamespace whether the mesh is below one. */
 export function createRelays(userNamespace: boolean): Relays {
-  const libc = loadLibc();
-  if (!libc) throw new Error('an isolated mesh, and no native calls');
+  const { libc, problem } = loadLibc();
+  if (!libc) throw new Error('an isolated mesh, and no native calls', { cause: problem });
   const sockets = listenSocketsOf(libc);
   const known = new Map<string, string>();
   const children: ChildProcess[] = [];

@@ -86,7 +86,8 @@ export function startApplication(
   };
 }
 
-function isProgram(name: string, path: string | undefined, cwd: string): boolean {
+/** Whether there is such a program, as a shell looks for it. */
+export function isProgram(name: string, path: string | undefined, cwd: string): boolean {
   const folders = name.includes('/') ? [cwd] : (path ?? '/usr/local/bin:/usr/bin:/bin').split(delimiter);
   return folders.some((folder) => {
     try {

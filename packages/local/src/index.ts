@@ -9,7 +9,8 @@ export type {
   WorkloadSpec,
 } from './mesh-link.ts';
 export { listenSocketsOf, type ListenSocket, type ListenSockets } from './listen-socket.ts';
-export { loadLibc, type Libc } from './libc.ts';
+export { loadLibc, type Libc, type LibcLoad } from './libc.ts';
+export { noNativeCalls } from './no-native-calls.ts';
 export {
   createStateDir,
   lockStateDir,
@@ -23,6 +24,7 @@ export {
 export { startSupervisor, type Supervisor, type SupervisorOptions } from './supervisor.ts';
 export type { MeshPorts } from './mesh-ports.ts';
 export { dnsSocketOf, readMeshFile, type MeshFile, type MeshInterception } from './mesh-file.ts';
+export { isProgram } from './application.ts';
 export { createPlaces } from './places.ts';
 export type { CommandLine } from './workload-place.ts';
 export { HOST_ADDRESS, HOST_NAME } from './isolated/address-plan.ts';

@@ -46,7 +46,7 @@ export const SOCKET_FLAGS = {
 
 /** @returns undefined where descriptors can not be made (not Linux, or the native call library does not load): children then bind for themselves. */
 export function createListenSockets(): ListenSockets | undefined {
-  const libc = loadLibc();
+  const { libc } = loadLibc();
   return libc && listenSocketsOf(libc);
 }
 

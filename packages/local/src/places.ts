@@ -1,9 +1,10 @@
 /** Makes the place of each workload, as its admission says: the host, or a pod. */
-import { WeftError, type Logger } from '@weft/kit';
+import type { Logger } from '@weft/kit';
 import type { HostSockets } from './isolated/hub.ts';
 import { createNetworkNamespaces } from './isolated/network-namespaces.ts';
 import { createPod } from './isolated/pod.ts';
 import { loadLibc } from './libc.ts';
+import { noNativeCalls } from './no-native-calls.ts';
 import { listenSocketsOf } from './listen-socket.ts';
 import type { PodPlan } from './mesh-link.ts';
 import { hostPlace, type PlaceFactory } from './workload-place.ts';
@@ -17,21 +18,18 @@ export interface PlacesOptions {
 }
 
 export function createPlaces(options: PlacesOptions): PlaceFactory {
-  const libc = loadLibc();
+  const { libc, problem } = loadLibc();
   const sockets = libc && listenSocketsOf(libc);
   if (!sockets)
     options.logger.warn(
-      {},
+      { reason: problem?.message },
       'listening sockets can not be handed to children here: a restarted proxy refuses connections for a moment',
     );
   const host = hostPlace(sockets);
   const ofHost = Object.values(options.hostSockets ?? {});
   return (spec, { pod }) => {
     if (!pod) return Promise.resolve(host);
-    if (!libc || !sockets)
-      throw new WeftError('WEFT_ISOLATION_UNAVAILABLE', 'the native call library does not load in this process', {
-        fix: 'use the loopback form with --interception loopback',
-      });
+    if (!libc || !sockets) throw noNativeCalls(problem ?? new Error('no reason given'), ' in this process');
     return createPod(pod, spec.namespace, {
       libc,
       sockets,

@@ -1,11 +1,12 @@
 /** The process on the host of an isolated mesh: opens the host's sockets, starts the supervisor in the hub, is its way out. */
 import type { Server } from 'node:net';
-import { errorMessage, WeftError } from '@weft/kit';
+import { errorMessage } from '@weft/kit';
 import {
   createDestinationOf,
   createStateDir,
   listenSocketsOf,
   loadLibc,
+  noNativeCalls,
   openHostSockets,
   refuseSecondMesh,
   serveDnsRelay,
@@ -28,8 +29,8 @@ export async function runHub(
 ): Promise<number> {
   const dir = createStateDir(options.stateDir);
   refuseSecondMesh(dir);
-  const libc = loadLibc();
-  if (!libc) throw new WeftError('WEFT_ISOLATION_UNAVAILABLE', 'the native call library does not load');
+  const { libc, problem } = loadLibc();
+  if (!libc) throw noNativeCalls(problem);
   const sockets = await openHostSockets(options, listenSocketsOf(libc));
   const all = [sockets.gateway, sockets.console, sockets.monitoring];
   const given = (socket: ListenSocket): HostSocket => ({
@@ -56,11 +57,13 @@ export async function runHub(
   );
   const say = (message: ToHub): void => void (child.connected && child.send(message));
   const opened: (() => void)[] = [];
+  let over = false;
+  const keep = (close: () => void): void => void (over ? close() : opened.push(close));
   const takeOver = async ({ dnsSocket }: FromHub, server: Server): Promise<void> => {
     const egress = serveEgress(server, { destinationOf: createDestinationOf(libc) });
-    opened.push(() => egress.close());
+    keep(() => egress.close());
     const dns = await serveDnsRelay({ socketPath: dnsSocket });
-    opened.push(() => dns.close());
+    keep(() => dns.close());
     say({ type: 'relaying' });
   };
   child.on('message', (message, handle) => {
@@ -71,6 +74,7 @@ export async function runHub(
   try {
     return await ended;
   } finally {
+    over = true;
     opened.forEach((close) => close());
     all.forEach((socket) => socket.close());
   }

@@ -4,7 +4,6 @@ import { checkIsolation, type CheckDeps, type Trial } from './isolation-check.ts
 const deps = (change: Partial<CheckDeps>): CheckDeps => ({
   platform: 'linux',
   isRoot: false,
-  nativeCalls: true,
   tryOut: () => ({ ended: 'well', lastLine: 'iptables' }),
   ...change,
 });
@@ -28,7 +27,7 @@ describe('checkIsolation', () => {
 
   it.each([
     ['another system', { platform: 'darwin' }, 'Linux'],
-    ['no native calls', { nativeCalls: false }, 'native call library'],
+    ['no native calls', { noNativeCalls: 'EMFILE' }, 'native call library does not load: EMFILE'],
     ['no unshare', { tryOut: (): Trial => ({ ended: 'not-found', lastLine: '' }) }, '"unshare" is missing'],
     ['no user namespaces', failing(''), 'may not make user namespaces'],
     ['no ip', failing('ip'), '"ip" is missing'],

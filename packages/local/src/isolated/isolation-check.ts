@@ -11,7 +11,8 @@ export type IsolationCheck =
 export interface CheckDeps {
   readonly platform: string;
   readonly isRoot: boolean;
-  readonly nativeCalls: boolean;
+  /** Why they are not possible. */
+  readonly noNativeCalls?: string;
   /** Runs the trial in new namespaces. */
   readonly tryOut: (userNamespace: boolean) => Trial;
 }
@@ -53,8 +54,11 @@ const FIXES: Readonly<Record<string, readonly [missing: string, fix: string]>> =
 
 export function checkIsolation(deps: CheckDeps): IsolationCheck {
   if (deps.platform !== 'linux') return no('network namespaces are a feature of Linux', 'use the loopback form');
-  if (!deps.nativeCalls)
-    return no('the native call library does not load', 'install the packages again for this system');
+  if (deps.noNativeCalls !== undefined)
+    return no(
+      `the native call library does not load: ${deps.noNativeCalls}`,
+      'install the packages again for this system',
+    );
   // Root needs none, and can then run applications as other users; in a container even root may have to have one.
   const ways = deps.isRoot ? [false, true] : [true];
   let last: IsolationCheck = no('', '');
@@ -80,10 +84,11 @@ const TRIAL_MS = 15_000;
 
 /** Tries it on this machine. Leaves nothing behind: what it makes ends with it. */
 export function checkThisMachine(env: Readonly<Record<string, string | undefined>>): IsolationCheck {
+  const { problem } = loadLibc();
   return checkIsolation({
     platform: process.platform,
     isRoot: process.getuid?.() === 0,
-    nativeCalls: loadLibc() !== undefined,
+    ...(problem ? { noNativeCalls: problem.message } : {}),
     tryOut(userNamespace) {
       const [command, ...args] = unshareCommand(userNamespace, ['/bin/sh', '-ec', TRIAL]);
       const { status, error, stdout } = spawnSync(command, args, {

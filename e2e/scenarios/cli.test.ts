@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { tempDir } from '@weft/testkit';
+import { tempDir, waitFor } from '@weft/testkit';
 import { http } from '../harness/http.ts';
 import { startMesh, weft, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
@@ -39,6 +39,14 @@ describe('CL-01 without a mesh', () => {
     expect(await weft(['get', 'vss'])).toMatchObject({
       code: 64,
       stderr: expect.stringMatching(/did you mean vs\?/) as string,
+    });
+    expect(await weft(['run', '--servic', 'x', '--', 'true'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringMatching(/--servic'[\s\S]*did you mean --service\?/i) as string,
+    });
+    expect(await weft(['run', '--service', 'x', '--', 'true'])).toMatchObject({
+      code: 64,
+      stderr: expect.stringContaining('needs --port') as string,
     });
     for (const shell of ['bash', 'zsh', 'fish']) {
       expect(await weft(['completion', shell])).toMatchObject({
@@ -185,5 +193,47 @@ describe('CL-01 with a mesh', () => {
     expect((await mesh.supervisor()).workloads.map((item) => item.name)).not.toContain('short');
     const twice = await mesh.weft(['run', '--service', 'echo', '--port', '8000', '--', 'true']);
     expect([twice.code, twice.stderr]).toEqual([1, expect.stringMatching(/already runs[\s\S]*--name/)]);
+  });
+
+  it("CL-01 exec has what the workload's program has in its environment, and says when there is no such program", async () => {
+    const { code, stdout } = await mesh.weft(['exec', 'echo-v1', '--', '/bin/sh', '-c', 'echo $HOST:$PORT']);
+    const port = (await mesh.inside('echo-v1')).ports[0];
+    expect([code, stdout]).toEqual([0, `${mesh.isolated ? '0.0.0.0' : port?.appAddress}:${port?.appPort}\n`]);
+    expect(await mesh.weft(['exec', 'echo-v1', '--', 'nosuchcmd'])).toMatchObject({
+      code: 127,
+      stderr: expect.stringMatching(/^error: there is no program nosuchcmd\n +fix: /) as string,
+    });
+  });
+
+  it('CL-01 status says how long the supervisor is up, and ends with 79 while something is ill', async () => {
+    expect(mesh.output()).toContain(`npx weft run --state ${mesh.state} --service NAME`);
+    const well = await mesh.weft(['status']);
+    expect([well.code, well.stdout]).toEqual([0, expect.stringMatching(/control plane \d+ \(up \d+/)]);
+    const { processes } = await mesh.inside('echo-v1');
+    process.kill(processes?.app ?? 0, 'SIGSTOP');
+    try {
+      await waitFor(async () => (await mesh.weft(['status'])).code === 79, { timeoutMs: 60_000, what: 'exit code 79' });
+    } finally {
+      process.kill(processes?.app ?? 0, 'SIGCONT');
+    }
+    await waitFor(async () => (await mesh.weft(['status'])).code === 0, { timeoutMs: 60_000, what: 'exit code 0' });
+  });
+
+  it('CL-01 run says when the mesh ended under it and fails; it ends well when the user stops it', async () => {
+    await using own = await startMesh();
+    const serve = [
+      '--port',
+      '7000',
+      '--',
+      process.execPath,
+      '-e',
+      'require("net").createServer().listen(process.env.PORT)',
+    ];
+    const stopped = await own.run(['--name', 'stopped', ...serve]);
+    expect(await stopped.stop('SIGINT')).toBe(0);
+    const bereft = await own.run(['--name', 'bereft', ...serve]);
+    process.kill((await own.supervisor()).pid, 'SIGKILL');
+    await waitFor(() => bereft.child.exitCode !== null, { timeoutMs: 30_000, what: 'the end of weft run' });
+    expect([bereft.child.exitCode, bereft.output()]).toEqual([69, expect.stringMatching(/error: the mesh ended/)]);
   });
 });

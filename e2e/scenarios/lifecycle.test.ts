@@ -1,13 +1,13 @@
 /** The demo from its first line to its last: what it leaves behind, however it ends. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { tempDir, waitFor } from '@weft/testkit';
 import { http } from '../harness/http.ts';
-import { weft, weftProgram } from '../harness/mesh.ts';
+import { samples, weft, weftProgram } from '../harness/mesh.ts';
 import { listeningPorts, processesWith } from '../harness/processes.ts';
 
 interface Started {
@@ -22,24 +22,32 @@ afterEach(async () => {
 });
 
 /** @param wrap a launcher or terminal around the command, which it has as `{}`. */
-async function startDemo(wrap: readonly string[] = []): Promise<Started> {
+async function startDemo(wrap: readonly string[] = [], kept?: string): Promise<Started> {
+  const started = spawnDemo(kept ?? (await stateFolder()), wrap);
+  await waitFor(() => started.output().includes('Ctrl-C stops everything'), {
+    timeoutMs: 90_000,
+    what: `the demo to be up: ${started.output()}`,
+  }).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${started.output()}`, { cause: error });
+  });
+  return started;
+}
+
+const CA_FILES = ['ca-cert.pem', 'ca-key.pem', 'cert-chain.pem', 'root-cert.pem', 'root-key.pem'];
+const FREE_PORTS = ['--ports', 'auto', '--gateway-port', '0', '--console-port', '0'] as const;
+
+async function stateFolder(): Promise<string> {
   const dir = await tempDir('weft-life-');
-  const state = dir.path;
-  const command = [
-    process.execPath,
-    weftProgram,
-    'demo',
-    '--state',
-    state,
-    '--ports',
-    'auto',
-    '--gateway-port',
-    '0',
-    '--console-port',
-    '0',
-    '--drain',
-    '1',
-  ];
+  cleanups.push(async () => {
+    for (const { pid } of processesWith(dir.path)) process.kill(pid, 'SIGKILL');
+    await waitFor(() => processesWith(dir.path).length === 0);
+    await dir.remove();
+  });
+  return dir.path;
+}
+
+function spawnDemo(state: string, wrap: readonly string[] = []): Started {
+  const command = [process.execPath, weftProgram, 'demo', '--state', state, ...FREE_PORTS, '--drain', '1'];
   const quoted = command.map((word) => `'${word}'`).join(' ');
   const line = wrap.length === 0 ? command : wrap.map((word) => word.replace('{}', quoted));
   const child = spawn(line[0] ?? '', line.slice(1), {
@@ -49,18 +57,8 @@ async function startDemo(wrap: readonly string[] = []): Promise<Started> {
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (output += text));
-  cleanups.push(async () => {
-    child.kill('SIGKILL');
-    for (const { pid } of processesWith(state)) process.kill(pid, 'SIGKILL');
-    await waitFor(() => processesWith(state).length === 0);
-    await dir.remove();
-  });
-  await waitFor(() => output.includes('Ctrl-C stops everything'), {
-    timeoutMs: 90_000,
-    what: `the demo to be up: ${output}`,
-  }).catch((error: unknown) => {
-    throw new Error(`${String(error)}\n${output}`, { cause: error });
-  });
+  // Before its folder goes.
+  cleanups.unshift(() => Promise.resolve(void child.kill('SIGKILL')));
   return { state, child, output: () => output };
 }
 
@@ -172,6 +170,62 @@ describe('NW-01 one command, no container, no root', () => {
     blocker.close();
     const unwritable = await weft(['up', '--state', '/proc/weft']);
     expect([unwritable.code, unwritable.stderr]).toEqual([1, expect.stringMatching(/can not write[\s\S]*--state DIR/)]);
+  });
+
+  it('NW-01 a demo starts again with the configuration that the user left, although the page lacks a part by it', async () => {
+    const first = await startDemo();
+    const { state } = first;
+    for (const file of [
+      'virtual-service-reviews-v2',
+      'virtual-service-ratings-delay-2s',
+      'virtual-service-reviews-timeout',
+    ])
+      expect(await weft(['apply', '--state', state, '-f', join(samples, `bookinfo/${file}.yaml`)])).toMatchObject({
+        code: 0,
+      });
+    first.child.kill('SIGTERM');
+    await once(first.child, 'exit');
+    const again = await startDemo([], state);
+    const said = again.output();
+    expect(said).toContain(`using the configuration that is in ${join(state, 'config')}; to start fresh`);
+    expect(said).toMatch(/the page lacks a part \(.*reviews.*unavailable/i);
+    expect(said).toContain(`npx weft delete --state ${state} KIND/NAME`);
+  });
+
+  it('NW-01 a start that fails ends by itself, with a reason and the exit code, and leaves no process or port', async () => {
+    const broken = await stateFolder();
+    mkdirSync(join(broken, 'ca'), { mode: 0o700 });
+    for (const file of CA_FILES) writeFileSync(join(broken, 'ca', file), 'not a key', { mode: 0o600 });
+    const up = await weft(['up', '--state', broken, ...FREE_PORTS]);
+    expect([up.code, up.stderr]).toEqual([1, expect.stringMatching(/error: /)]);
+    expect([processesWith(broken), existsSync(join(broken, 'supervisor.pid'))]).toEqual([[], false]);
+
+    // All parts run by then; only the page never comes, as no gateway of the configuration leads to it.
+    const wayless = await stateFolder();
+    mkdirSync(join(wayless, 'config'), { mode: 0o700 });
+    cpSync(join(samples, 'bookinfo/peer-authentication-strict.yaml'), join(wayless, 'config/strict.yaml'));
+    const { child, output } = spawnDemo(wayless);
+    await waitFor(() => output().includes('waiting for the first page'), { timeoutMs: 90_000, what: 'the parts' });
+    const ports = portsOf(wayless);
+    const [code] = (await once(child, 'exit')) as [number | null];
+    expect([code, output()]).toEqual([
+      75,
+      expect.stringMatching(/did not answer as it should[\s\S]*fix:.*to start fresh/),
+    ]);
+    await nothingLeft(wayless, ports);
+  });
+
+  it('NW-01 asked to stop while it starts, it stops', async () => {
+    const state = await stateFolder();
+    mkdirSync(join(state, 'config'), { mode: 0o700 });
+    cpSync(join(samples, 'bookinfo/peer-authentication-strict.yaml'), join(state, 'config/strict.yaml'));
+    const { child, output } = spawnDemo(state);
+    await waitFor(() => output().includes('waiting for the first page'), { timeoutMs: 90_000, what: 'the parts' });
+    const ports = portsOf(state);
+    child.kill('SIGINT');
+    const [code] = (await once(child, 'exit')) as [number | null];
+    expect([code, output()]).toEqual([130, expect.not.stringContaining('did not answer')]);
+    await nothingLeft(state, ports);
   });
 
   it('NW-01 only documented ports listen, all of them on loopback', async () => {

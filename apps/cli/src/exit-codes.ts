@@ -9,6 +9,7 @@ export const EXIT = {
   timeout: 75,
   notPermitted: 77,
   problems: 79,
+  noProgram: 127,
   interrupted: 130,
 } as const;
 
@@ -20,6 +21,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   WEFT_UNREACHABLE: EXIT.unreachable,
   WEFT_TIMEOUT: EXIT.timeout,
   WEFT_NOT_PERMITTED: EXIT.notPermitted,
+  WEFT_NO_PROGRAM: EXIT.noProgram,
 };
 
 export const exitCodeOf = (code: string): number => BY_CODE[code] ?? EXIT.failed;

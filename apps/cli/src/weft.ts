@@ -59,19 +59,22 @@ function meshFlags(command: Command): Command {
 }
 
 function workloadFlags(command: Command): Command {
-  return scoped(state(command))
-    .option('--service <name>', 'the service that it is an instance of')
-    .option('--version <version>', 'value of its version label', 'v1')
-    .option('--name <name>', "the workload's name (default: SERVICE-VERSION)")
-    .requiredOption('--port <port>', 'the port that clients call')
-    .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
-    .option('--service-account <name>', 'its identity (default: the service)')
-    .option('--label <key=value>', 'a label; may be repeated', collect, [])
-    .option('--locality <region/zone/subzone>', 'where it is, for balancing by place')
-    .option(
-      '--health-path <path>',
-      'GET this path once a second to see whether it hangs (default: only connect to its port)',
-    );
+  return (
+    scoped(state(command))
+      .option('--service <name>', 'the service that it is an instance of')
+      .option('--version <version>', 'value of its version label', 'v1')
+      .option('--name <name>', "the workload's name (default: SERVICE-VERSION)")
+      // Not a required one of the parser's: it would hide an unknown option behind the missing one.
+      .option('--port <port>', 'the port that clients call (needed)')
+      .option('--protocol <name>', "the port's name; its first word is the protocol: http, tcp, grpc", 'http')
+      .option('--service-account <name>', 'its identity (default: the service)')
+      .option('--label <key=value>', 'a label; may be repeated', collect, [])
+      .option('--locality <region/zone/subzone>', 'where it is, for balancing by place')
+      .option(
+        '--health-path <path>',
+        'GET this path once a second to see whether it hangs (default: only connect to its port)',
+      )
+  );
 }
 
 const AGENT_HELP = `

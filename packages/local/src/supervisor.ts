@@ -74,6 +74,7 @@ const CONTROL_PLANE_START_MS = 60_000;
 export async function startSupervisor(options: SupervisorOptions, deps: SupervisorDeps): Promise<Supervisor> {
   const { dir } = options;
   const { clock, random, logger } = deps;
+  const startedAt = clock.now();
   const { hub } = options;
   const ports = hub ? hubPorts(hub) : await chooseLoopbackPorts(options);
   const block = hub ? undefined : await findBlock(hash(dir.root));
@@ -144,6 +145,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     shutdown: deps.onShutdownAsked,
     status: () => ({
       pid: process.pid,
+      startedAt,
       ports,
       block,
       interception: interceptionOf(options),
@@ -151,6 +153,9 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       services: registry.state().services,
       workloads: registry.state().workloads,
     }),
+  }).catch((error: unknown) => {
+    reaper.close();
+    throw error;
   });
 
   const log = createLogSink(dir.logs, 'control-plane');
@@ -206,17 +211,27 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       },
       () => `read ${dir.logs}/control-plane.log`,
     );
+    writeFileSync(
+      dir.meshFile,
+      `${JSON.stringify({ pid: process.pid, ports, block, interception: interceptionOf(options) })}\n`,
+      { mode: 0o600 },
+    );
   } catch (error) {
     await stopEarly();
     throw error;
   }
-  writeFileSync(
-    dir.meshFile,
-    `${JSON.stringify({ pid: process.pid, ports, block, interception: interceptionOf(options) })}\n`,
-    { mode: 0o600 },
-  );
 
-  const run = async (runner: RunnerOptions): Promise<RunningWorkload> => {
+  let stopped: Promise<void> | undefined;
+  const starting = new Set<Promise<unknown>>();
+  const run = (runner: RunnerOptions): Promise<RunningWorkload> => {
+    const start = startWorkload(runner);
+    starting.add(start);
+    start.catch(() => {}).finally(() => starting.delete(start));
+    return start;
+  };
+  const startWorkload = async (runner: RunnerOptions): Promise<RunningWorkload> => {
+    const gone = (): WeftError => new WeftError('WEFT_STOPPED', `${runner.spec.name} was stopped`);
+    if (stopped) throw gone();
     const workload = await runWorkload(runner, {
       link,
       agents: deps.agents,
@@ -230,11 +245,15 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       baseEnv: options.baseEnv,
       ...(deps.onLine ? { onLine: deps.onLine } : {}),
     });
+    // The mesh is being stopped since: nobody else would stop this one.
+    if (stopped) {
+      await workload.stop(0);
+      throw gone();
+    }
     running.set(runner.spec.name, workload);
     return workload;
   };
 
-  let stopped: Promise<void> | undefined;
   return {
     ports,
     block,
@@ -261,6 +280,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
         // The way in closes first, then the rest, then what they all lean on.
         for (const workload of all.filter((item) => item.spec.kind === 'gateway')) await workload.stop(drainMs);
         await Promise.all(all.map((workload) => workload.stop(drainMs)));
+        await Promise.allSettled(starting);
         await controlPlane.stop(Math.min(drainMs, 2_000));
         api.close();
         reaper.close();

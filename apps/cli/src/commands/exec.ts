@@ -9,6 +9,7 @@ import {
   callableServices,
   callUnix,
   enterCommand,
+  isProgram,
   stateDirAt,
   type CommandLine,
   type MeshInterception,
@@ -33,6 +34,11 @@ export async function exec(name: string, command: readonly string[], flags: Exec
   const workload = status.workloads.find((item) => item.name === name && item.namespace === flags.namespace);
   if (!workload) throw notFound(name, flags.namespace, status.workloads);
   const [program = process.env['SHELL'] ?? '/bin/sh', ...args] = command;
+  // What enters the namespaces could only say so in words of its own.
+  if (!isProgram(program, process.env['PATH'], process.cwd()))
+    throw new WeftError('WEFT_NO_PROGRAM', `there is no program ${program}`, {
+      fix: 'check its name, and that its folder is in $PATH',
+    });
   const [file, ...rest] = place(workload, status.interception, [program, ...args]);
   const child = spawn(file, rest, { stdio: 'inherit', env: { ...process.env, ...environmentOf(workload, status) } });
   // A terminal sends its signals to both of us: the command decides what they mean.
@@ -61,21 +67,20 @@ function place(workload: RegisteredWorkload, { form, user }: MeshInterception, a
   return enterCommand({ pid: pod, userNamespace: user !== undefined, cwd: process.cwd() }, entered);
 }
 
+/** What its program has, so that the same words work in both. */
 function environmentOf(workload: RegisteredWorkload, { services }: MeshStatus): Record<string, string> {
   const { interception, namespace, ports } = workload;
   const loopback = interception.mode === 'loopback' ? interception : undefined;
-  const {
-    HOST: _host,
-    PORT: _port,
-    ...calls
-  } = appEnvironment({
-    host: '',
-    port: ports[0]?.appPort ?? 0,
+  const [port] = ports;
+  const { HOST, PORT, ...calls } = appEnvironment({
+    host: loopback ? (port?.appAddress ?? '') : '0.0.0.0',
+    port: port?.appPort ?? 0,
     namespace,
     outbound: loopback?.outbound ?? callableServices(services),
     ...(loopback?.httpProxy ? { httpProxy: loopback.httpProxy } : {}),
   });
-  return calls;
+  // A gateway has no program, and so no place where that listens.
+  return port && HOST !== undefined && PORT !== undefined ? { ...calls, HOST, PORT } : calls;
 }
 
 function notFound(name: string, namespace: string, known: readonly RegisteredWorkload[]): WeftError {

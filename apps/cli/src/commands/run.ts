@@ -19,6 +19,8 @@ export interface RunFlags extends WorkloadFlags {
   readonly drain?: string;
 }
 
+const MESH_ENDED = 'the mesh ended';
+
 export async function run(command: readonly string[], flags: RunFlags): Promise<number> {
   const [program, ...args] = command;
   if (program === undefined) {
@@ -35,7 +37,7 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   const progress = createProgress();
   const logger = createLogger({ name: 'run', level: 'warn' });
   const shutdown = watchShutdown({ hangUp: true, inner: handover !== undefined, onSecond: () => process.exit(130) });
-  const link = createRemoteLink(dir.supervisorSocket, () => shutdown.ask('the mesh ended'));
+  const link = createRemoteLink(dir.supervisorSocket, () => shutdown.ask(MESH_ENDED));
   const reaper = startReaper();
   let exitCode = 0;
   try {
@@ -69,8 +71,9 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
       () => progress.done(`${spec.name} is in the mesh as ${spec.service ?? 'a client'}`),
       (error: unknown) => progress.note(error instanceof Error ? error.message : String(error)),
     );
-    await shutdown.asked;
+    const reason = await shutdown.asked;
     await workload.stop(drainMs);
+    if (reason === MESH_ENDED) throw meshGone(dir.root, spec.name);
   } finally {
     reaper.close();
     link.close();
@@ -78,6 +81,11 @@ export async function run(command: readonly string[], flags: RunFlags): Promise<
   }
   return exitCode;
 }
+
+const meshGone = (root: string, name: string): WeftError =>
+  new WeftError('WEFT_NOT_RUNNING', `the mesh ended (${root}), and ${name} with it`, {
+    fix: 'start it again with "weft up" or "weft demo", then this command',
+  });
 
 function definedEnv(): Record<string, string> {
   return Object.fromEntries(

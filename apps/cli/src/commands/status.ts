@@ -2,6 +2,7 @@
 import type {
   CertificatesView,
   ConfigList,
+  HealthStatus,
   MeshView,
   ProxyPage,
   ProxyView,
@@ -11,6 +12,7 @@ import type {
 import type { RegisteredWorkload, WorkloadPort } from '@weft/contracts';
 import { callUnix, stateDirAt, type MeshInterception } from '@weft/local';
 import { openApi, type ApiFlags } from '../api.ts';
+import { EXIT } from '../exit-codes.ts';
 import { stateDirOf } from '../mesh/options.ts';
 import { describe } from '../output/diagnostics.ts';
 import { parseFormat, printData } from '../output/print.ts';
@@ -24,6 +26,8 @@ export interface StatusFlags extends ApiFlags {
 
 interface SupervisorStatus {
   readonly pid: number;
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
   readonly controlPlanePid?: number;
   readonly interception: MeshInterception;
   readonly workloads: readonly RegisteredWorkload[];
@@ -37,6 +41,8 @@ interface Picture {
   readonly config: ConfigList;
   readonly supervisor: SupervisorStatus;
 }
+
+const PROBLEMS: ReadonlySet<HealthStatus> = new Set<HealthStatus>(['failure', 'degraded', 'not-ready']);
 
 export async function status(flags: StatusFlags): Promise<number> {
   const format = parseFormat(flags.output, ['table', 'json', 'yaml']);
@@ -60,7 +66,7 @@ export async function status(flags: StatusFlags): Promise<number> {
       format,
     );
   }
-  return picture.mesh.health.status === 'failure' ? 1 : 0;
+  return PROBLEMS.has(picture.mesh.health.status) ? EXIT.problems : EXIT.ok;
 }
 
 async function takePicture(flags: StatusFlags): Promise<Picture> {
@@ -84,14 +90,16 @@ function interceptionLine({ form, reason }: MeshInterception): string {
 
 function summary({ mesh, supervisor }: Picture): string {
   const { counts } = mesh;
-  const up = age(mesh.startedAt, mesh.generatedAt);
+  const up = age(supervisor.startedAt, mesh.generatedAt);
   const doubts = [
     ...(counts.configErrors > 0 ? [`${counts.configErrors} with errors`] : []),
     ...(counts.configWarnings > 0 ? [`${counts.configWarnings} with warnings`] : []),
   ];
   const processes = [
     `supervisor ${supervisor.pid}`,
-    supervisor.controlPlanePid === undefined ? 'no control plane' : `control plane ${supervisor.controlPlanePid}`,
+    supervisor.controlPlanePid === undefined
+      ? 'no control plane'
+      : `control plane ${supervisor.controlPlanePid} (up ${age(mesh.startedAt, mesh.generatedAt)})`,
   ];
   const rows: readonly (readonly [string, string])[] = [
     ['mesh', `${mesh.meshId}, ${mesh.health.status}, up ${up}, trust domain ${mesh.trustDomain}`],

@@ -39,6 +39,8 @@ export interface StartExtras {
   readonly formReason?: string;
   readonly onLine?: (source: string, line: string) => void;
   readonly onShutdownAsked: () => void;
+  /** The mesh is to end although it is only starting. */
+  readonly stopped?: AbortSignal;
 }
 
 /** The environment of the mesh's own processes: what Node needs, and nothing else of the user's. */
@@ -60,15 +62,23 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
   if (lock.recovered) progress.note(`an earlier run in ${dir.root} ended without cleaning up; its leftovers are gone`);
   const logFd = openSync(join(dir.logs, 'supervisor.log'), 'a', 0o600);
   const logger = createLogger({ name: 'supervisor', level: options.logLevel, fd: logFd });
+  let logOpen = true;
   const { hub } = extras;
   tellForm(extras);
+  let supervisor: Supervisor | undefined;
+  const stop = async (drainMs: number): Promise<void> => {
+    await supervisor?.stop(drainMs);
+    lock.release();
+    if (logOpen) closeSync(logFd);
+    logOpen = false;
+  };
   try {
     if (hub) {
       progress.step('making network namespaces');
       await handOver(await setUpHub(hub.tool, meshEnvironment()), dnsSocketOf(dir));
     }
     progress.step('starting the control plane');
-    const supervisor = await startSupervisor(
+    supervisor = await startSupervisor(
       {
         dir,
         trustDomain: options.trustDomain,
@@ -104,24 +114,14 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
         ...(extras.onLine ? { onLine: extras.onLine } : {}),
       },
     );
-    const stop = async (drainMs: number): Promise<void> => {
-      await supervisor.stop(drainMs);
-      lock.release();
-      closeSync(logFd);
-    };
     if (extras.gateway) {
       progress.step('starting the gateway');
       const gateway = await supervisor.startGateway();
-      await waitReady(gateway.ready, () => gateway.waitingFor(), 'the gateway', progress).catch(
-        async (error: unknown) => {
-          await stop(0);
-          throw error;
-        },
-      );
+      await waitReady(gateway.ready, () => gateway.waitingFor(), 'the gateway', progress, extras.stopped);
     }
     return { dir, supervisor, logger, stop, hostAddress: hub ? HOST_ADDRESS : '127.0.0.1' };
   } catch (error) {
-    lock.release();
+    await stop(0);
     throw error;
   }
 }
@@ -135,14 +135,16 @@ function tellForm({ progress, hub, formReason }: StartExtras): void {
 const READY_MS = 60_000;
 const SAY_AFTER_MS = 5_000;
 
-/** Waits for a workload; after a while says what it waits for. @throws {WeftError} WEFT_TIMEOUT naming it. */
+/** Waits for a workload; after a while says what it waits for. @throws {WeftError} WEFT_TIMEOUT naming it, WEFT_STOPPED. */
 export async function waitReady(
   ready: Promise<void>,
   waitingFor: () => readonly string[],
   what: string,
   progress: Progress,
+  stopped?: AbortSignal,
 ): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
+  let onStopped = (): void => {};
   const say = setInterval(() => progress.note(`${what} still waits for ${waitingFor().join(', ')}`), SAY_AFTER_MS);
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -154,11 +156,15 @@ export async function waitReady(
         ),
       READY_MS,
     );
+    onStopped = () => reject(new WeftError('WEFT_STOPPED', `the mesh was stopped before ${what} was ready`));
+    if (stopped?.aborted) onStopped();
+    stopped?.addEventListener('abort', onStopped);
   });
   try {
     await Promise.race([ready, late]);
   } finally {
     clearTimeout(timer);
     clearInterval(say);
+    stopped?.removeEventListener('abort', onStopped);
   }
 }

@@ -9,7 +9,7 @@ export interface WorkloadFlags {
   readonly version: string;
   readonly name?: string;
   readonly namespace: string;
-  readonly port: string;
+  readonly port?: string;
   readonly appPort?: string;
   readonly protocol: string;
   readonly serviceAccount?: string;
@@ -21,6 +21,8 @@ export interface WorkloadFlags {
 export async function workloadSpec(flags: WorkloadFlags, isolated: boolean): Promise<WorkloadSpec> {
   const name = flags.name ?? (flags.service === undefined ? undefined : `${flags.service}-${flags.version}`);
   if (name === undefined) throw new WeftError('WEFT_USAGE', 'a workload needs --service, or --name for a pure client');
+  if (flags.port === undefined)
+    throw new WeftError('WEFT_USAGE', 'a workload needs --port, the port that clients call');
   const servicePort = parsePort(flags.port, 0, '--port');
   if (servicePort === 0) throw new WeftError('WEFT_USAGE', '--port is the port that clients call: it can not be 0');
   const labels = Object.fromEntries(

@@ -22,3 +22,12 @@ export function printData(value: unknown, format: 'json' | 'yaml'): void {
 
 /** Talk for people; answers go to stdout. */
 export const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** A command to paste, against the same mesh: a folder that was not given is the default of the other commands, too. */
+export const commandFor =
+  (stateFlag: string | undefined) =>
+  (verb: string): string =>
+    `npx weft ${verb}${stateFlag === undefined ? '' : ` --state ${quoted(stateFlag)}`}`;
+
+/** As a shell reads it as one word. */
+const quoted = (text: string): string => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`);

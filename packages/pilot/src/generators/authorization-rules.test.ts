@@ -25,10 +25,14 @@ describe('hosts of a rule', () => {
     return (authority) => regex.matchesWhole(authority);
   };
 
-  it.each(['admin.example', 'ADMIN.Example', 'admin.example:8080', 'admin.example.', 'admin.example.:80'])(
-    'are the same host as %s',
-    (authority) => expect(test('admin.example')(authority)).toBe(true),
-  );
+  it.each([
+    'admin.example',
+    'ADMIN.Example',
+    'admin.example:8080',
+    'admin.example:',
+    'admin.example.',
+    'admin.example.:80',
+  ])('are the same host as %s', (authority) => expect(test('admin.example')(authority)).toBe(true));
   it.each(['adminxexample', 'admin.example.org', 'x.admin.example', 'admin.example:x', 'admin.example..'])(
     'are not %s',
     (authority) => expect(test('admin.example')(authority)).toBe(false),

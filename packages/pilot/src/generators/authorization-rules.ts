@@ -272,7 +272,7 @@ function hostRule(value: string): Permission {
   const [any, name] = value.startsWith('*') ? ['.*', value.slice(1)] : ['', value];
   return headerRule(
     ':authority',
-    regexMatcher(String.raw`(?i)${any}${escapeRegex(name).replaceAll('*', String.raw`\*`)}\.?(:[0-9]+)?`),
+    regexMatcher(String.raw`(?i)${any}${escapeRegex(name).replaceAll('*', String.raw`\*`)}\.?(:[0-9]*)?`),
   );
 }
 

@@ -60,6 +60,8 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   #responseOver = false;
   #responseChunked = false;
   #toHead = false;
+  /** The answer has no body, whatever its head says. */
+  #bodyless = false;
   #toConnect = false;
   #acceptsTrailers = false;
   #close = false;
@@ -204,6 +206,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     this.#responseOver = false;
     this.#responseChunked = false;
     this.#toHead = head.method === 'HEAD';
+    this.#bodyless = false;
     this.#toConnect = head.method === 'CONNECT';
     const failure = checkRequestTarget(head, this.#options.target);
     if (failure !== undefined) return this.#refuse(failure);
@@ -285,6 +288,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     // What a client sent behind a CONNECT that failed was for somebody else.
     if (this.#toConnect) this.#close = true;
     const bodyless = this.#toHead || status === 204 || status === 304;
+    this.#bodyless = bodyless;
     const hasLength = head.has('content-length');
     if (status === 204 && hasLength) head.remove('content-length');
     this.#responseChunked = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.1';
@@ -305,7 +309,8 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
 
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
     if (this.#gone || this.#responseOver) return;
-    if (end > start && !this.#toHead) {
+    // Bytes behind such a head would be read as the next answer.
+    if (end > start && !this.#bodyless) {
       if (this.#responseChunked) {
         this.#writer.text(`${(end - start).toString(16)}\r\n`);
         this.#writer.bytes(buffer, start, end);

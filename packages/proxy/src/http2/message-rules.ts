@@ -54,7 +54,8 @@ function scan(fields: readonly Field[], allowed: number, carried: boolean, into:
     }
     if (name.id === CONTENT_LENGTH) {
       const length = parseContentLength(field.value);
-      if (length < 0 || (into.contentLength >= 0 && into.contentLength !== length)) {
+      // Also the same number twice: an application behind HTTP/1.1 would see two lines.
+      if (length < 0 || into.contentLength >= 0) {
         into.malformed = 'content-length is not one number';
         return;
       }

@@ -9,6 +9,7 @@ import { H1ServerConnection } from '../../http1/server-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
 import { CARRIED_ALPN } from '../../http2/carried.ts';
+import { forCarrier } from '../../http2/connection/options.ts';
 import { H2ServerConnection } from '../../http2/connection/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { localReply } from '../../failures.ts';
@@ -132,8 +133,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     const { http2, http2Counters } = this.#deps;
     const { headersTimeoutMs, idleTimeoutMs, lingerMs } = this.settings;
     const { limits, connectProtocol, maxConnectionMs, maxRequests } = this.settings.http2;
+    // At the edge a certificate is a client's, inside it is another proxy's.
+    const carrier = connection.peerPrincipal !== '' && !this.settings.useRemoteAddress;
     const options = {
-      limits,
+      limits: carrier ? forCarrier(limits) : limits,
       headersTimeoutMs,
       idleTimeoutMs,
       lingerMs,

@@ -27,6 +27,9 @@ const STRANGERS_MUST_NOT_SEND = new Set([
   'x-envoy-hedge-on-per-try-timeout',
   'x-envoy-attempt-count',
   'x-envoy-original-path',
+  'x-envoy-original-dst-host',
+  'x-envoy-upstream-stream-duration-ms',
+  'x-envoy-is-timeout-retry',
 ]);
 
 /** Takes away what only the mesh may say: at the edge, and from callers inside that showed no certificate. */
@@ -38,7 +41,10 @@ export function stripInternalHeaders(head: HeadView, connection: DownstreamConne
     name.startsWith('x-weft-') ||
     // What an application says of paths before a rewrite is no more than that.
     (settings.direction === 'outbound' && name === 'x-envoy-original-path') ||
-    (stranger && (STRANGERS_MUST_NOT_SEND.has(name) || name.startsWith('x-envoy-retriable-')));
+    (stranger &&
+      (STRANGERS_MUST_NOT_SEND.has(name) ||
+        name.startsWith('x-envoy-retriable-') ||
+        name.startsWith('x-envoy-fault-')));
   removeWhere(head, isInternal);
 }
 

@@ -362,6 +362,18 @@ describe('what goes wrong upstream', () => {
     await waitFor(() => keeper.closed === 1, { what: 'the end' });
   });
 
+  it.each(['204', '304'])('bytes behind a head of %s are no answer', async (status) => {
+    await using server = await rawServer();
+    const { connection } = await open(server.port);
+    const peer = await server.peer();
+    const { answer } = send(connection);
+    await peer.until(() => peer.of(FRAME.headers).length === 1, 'the request');
+    peer.send(headers(1, [`:status:${status}`], false), data(1, 'HTTP/1.1 200 OK\r\n\r\n'));
+    await until(answer);
+    expect(answer.events.at(-2)).toMatch(/^failed upstream-protocol-error/);
+    expect(answer.events.join()).not.toContain('HTTP/1.1');
+  });
+
   it.each([
     ['pushes', frame(FRAME.pushPromise, FLAG.endHeaders, 1, u32(2)), CODE.protocolError],
     ['allows pushes', settings([SETTING.enablePush, 1]), CODE.protocolError],

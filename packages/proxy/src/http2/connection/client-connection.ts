@@ -14,7 +14,7 @@ import { CONTROL } from './flood-guard.ts';
 import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
 import type { H2Stream } from './h2-stream.ts';
 import { eachField, eachLine } from './head-frames.ts';
-import type { H2Limits } from './options.ts';
+import { forCarrier, type H2Limits } from './options.ts';
 
 export interface H2ClientOptions extends UpstreamConnectionOptions {
   readonly limits: H2Limits;
@@ -55,7 +55,7 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     options: H2ClientOptions,
     counters: H2Counters,
   ) {
-    super(socket, shared, options.limits, options.carried, counters);
+    super(socket, shared, forCarrier(options.limits), options.carried, counters);
     this.peerPrincipal = peerPrincipal;
     this.localAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
     this.#keeper = keeper;

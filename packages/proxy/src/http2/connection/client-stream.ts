@@ -84,7 +84,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     }
     this.#headSeen = true;
     const bodyless = this.#toHead || status === 204 || status === 304;
-    if (!bodyless) this.contentLeft = contentLength;
+    this.contentLeft = bodyless ? 0 : contentLength;
     if (last && this.contentLeft > 0) return 'content-length without data';
     head.remove('upgrade');
     if (this.#upgrade !== '' && status < 300 && !last) {

@@ -30,6 +30,7 @@ export class FloodGuard {
 
   /** @returns false when the peer sends too many of these. */
   spend(kind: number): boolean {
+    if (kind === CONTROL.closedStream && this.#limits.carriesMany) return true;
     const left = (this.#purses[kind] ?? 0) - 1;
     this.#purses[kind] = left;
     return left >= 0 || this.#refill(kind);

@@ -29,6 +29,11 @@ export interface H2Limits {
   readonly minRequestsForResetRatio: number;
   /** A request that was cut off before it was as old as this counts. */
   readonly prematureResetMs: number;
+  /**
+   * The peer is a proxy of the mesh, whose one connection carries the requests of many: what its clients break off, and
+   * what was under way for it, is no fault of the peer, and ends no connection that others use.
+   */
+  readonly carriesMany: boolean;
   /** How long a peer may read nothing while nothing more is read from it. */
   readonly stallMs: number;
   /** undefined = no PING of ours. */
@@ -49,6 +54,7 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   controlPerSecond: 10,
   minRequestsForResetRatio: 500,
   prematureResetMs: 1000,
+  carriesMany: false,
   stallMs: 60_000,
   keepalive: undefined,
 };
@@ -60,6 +66,15 @@ export const EDGE_H2_LIMITS: H2Limits = {
   streamWindow: 64 * KIB,
   connectionWindow: 1024 * KIB,
 };
+
+/** For a peer that is a proxy of the mesh, and for whom we ask ourselves. Its clients were judged where they came in. */
+export const forCarrier = (limits: H2Limits): H2Limits => ({
+  ...limits,
+  carriesMany: true,
+  minRequestsForResetRatio: Number.POSITIVE_INFINITY,
+  // Our own resets are among them, as many as callers go away.
+  maxQueuedControlFrames: limits.maxQueuedControlFrames * 100,
+});
 
 /**
  * Between sidecars: many requests share a connection, so that one to a machine that vanished must be found out before

@@ -12,6 +12,7 @@ import { FieldsHead } from '../../head/fields-head.ts';
 import { CODE, FLAG, FRAME, MAX_STREAM_ID, SETTING } from '../frames/constants.ts';
 import { block, data, frame, GET, headers, POST, RawPeer, settings, u32 } from '../test-support/raw-peer.ts';
 import { echo, type Exchange, serveH2 } from '../test-support/test-server.ts';
+import { DEFAULT_H2_LIMITS, forCarrier } from './options.ts';
 
 interface Got {
   readonly headers: IncomingHttpHeaders;
@@ -419,6 +420,22 @@ describe('abuse', () => {
       2,
       1,
     ]);
+  });
+
+  it('a proxy of the mesh may break off for its clients what it will, and keeps the connection', async () => {
+    await using server = await serveH2(
+      () => {},
+      {},
+      forCarrier({ ...DEFAULT_H2_LIMITS, minRequestsForResetRatio: 50 }),
+    );
+    using peer = await RawPeer.connect(server.port);
+    for (let id = 1; id < 4000; id += 2) {
+      peer.send(headers(id, GET), frame(FRAME.rstStream, 0, id, u32(CODE.cancel)));
+      // What was under way for a stream that had been answered.
+      peer.send(frame(FRAME.rstStream, 0, id, u32(CODE.cancel)));
+    }
+    await waitFor(() => server.exchanges.length === 2000, { what: 'all requests' });
+    expect([peer.ended, peer.goaways.length]).toEqual([false, 0]);
   });
 
   it('requests that are opened and cut off at once end the connection', async () => {

@@ -171,7 +171,8 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
 
   /** Trailers of a stream we cut off, or a number that can not be used (again). */
   #onLateHeaders(streamId: number): void {
-    if (this.closedStreams.wasCutByUs(streamId)) {
+    // So many are cut at once that not all of them are remembered.
+    if (this.closedStreams.wasCutByUs(streamId) || this.limits.carriesMany) {
       if (!this.guard.spend(CONTROL.closedStream))
         this.fail(CODE.enhanceYourCalm, 'closed_stream_flood', 'closed_stream_flood');
       return;

@@ -37,6 +37,12 @@ describe('waitFirstPage', () => {
     expect(notes.join('\n')).toMatch(/reviews are currently unavailable[\s\S]*\/mesh\/config[\s\S]*to start fresh/);
   });
 
+  it('waits no longer when the mesh is to stop, also for an answer', async () => {
+    const stop = new AbortController();
+    const url = await serve(() => stop.abort());
+    await expect(waitFirstPage({ url, kept, note: () => {}, stopped: stop.signal })).rejects.toThrow(/abort/i);
+  });
+
   it.each([
     ['no page with kept configuration', 503, kept, /status 503.*$/],
     ['a page that lacks parts with the configuration of the sample', 200, undefined, /currently unavailable/],

@@ -31,7 +31,7 @@ export async function waitFirstPage(options: FirstPageOptions): Promise<void> {
   let partsEndMs: number | undefined;
   let last = 'no answer';
   while (performance.now() < endMs && stopped?.aborted !== true) {
-    const answer = await ask(url);
+    const answer = await ask(url, stopped);
     if (answer.whole) return;
     if (answer.came && kept) {
       partsEndMs ??= performance.now() + partsMs;
@@ -49,9 +49,10 @@ export async function waitFirstPage(options: FirstPageOptions): Promise<void> {
   });
 }
 
-async function ask(url: string): Promise<Answer> {
+async function ask(url: string, stopped?: AbortSignal): Promise<Answer> {
+  const late = AbortSignal.timeout(ANSWER_MS);
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
+    const response = await fetch(url, { signal: stopped ? AbortSignal.any([late, stopped]) : late });
     const body = await response.text();
     if (response.status !== 200) {
       const text = `status ${response.status}, reason ${response.headers.get('x-weft-reason') ?? '-'}`;

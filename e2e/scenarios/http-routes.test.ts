@@ -396,8 +396,13 @@ ${spec.trim().replaceAll(/^/gm, '    ')}
       });
     }
     // The server's own log says why, and another port's limit is another's.
-    const { stdout } = await mesh.weft(['logs', 'echo-v1', '--proxy', '--tail', '200']);
-    expect(stdout.match(/" 429 RL local_rate_limited /g)).toHaveLength(15);
+    await waitFor(
+      async () => {
+        const { stdout } = await mesh.weft(['logs', 'echo-v1', '--proxy', '--tail', '200']);
+        return stdout.match(/" 429 RL local_rate_limited /g)?.length === 15;
+      },
+      { what: 'the log of all that were refused', timeoutMs: 20_000 },
+    );
     await mesh.apply(limit(`- { port: 8001, ${bucket(1)} }`));
     expect(await statuses(3, () => http(`${echo}/`))).toEqual([200, 200, 200]);
   });

@@ -94,8 +94,13 @@ describe('MX-05 denier', () => {
       what: 'both sides to be counted',
     });
     expect([await counted('client'), await counted('server')]).toEqual([20, 20]);
-    const { stdout } = await mesh.weft(['logs', 'control-plane', '--tail', '200']);
-    expect(stdout).toMatch(/"newlog[^\n]*"responseCode":200/);
+    await waitFor(
+      async () => {
+        const { stdout } = await mesh.weft(['logs', 'control-plane', '--tail', '200']);
+        return /"newlog[^\n]*"responseCode":200/.test(stdout);
+      },
+      { what: 'the entry in the log', timeoutMs: 20_000 },
+    );
     const lacking = `
 apiVersion: config.istio.io/v1alpha2
 kind: logentry

@@ -24,16 +24,33 @@ async function start(name: Instance, env: Record<string, string> = {}): Promise<
       env: { NAME: name, ...env },
     }),
   );
-  await mesh.synced();
+  await known();
+}
+
+/** The client's sidecar has exactly the instances that run. */
+async function known(): Promise<void> {
+  const client = (await mesh.supervisor()).workloads.find(({ name }) => name === 'client');
+  if (client === undefined) return;
+  await waitFor(
+    async () => {
+      const wanted = (await mesh.supervisor()).workloads
+        .filter(({ name }) => running.has(name))
+        .map(({ address, ports }) => `${address}:${ports[0]?.meshPort}`)
+        .sort();
+      const page = await (await fetch(`http://${client.adminAddress}/clusters`)).text();
+      const hosts = new Set(
+        [...page.matchAll(/^outbound\|8000\|\|echo\..*?::([\d.]+:\d+)::health_flags/gm)].map(([, host = '']) => host),
+      );
+      return [...hosts].sort().join() === wanted.join();
+    },
+    { what: `the client to know ${[...running.keys()].join(', ')}`, timeoutMs: 20_000 },
+  );
 }
 
 async function stop(name: Instance): Promise<void> {
   await running.get(name)?.stop();
   running.delete(name);
-  await waitFor(async () =>
-    (await mesh.api<{ items: { name: string }[] }>('/api/v1/workloads')).items.every((item) => item.name !== name),
-  );
-  await mesh.synced();
+  await known();
 }
 
 beforeAll(async () => {

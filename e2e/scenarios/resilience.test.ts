@@ -1,7 +1,5 @@
 /** What happens when parts of the mesh end, hang or get bad configuration. */
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
@@ -132,11 +130,7 @@ describe('SD-02 local workloads', () => {
 });
 
 describe('OP-01 a sidecar is gone', () => {
-  it('OP-01 one that can not start again takes its workload out of the mesh, without one failed GET, and brings it back', async ({
-    skip,
-  }) => {
-    if (mesh.isolated) skip('nobody outside its pod can take its admin address');
-    const victim = await mesh.workload('echo-b');
+  it('OP-01 one that can not start again takes its workload out of the mesh, without one failed GET, and brings it back', async () => {
     const health = async (): Promise<string> => {
       const { items } = await mesh.api<{ items: { name: string; health: { status: string } }[] }>('/api/v1/workloads');
       return items.find((item) => item.name === 'echo-b')?.health.status ?? 'gone';
@@ -150,14 +144,13 @@ describe('OP-01 a sidecar is gone', () => {
     // Who was about to connect waits as long as a connect may take, 10 s, and then goes to another.
     const load = startLoad(echo, { connections: 4, everyMs: 20, timeoutMs: 30_000 });
     await load.atLeast(50);
-    // Its admin address is taken before it comes back: no sidecar can start there.
-    const squatter = await takeOver(victim.adminAddress, () => process.kill(victim.processes!.proxy!, 'SIGKILL'));
+    const letBe = keepDown('echo-b');
     try {
       await waitFor(async () => (await health()) !== 'healthy', { timeoutMs: 40_000, what: 'echo-b to leave' });
       await mesh.api('/api/v1/receipt?since=0&waitMs=10000');
       expect(await endpoints()).toBe(2);
     } finally {
-      await new Promise((resolve) => squatter.close(resolve));
+      await letBe();
     }
     await waitFor(async () => (await health()) === 'healthy', { timeoutMs: 40_000, what: 'echo-b to come back' });
     await mesh.synced();
@@ -167,19 +160,29 @@ describe('OP-01 a sidecar is gone', () => {
   });
 });
 
-/** Listens on an address as soon as it is free. */
-async function takeOver(place: string, free: () => void): Promise<Server> {
-  const [host = '', port = ''] = place.split(':');
-  const server = createServer((socket) => socket.destroy());
-  free();
-  for (;;) {
-    server.listen(Number(port), host);
-    const taken = await Promise.race([
-      once(server, 'listening').then(() => true),
-      once(server, 'error').then(() => false),
-    ]).catch(() => false);
-    if (taken) return server;
-  }
+/** Kills each sidecar process of a workload as soon as it is there. @returns how to let it be. */
+function keepDown(name: string): () => Promise<void> {
+  let over = false;
+  const killed = new Set<number>();
+  const killing = (async () => {
+    while (!over) {
+      const found = (await mesh.supervisor()).workloads.find((item) => item.name === name);
+      const pid = found?.processes?.proxy;
+      if (pid !== undefined && !killed.has(pid)) {
+        killed.add(pid);
+        try {
+          process.kill(pid, 'SIGKILL');
+        } catch {
+          // It ended by itself meanwhile.
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  })();
+  return () => {
+    over = true;
+    return killing;
+  };
 }
 
 describe('OP-01 the control plane is gone', () => {

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { readFile } from 'node:fs/promises';
+import { readFile, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
@@ -39,6 +40,8 @@ const authority = createTestAuthority();
 beforeAll(async () => {
   dir = await tempDir();
   program = bundleProxy(join(dir.path, 'dist'));
+  // Where the bundle looks for koffi, as an installation has it.
+  await symlink(fileURLToPath(new URL('../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
   app = createServer((request, response) => {
     seenHeaders = Object.keys(request.headers);
     if (request.url === '/missing') response.statusCode = 404;

@@ -1,15 +1,9 @@
 /** A mesh with a client, two services and a way in, for long runs. */
+import { EDGE } from './edge.ts';
 import { startMesh, type TestMesh } from './mesh.ts';
 import { programPath, startEcho } from './programs.ts';
 
-const EDGE = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
+const ROUTES = `${EDGE}---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: edge }
@@ -30,7 +24,7 @@ export async function meshWithEdge(): Promise<TestMesh> {
   await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
   await startEcho(mesh, { service: 'echo', version: 'v1', name: 'echo' });
   await mesh.run(['--service=wire', '--name=wire', '--port=8001', '--', process.execPath, programPath('wire.mjs')]);
-  await mesh.apply(EDGE);
+  await mesh.apply(ROUTES);
   await mesh.synced();
   return mesh;
 }

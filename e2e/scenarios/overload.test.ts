@@ -7,26 +7,12 @@ import { tempDir, waitFor } from '@weft/testkit';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { http, many } from '../harness/http.ts';
 import { crowd, type Crowd } from '../harness/idle.ts';
+import { edgeTo } from '../harness/edge.ts';
 import { stats } from '../harness/metrics.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
 
-const EDGE = `
-apiVersion: networking.istio.io/v1
-kind: Gateway
-metadata: { name: edge }
-spec:
-  selector: { istio: ingressgateway }
-  servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http: [{ route: [{ destination: { host: echo, port: { number: 8000 } } }] }]
-`;
+const EDGE = edgeTo('echo');
 const GATEWAY = 'ingressgateway';
 const MIB = 1024 * 1024;
 

@@ -39,7 +39,11 @@ async function hostServer(): Promise<Server> {
   return server;
 }
 
-const FETCH = `fetch(process.argv[1]).then(async (r) => console.log(r.status, await r.text()), (e) => console.log('failed', e.cause?.code))`;
+// Not by fetch: that one of Node 20 never settles when the connection ends before the request is written.
+const FETCH = `require('node:http').get(process.argv[1], (response) => {
+  let text = '';
+  response.setEncoding('utf8').on('data', (more) => (text += more)).on('end', () => console.log(response.statusCode, text));
+}).on('error', (error) => console.log('failed', error.code))`;
 
 describe.each([
   ['as root', 'root'],
@@ -96,7 +100,7 @@ describe.each([
     const { address } = await mesh.inside('reviews-v1');
     const call = [process.execPath, '-e', FETCH, `http://${address}:9080/reviews/0`];
     const { stdout } = await mesh.weft(['exec', 'ingressgateway', '-n', 'weft-system', '--', ...call]);
-    expect(stdout).toMatch(/^failed (ECONNRESET|UND_ERR_SOCKET)/);
+    expect(stdout).toMatch(/^failed (ECONNRESET|EPIPE)/);
   });
 
   test('calls to the outside go through the way out, and only to where there is somebody', async () => {

@@ -19,7 +19,7 @@ export default defineConfig({
         },
       },
       {
-        // Real processes and sockets, each file with a mesh of its own; no more files at once than a small machine carries.
+        // Real processes and sockets, each file with a mesh of its own. Half of the time they wait, so that two cores carry three.
         test: {
           name: 'e2e',
           include: ['e2e/**/*.test.ts'],
@@ -27,7 +27,7 @@ export default defineConfig({
           env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },

@@ -240,18 +240,18 @@ describe('LB-03 zones', () => {
 
 describe('LB-04 warm-up', () => {
   it('LB-04 a new instance gets its share little by little', async () => {
-    await balance({ simple: 'ROUND_ROBIN', warmup: { duration: '20s', minimumPercent: 10 } });
+    await balance({ simple: 'ROUND_ROBIN', warmup: { duration: '12s', minimumPercent: 10 } });
     await stop('echo-3');
     // Those that stay are older than the window by now.
     const { startedAt } = await oldest();
-    await waitFor(() => Date.now() - startedAt > 22_000, {
+    await waitFor(() => Date.now() - startedAt > 14_000, {
       timeoutMs: 60_000,
       everyMs: 200,
       what: 'two warm instances',
     });
     await start('echo-3');
     const early = (await spread(200)).get('echo-3') ?? 0;
-    await new Promise((resolve) => setTimeout(resolve, 21_000));
+    await new Promise((resolve) => setTimeout(resolve, 13_000));
     const late = (await spread(200)).get('echo-3') ?? 0;
     expect(early).toBeLessThan(40);
     expect(late).toBeGreaterThan(55);

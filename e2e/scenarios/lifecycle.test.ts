@@ -46,8 +46,8 @@ async function stateFolder(): Promise<string> {
   return dir.path;
 }
 
-function spawnDemo(state: string, wrap: readonly string[] = []): Started {
-  const command = [process.execPath, weftProgram, 'demo', '--state', state, ...FREE_PORTS, '--drain', '1'];
+function spawnDemo(state: string, wrap: readonly string[] = [], flags: readonly string[] = []): Started {
+  const command = [process.execPath, weftProgram, 'demo', '--state', state, ...FREE_PORTS, '--drain', '1', ...flags];
   const quoted = command.map((word) => `'${word}'`).join(' ');
   const line = wrap.length === 0 ? command : wrap.map((word) => word.replace('{}', quoted));
   const child = spawn(line[0] ?? '', line.slice(1), {
@@ -204,7 +204,7 @@ describe('NW-01 one command, no container, no root', () => {
     const wayless = await stateFolder();
     mkdirSync(join(wayless, 'config'), { mode: 0o700 });
     cpSync(join(samples, 'bookinfo/peer-authentication-strict.yaml'), join(wayless, 'config/strict.yaml'));
-    const { child, output } = spawnDemo(wayless);
+    const { child, output } = spawnDemo(wayless, [], ['--timeout', '6']);
     await waitFor(() => output().includes('waiting for the first page'), { timeoutMs: 90_000, what: 'the parts' });
     const ports = portsOf(wayless);
     const [code] = (await once(child, 'exit')) as [number | null];

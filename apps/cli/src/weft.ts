@@ -122,6 +122,7 @@ export function createProgram(): Command {
     .description('start the mesh with the Bookinfo sample in it, until Ctrl-C')
     .option('--traffic [rps]', 'make a little traffic (5 requests per second, or as many as given)')
     .option('--without <parts>', 'leave out parts of Bookinfo, comma-separated: services or workloads')
+    .option('--timeout <seconds>', 'give up when no page has come after this long (default: 30)')
     .action(action(async (flags) => (await import('./commands/demo.ts')).demo(flags)));
   workloadFlags(program.command('run'))
     .description('run a program as a workload of the mesh, in the foreground')

@@ -5,7 +5,7 @@ import { WeftError } from '@weft/kit';
 import { createBookinfo, parseWithout } from '../mesh/bookinfo.ts';
 import { waitFirstPage } from '../mesh/first-page.ts';
 import { inForeground, type ForegroundExtras } from '../mesh/foreground.ts';
-import { parseMeshFlags, type MeshFlags, type MeshOptions } from '../mesh/options.ts';
+import { parseMeshFlags, parseSeconds, type MeshFlags, type MeshOptions } from '../mesh/options.ts';
 import { findPrograms } from '../mesh/programs.ts';
 import { meshEnvironment, startMesh, waitReady, type RunningMesh } from '../mesh/start.ts';
 import { startTraffic } from '../mesh/traffic.ts';
@@ -16,6 +16,13 @@ export interface DemoFlags extends MeshFlags {
   readonly traffic?: string | boolean;
   /** Parts to leave out, comma-separated. */
   readonly without?: string;
+  /** Seconds until the first page must have come; 30 by default. */
+  readonly timeout?: string;
+}
+
+interface DemoOptions extends MeshOptions {
+  readonly without: ReadonlySet<string>;
+  readonly timeoutMs: number;
 }
 
 /** Configuration that the demo begins with, when the folder holds none. */
@@ -25,9 +32,10 @@ export async function demo(flags: DemoFlags): Promise<number> {
   const options = parseMeshFlags(flags);
   const rps = trafficRate(flags.traffic);
   const without = parseWithout(flags.without);
+  const timeoutMs = parseSeconds(flags.timeout, 30, '--timeout') * 1000;
   return inForeground(options, {
     hangUp: true,
-    start: (extras) => startDemo(flags, options, without, extras),
+    start: (extras) => startDemo(flags, { ...options, without, timeoutMs }, extras),
     started(mesh) {
       tellWhatToTry(mesh, rps, flags.state);
       return rps > 0 ? startTraffic(pageOf(mesh), rps) : () => {};
@@ -37,13 +45,9 @@ export async function demo(flags: DemoFlags): Promise<number> {
 
 const pageOf = (mesh: RunningMesh): string => `http://${mesh.hostAddress}:${mesh.supervisor.ports.gateway}/productpage`;
 
-async function startDemo(
-  flags: DemoFlags,
-  options: MeshOptions,
-  without: ReadonlySet<string>,
-  extras: ForegroundExtras,
-): Promise<RunningMesh> {
+async function startDemo(flags: DemoFlags, options: DemoOptions, extras: ForegroundExtras): Promise<RunningMesh> {
   const { progress, stopped } = extras;
+  const { without, timeoutMs } = options;
   const note = (text: string): void => progress.note(text);
   const programs = findPrograms();
   const mesh = await startMesh(options, { ...extras, gateway: true });
@@ -65,7 +69,8 @@ async function startDemo(
       return mesh;
     }
     progress.step('waiting for the first page through the mesh');
-    await waitFirstPage({ url: pageOf(mesh), note, stopped, ...(isKept ? { kept: { dir: config, reset } } : {}) });
+    const kept = isKept ? { kept: { dir: config, reset } } : {};
+    await waitFirstPage({ url: pageOf(mesh), timeoutMs, note, stopped, ...kept });
     progress.done('Bookinfo answers through gateway, sidecars and mutual TLS');
     return mesh;
   } catch (error) {

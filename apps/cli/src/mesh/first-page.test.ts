@@ -26,21 +26,23 @@ describe('waitFirstPage', () => {
       response.end(asked < 3 ? LACKING : '<html>whole</html>');
     });
     const notes: string[] = [];
-    await waitFirstPage({ url, kept, note: (text) => notes.push(text) });
+    await waitFirstPage({ url, kept, timeoutMs: 30_000, note: (text) => notes.push(text) });
     expect([asked, notes]).toEqual([3, []]);
   });
 
   it('with kept configuration a page that lacks parts is a note that says where and how to reset', async () => {
     const url = await serve((_, response) => response.end(LACKING));
     const notes: string[] = [];
-    await waitFirstPage({ url, kept, note: (text) => notes.push(text), partsMs: 100 });
+    await waitFirstPage({ url, kept, timeoutMs: 30_000, note: (text) => notes.push(text), partsMs: 100 });
     expect(notes.join('\n')).toMatch(/reviews are currently unavailable[\s\S]*\/mesh\/config[\s\S]*to start fresh/);
   });
 
   it('waits no longer when the mesh is to stop, also for an answer', async () => {
     const stop = new AbortController();
     const url = await serve(() => stop.abort());
-    await expect(waitFirstPage({ url, kept, note: () => {}, stopped: stop.signal })).rejects.toThrow(/abort/i);
+    await expect(waitFirstPage({ url, kept, timeoutMs: 30_000, note: () => {}, stopped: stop.signal })).rejects.toThrow(
+      /abort/i,
+    );
   });
 
   it.each([

@@ -12,12 +12,11 @@ export interface FirstPageOptions {
   /** Nobody waits any more. */
   readonly stopped?: AbortSignal;
   /** How long until a page must have come. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs: number;
   /** How long a page may lack parts before that is taken for what the kept configuration says. */
   readonly partsMs?: number;
 }
 
-const PAGE_MS = 30_000;
 const PARTS_MS = 5_000;
 /** Above what a delay of the samples takes. */
 const ANSWER_MS = 15_000;
@@ -26,7 +25,7 @@ type Answer = { readonly came: boolean; readonly whole: boolean; readonly text: 
 
 /** @throws {WeftError} WEFT_TIMEOUT when no page comes, or none that is whole although the configuration is the sample's. */
 export async function waitFirstPage(options: FirstPageOptions): Promise<void> {
-  const { url, kept, note, stopped, timeoutMs = PAGE_MS, partsMs = PARTS_MS } = options;
+  const { url, kept, note, stopped, timeoutMs, partsMs = PARTS_MS } = options;
   const endMs = performance.now() + timeoutMs;
   let partsEndMs: number | undefined;
   let last = 'no answer';

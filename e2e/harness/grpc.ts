@@ -1,5 +1,12 @@
 /** A client of programs/grpc.mjs, by gRPC's own library. */
-import { Client, credentials, Metadata, type ServiceError, type StatusObject } from '@grpc/grpc-js';
+import {
+  type ChannelCredentials,
+  Client,
+  credentials,
+  Metadata,
+  type ServiceError,
+  type StatusObject,
+} from '@grpc/grpc-js';
 
 export interface EchoRequest {
   readonly text?: string;
@@ -45,8 +52,8 @@ export interface GrpcClient extends Disposable {
 }
 
 /** @param url of a sidecar's listener or a gateway. */
-export function grpcClient(url: string): GrpcClient {
-  const client = new Client(new URL(url).host, credentials.createInsecure(), { 'grpc.enable_retries': 0 });
+export function grpcClient(url: string, channel: ChannelCredentials = credentials.createInsecure()): GrpcClient {
+  const client = new Client(new URL(url).host, channel, { 'grpc.enable_retries': 0 });
   const outcome = (answers: readonly EchoAnswer[], initial: Metadata, status: StatusObject | ServiceError): CallResult => ({
     code: status.code,
     details: status.details,

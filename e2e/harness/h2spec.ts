@@ -40,10 +40,10 @@ export interface Verdict {
   readonly text: string;
 }
 
-/** The whole suite against one server; on a busy machine answers take their time. */
-export async function judge(path: string, url: string): Promise<Verdict> {
+/** The whole suite against one server. @param seconds for each answer; on a busy machine they take their time. */
+export async function judge(path: string, url: string, seconds = 15): Promise<Verdict> {
   const { hostname, port } = new URL(url);
-  const child = spawn(path, ['-h', hostname, '-p', port, '-o', '15'], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(path, ['-h', hostname, '-p', port, '-o', String(seconds)], { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));

@@ -23,8 +23,8 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => void end(0));
   process.on('uncaughtException', (error) => {
     logger.error({ error: errorMessage(error), stack: error.stack }, 'uncaught exception: ending');
-    void end(70);
-    setTimeout(() => process.exit(70), 2_000).unref();
+    void end(1);
+    setTimeout(() => process.exit(1), 2_000).unref();
   });
 
   let begun: (message: StartMessage) => void = () => {};

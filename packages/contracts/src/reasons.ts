@@ -123,6 +123,7 @@ export const REASONS = {
     'http1.headers_too_large',
     'the request head is too large or has too many fields',
   ),
+  'underscored-header': row(400, 'DPE', 'unexpected_underscore', 'header names with an underscore are not taken here'),
   'missing-host': row(400, 'DPE', 'missing_host_header', 'the request needs exactly one valid Host'),
   'path-normalization-failed': row(400, 'DPE', 'path_normalization_failed', 'the path can not be normalized'),
   'payload-too-large': row(413, 'DPE', 'request_payload_too_large', 'the request body is larger than allowed'),

@@ -11,11 +11,13 @@ import {
 } from '@weft/kit';
 import { Command, Option } from 'commander';
 import { type ProxyFlags, readOptions } from './options.ts';
-import { startProxyProcess } from './process.ts';
+import { type ProxyProcess, startProxyProcess } from './process.ts';
 
 const VERSION = '0.1.0';
 const DRAIN_MS = 5_000;
 const END_WITHIN_MS = 3_000;
+// From an error that nobody expected to the end, whatever hangs.
+const FAIL_WITHIN_MS = 5_000;
 
 const collect = (value: string, former: readonly string[]): readonly string[] => [...former, value];
 
@@ -59,14 +61,20 @@ async function run(flags: ProxyFlags): Promise<void> {
   };
   // The parent reads the log; when it is gone there is nobody to tell, and the lifeline ends the process.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  let running: ProxyProcess | undefined;
+  let failed = false;
+  // Rejections that nobody handles come here as well.
   process.on('uncaughtException', (error) => {
     logger.error({ error: error.stack ?? errorMessage(error) }, 'unexpected error');
-    process.exit(70);
+    if (failed || running === undefined) process.exit(1);
+    failed = true;
+    setTimeout(() => process.exit(1), FAIL_WITHIN_MS);
+    running.fail();
   });
   try {
     const options = readOptions(flags);
     logger.setLevel(options.logLevel);
-    const started = await startProxyProcess(options, {
+    running = await startProxyProcess(options, {
       clock: systemClock,
       random: systemRandom,
       logger,
@@ -78,12 +86,13 @@ async function run(flags: ProxyFlags): Promise<void> {
       environment: (name) => process.env[name],
       onEnd: (why) => {
         logger.info({ why }, 'ending');
-        end(0);
+        end(failed ? 1 : 0);
       },
     });
     let asked = false;
+    const started = running;
     const stop = (): void => {
-      if (asked) end(0);
+      if (asked) end(failed ? 1 : 0);
       asked = true;
       void started.drain(DRAIN_MS);
     };

@@ -213,6 +213,8 @@ export interface DataPath {
   activeConnections(): number;
   /** Waits that may run late, of all connections and requests. */
   armedTimers(): number;
+  /** Ends the requests that hold most memory, until it is as much as this. @returns how many it were. */
+  relieve(bytes: number): number;
   /** Begins to accept, where that was held back for another process. */
   serve(): void;
   sockets(): readonly ListenerSocket[];

@@ -15,7 +15,8 @@ import { createDiscovery } from './discovery/discovery.ts';
 import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
 import { createDnsProxy, type DnsProxyDeps } from './dns/dns-proxy.ts';
 import { startOverloadMonitor } from './overload/overload-monitor.ts';
-import { descriptorLimit, readMemory, systemMemoryLimit } from './overload/process-memory.ts';
+import { descriptorLimit, descriptorsLeft } from './overload/descriptors.ts';
+import { readMemory, systemMemoryLimit } from './overload/process-memory.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
@@ -33,6 +34,8 @@ import { createTracer } from './tracing/tracer.ts';
 
 // After a graceful drain of listeners, when clients have had their time.
 const END_DRAIN_MS = 1_000;
+// Who can not trust its own state should not go on for long, and its parent waits to start another.
+const FAILED_DRAIN_MS = 1_000;
 
 export interface ProxyProcessDeps {
   readonly clock: Clock;
@@ -52,6 +55,8 @@ export interface ProxyProcessDeps {
 export interface ProxyProcess {
   /** Lets requests finish, then closes. Later calls wait for the same end. */
   drain(ms: number): Promise<void>;
+  /** Something happened that nobody expected: counts it, and lets what is under way finish, if that is soon. */
+  fail(): void;
 }
 
 export async function startProxyProcess(options: ProxyOptions, deps: ProxyProcessDeps): Promise<ProxyProcess> {
@@ -67,6 +72,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   let listenersDrain = false;
   let admin: AdminServer | undefined;
   const predecessorCut = stats.counter('server.predecessor_cut_connections');
+  const unexpected = stats.counter('server.unexpected_errors');
 
   /** How to reach the control plane now. @throws while something for it is missing. */
   const controlPlane = (): ChannelTarget => {
@@ -106,11 +112,13 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   const overload = startOverloadMonitor({
     read: readMemory,
     limits: { maxBytes: options.maxMemoryBytes, systemBytes: systemMemoryLimit() },
+    relieve: (bytes) => dataPath.relieve(bytes),
     stats,
     clock,
     logger,
   });
   lifecycle.defer('overload', () => overload.close());
+  const descriptors = descriptorLimit() ?? Infinity;
   const openMarked =
     options.socketMark === undefined ? undefined : markedSockets(loadSocketCalls(), options.socketMark);
   const dataPath: DataPath = createProxy({
@@ -132,6 +140,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     held: options.replaces,
     maxConnections: options.maxConnections ?? defaultConnections(),
     overload,
+    descriptors: { max: descriptors - Math.min(DESCRIPTORS_KEPT, descriptors / 4), left: descriptorsLeft },
     drainMs: options.drainTimeMs,
     hasAddress: machineHasAddress,
     locality: locality.region === '' ? '' : localityName(locality),
@@ -357,7 +366,13 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     );
   // Without an identity there is nobody to talk to: the first secret begins it.
   if (parent === undefined) begin();
-  return { drain };
+  return {
+    drain,
+    fail() {
+      stats.add(unexpected, 1);
+      void drain(FAILED_DRAIN_MS);
+    },
+  };
 }
 
 function setLevel(logger: Logger, level: string): void {
@@ -374,6 +389,9 @@ function dnsDescriptors({ dns, inherited, inheritedDatagrams }: ProxyOptions): P
   const [datagrams, stream] = [inheritedDatagrams.get(address), inherited.get(address)];
   return datagrams === undefined || stream === undefined ? {} : { fds: { datagrams, stream } };
 }
+
+/** For connections to upstreams, files and the parent, when clients have taken all others. */
+const DESCRIPTORS_KEPT = 128;
 
 /** Each may need another connection, to its upstream. */
 const defaultConnections = (): number => Math.min(10_000, Math.floor((descriptorLimit() ?? Infinity) / 2));

@@ -9,9 +9,11 @@ import { H2Counters } from './http2/connection/counters.ts';
 import { WriteTurn } from './http2/frames/write-turn.ts';
 import { FieldTable } from './http2/hpack/field-table.ts';
 import { InheritedSockets } from './listeners/inherited-sockets.ts';
+import { AcceptControl } from './listeners/accept-control.ts';
 import { ConnectionGate } from './listeners/connection-gate.ts';
 import { ListenerSet } from './listeners/listener-set.ts';
 import { LiveListener, type LiveListenerDeps } from './listeners/live-listener.ts';
+import { cutHeaviest } from './overload/heaviest.ts';
 import { NOT_OVERLOADED, type OverloadState } from './overload/overload.ts';
 import type {
   AccessLogs,
@@ -51,6 +53,8 @@ export interface ProxyOptions {
   readonly maxConnections?: number;
   /** Default: never. */
   readonly overload?: OverloadState;
+  /** No connection is let in on a descriptor of this number or above, and how to see whether some are free. Default: never. */
+  readonly descriptors?: { readonly max: number; readonly left: (count: number) => boolean };
   /** Default: everywhere. */
   readonly hasAddress?: (address: string) => boolean;
   /** Called once, when a listener wants original destinations; without it such a listener is refused. @throws {WeftError} where they can not be told. */
@@ -133,6 +137,23 @@ export function createProxy(options: ProxyOptions): DataPath {
       ? { ...NO_ROUTES, unroutedChain: buildChains(undefined, hcm.filters, deps).unroutedChain }
       : buildChains(table, hcm.filters, deps);
   };
+  const gate = new ConnectionGate({
+    max: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+    overload,
+    maxDescriptor: options.descriptors?.max ?? Infinity,
+    descriptorsLeft: options.descriptors?.left ?? (() => true),
+  });
+  const accepting = new AcceptControl({
+    name: 'listener_manager',
+    hold: () => listeners.hold(),
+    open: () => listeners.open(),
+    stillShut: (cause) => gate.stillShut(cause),
+    stats,
+    clock,
+    logger,
+  });
+  gate.onShut = (cause) => accepting.shut(cause);
+  gate.onLeft = () => accepting.look();
   const liveDeps: LiveListenerDeps = {
     timers,
     random,
@@ -148,7 +169,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     http2Counters: new H2Counters(stats, 'http2.'),
     routesOf,
     logger,
-    gate: new ConnectionGate(options.maxConnections ?? DEFAULT_MAX_CONNECTIONS, overload),
+    gate,
     overload,
     originalOf: (socket) => tellOriginal?.(socket),
     listenerAt: (address, port) => listeners.at(address, port),
@@ -182,11 +203,13 @@ export function createProxy(options: ProxyOptions): DataPath {
     armedTimers: () => timers.size,
     listeners: () => listeners.statuses(),
     clusters: (): ClusterStatus[] => clusters.status(),
+    relieve: (bytes) => cutHeaviest(bytes, (take) => listeners.weigh(take)),
     serve: () => listeners.serve(),
     sockets: () => listeners.sockets(),
     drainListeners: (plan) => listeners.drainSome(plan),
     drain: (deadlineMs) => listeners.drain(deadlineMs),
     async close() {
+      accepting.close();
       listeners.close();
       clusters.close();
       secrets.close();

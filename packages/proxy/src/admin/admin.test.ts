@@ -53,6 +53,7 @@ const dataPath: DataPath = {
   clusters: () => [CLUSTER],
   activeConnections: () => 0,
   armedTimers: () => 0,
+  relieve: () => 0,
   serve: () => undefined,
   sockets: () => [],
   drainListeners: () => undefined,

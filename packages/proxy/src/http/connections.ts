@@ -12,7 +12,15 @@ export interface ServerConnection {
   onDraining(): void;
   /** Ends now: what has no answer yet is refused, the rest is cut. Called again, it waits for nothing. */
   destroy(): void;
+  /** Tells what each request in progress holds in memory. */
+  weigh?(take: WeighExchange): void;
 }
+
+/** @param cut ends that request: `overloaded` where there is no answer yet, else it is cut. Harmless when it is over. */
+export type WeighExchange = (bytes: number, cut: () => void) => void;
+
+/** Why a client's connection ends although nobody did wrong. */
+export type ConnectionEnd = 'idle_timeout' | 'max_duration_reached' | 'max_requests_reached';
 
 /** What a client's connection needs from the HTTP connection manager above it. */
 export interface ExchangeSource {
@@ -22,6 +30,8 @@ export interface ExchangeSource {
   refuse(stream: DownstreamStream, reason: ReasonCode): void;
   /** True when every further answer should close its connection. */
   readonly draining: boolean;
+  /** A limit of the connection was reached. */
+  onLimit?(end: ConnectionEnd): void;
   /** Called exactly once. */
   onConnectionClosed(connection: ServerConnection): void;
 }

@@ -26,6 +26,8 @@ export interface DownstreamConnection {
   peerWorkload: string;
   /** Stands for identity and workload of the peer; changes with the latter. */
   peerKey: string;
+  /** Tells who let the client in that the connection had to be closed for a flood. */
+  readonly abuse?: (() => void) | undefined;
 }
 
 export interface DownstreamStream {
@@ -66,6 +68,8 @@ export interface RequestReceiver {
   onRequestAborted(reason: ReasonCode): void;
   /** Everything of this exchange is with the kernel or gone; called exactly once. */
   onExchangeOver(): void;
+  /** Kept of the request, beside what the stream holds. */
+  readonly heldBytes?: number;
 }
 
 /** Why an upstream exchange ended before its response did. */

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import { PREFACE } from '../http2/frames/constants.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
-import type { ServerConnection } from './connections.ts';
+import type { ServerConnection, WeighExchange } from './connections.ts';
 
 export interface UndecidedOptions {
   /** Until the first byte, and from there until it is decided; 0 = no limit. */
@@ -10,6 +10,8 @@ export interface UndecidedOptions {
   /** Makes the connection that goes on with the socket. */
   readonly decide: (http2: boolean) => ServerConnection;
   readonly onClosed: (connection: UndecidedConnection) => void;
+  /** Nothing has come in time. */
+  readonly onIdle: () => void;
 }
 
 /** A client's connection until its first bytes tell HTTP/2 with prior knowledge from HTTP/1; the first one does as a rule. */
@@ -66,7 +68,12 @@ export class UndecidedConnection implements ServerConnection {
     this.#close();
   }
 
+  weigh(take: WeighExchange): void {
+    this.#chosen?.weigh?.(take);
+  }
+
   onDeadline(): void {
+    if (this.#matched === 0) this.#options.onIdle();
     this.#close();
   }
 

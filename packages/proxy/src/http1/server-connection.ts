@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ReasonCode } from '@weft/contracts';
 import type { HeadView } from '../head/head-view.ts';
-import type { ExchangeSource, ServerConnection } from '../http/connections.ts';
+import type { ExchangeSource, ServerConnection, WeighExchange } from '../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../http/streams.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
@@ -20,6 +20,9 @@ export interface ServerConnectionOptions {
   readonly idleTimeoutMs: number;
   /** How long to go on reading (and dropping) after a last answer, so that the client can read it. */
   readonly lingerMs: number;
+  /** After so long, or so many requests, the next answer is the last; 0 = no limit, for both. */
+  readonly maxConnectionMs: number;
+  readonly maxRequests: number;
   /** Trailers of answers go to clients that did not ask for them (`TE: trailers`), too. */
   readonly trailers: boolean;
   readonly target: TargetRules;
@@ -29,6 +32,7 @@ const IDLE = 0;
 const HEADERS = 1;
 const LINGER = 2;
 const HALF_CLOSED = 3;
+const AGE = 4;
 
 // Far more than a client that ends its side first waits for an answer, far less than an answer may take.
 const HALF_CLOSED_MS = 5_000;
@@ -51,6 +55,8 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   readonly #wait: Deadline;
   readonly #headersWait: Deadline;
   #halfClosedWait: Deadline | undefined;
+  #ageWait: Deadline | undefined;
+  #requests = 0;
   #chunked: ChunkedDecoder | undefined;
 
   #state: number = STATE.head;
@@ -92,6 +98,10 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     socket.on('close', () => this.#onGone());
     socket.on('end', () => this.#onReadEnd());
     socket.on('drain', () => this.#receiver?.onDownstreamWritable());
+    if (options.maxConnectionMs > 0) {
+      this.#ageWait = new Deadline(this, AGE);
+      timers.arm(this.#ageWait, options.maxConnectionMs);
+    }
     this.#armIdle();
   }
 
@@ -112,6 +122,18 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     }
     this.#socket.destroy();
     this.#onGone();
+  }
+
+  weigh(take: WeighExchange): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.#responseOver) return;
+    const bytes = this.#socket.writableLength + this.#held.length + (receiver.heldBytes ?? 0);
+    take(bytes, () => {
+      if (this.#receiver !== receiver || this.#gone) return;
+      this.#close = true;
+      receiver.onRequestAborted('overloaded');
+      this.#writer.flush();
+    });
   }
 
   onBytes(buffer: Buffer, start: number, end: number): void {
@@ -217,6 +239,11 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     this.#acceptsTrailers = head.has('te') || this.#options.trailers;
     this.#keepAlive10 = minor === 0 && options.keepAlive;
     if (options.close || (minor === 0 && !options.keepAlive)) this.#close = true;
+    this.#requests += 1;
+    if (this.#requests === this.#options.maxRequests) {
+      this.#close = true;
+      this.#source.onLimit?.('max_requests_reached');
+    }
     if (length === CHUNKED) {
       this.#chunked ??= new ChunkedDecoder();
       this.#chunked.reset();
@@ -416,6 +443,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
 
   onDeadline(kind: number): void {
     if (kind === HALF_CLOSED && this.#responseStarted) return;
+    if (kind === AGE) {
+      this.#source.onLimit?.('max_duration_reached');
+      this.#close = true;
+      if (!this.idle) return;
+    }
+    if (kind === IDLE) this.#source.onLimit?.('idle_timeout');
     if (kind === HEADERS && !this.#gone) {
       this.#refuse('request-headers-timeout');
       return;
@@ -458,6 +491,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     this.#timers.cancel(this.#wait);
     this.#timers.cancel(this.#headersWait);
     if (this.#halfClosedWait !== undefined) this.#timers.cancel(this.#halfClosedWait);
+    if (this.#ageWait !== undefined) this.#timers.cancel(this.#ageWait);
     this.#held.clear();
     const receiver = this.#receiver;
     if (receiver !== undefined) {

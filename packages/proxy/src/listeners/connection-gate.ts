@@ -1,14 +1,35 @@
 import type { OverloadState } from '../overload/overload.ts';
 
+/** Why a connection was not let in: its limit of connections, memory, or descriptors. */
+export type Refusal = 'connections' | 'memory' | 'descriptors';
+
+export interface GateOptions {
+  /** Connections at once. */
+  readonly max: number;
+  readonly overload: OverloadState;
+  /**
+   * A connection on a descriptor of this number, or above, was let in last: the system gives the lowest that is free, so
+   * that all below are taken. The rest is for connections to upstreams, logs and files.
+   */
+  readonly maxDescriptor: number;
+  /** Whether so many descriptors are free. */
+  readonly descriptorsLeft: (count: number) => boolean;
+}
+
+/** Descriptors that must be free again before connections are taken. */
+export const DESCRIPTORS_TO_RESUME = 64;
+
 /** Counts the client connections of the whole proxy from the moment they are accepted. */
 export class ConnectionGate {
-  readonly #max: number;
-  readonly #overload: OverloadState;
+  readonly #options: GateOptions;
   #open = 0;
+  /** Told when there is no place, or the last one was taken. */
+  onShut: (cause: Refusal) => void = () => {};
+  /** Told when a connection has left. */
+  onLeft: () => void = () => {};
 
-  constructor(max: number, overload: OverloadState) {
-    this.#max = max;
-    this.#overload = overload;
+  constructor(options: GateOptions) {
+    this.#options = options;
   }
 
   get open(): number {
@@ -16,28 +37,59 @@ export class ConnectionGate {
   }
 
   /** @returns the connection's place, or why it has none. */
-  enter(): ConnectionPlace | 'full' | 'overloaded' {
-    if (this.#overload.refusing) return 'overloaded';
-    if (this.#open >= this.#max) return 'full';
+  enter(descriptor: number): ConnectionPlace | Refusal {
+    const { max, overload, maxDescriptor } = this.#options;
+    const refusal = overload.refusing
+      ? 'memory'
+      : this.#open >= max
+        ? 'connections'
+        : descriptor >= maxDescriptor
+          ? 'descriptors'
+          : undefined;
+    if (refusal !== undefined) {
+      this.onShut(refusal);
+      return refusal;
+    }
     this.#open += 1;
-    return new ConnectionPlace(() => {
-      this.#open -= 1;
-    });
+    const place = new ConnectionPlace();
+    place.whenLeft(this.#onLeft);
+    // Who comes next waits outside rather than to be refused.
+    if (this.#open === max) this.onShut('connections');
+    return place;
+  }
+
+  readonly #onLeft = (): void => {
+    this.#open -= 1;
+    this.onLeft();
+  };
+
+  /** @returns why it should stay shut; it opens well below the limit only, so as not to open and shut all the time. */
+  stillShut(cause: Refusal): Refusal | undefined {
+    const { max, overload, descriptorsLeft } = this.#options;
+    if (overload.refusing) return 'memory';
+    if (this.#open > lowMark(max)) return 'connections';
+    return cause === 'descriptors' && !descriptorsLeft(DESCRIPTORS_TO_RESUME) ? 'descriptors' : undefined;
   }
 }
 
+/** A twentieth below the limit, one at least. */
+export const lowMark = (max: number): number => max - Math.max(1, Math.floor(max / 20));
+
 /** Held until the connection is gone, in whatever state that happens. */
 export class ConnectionPlace {
-  #leave: (() => void) | undefined;
+  #leaves: (() => void)[] | undefined = [];
+  /** Tells who let the client in that it does harm. */
+  onAbuse: (() => void) | undefined;
 
-  constructor(leave: () => void) {
-    this.#leave = leave;
+  whenLeft(leave: () => void): void {
+    if (this.#leaves === undefined) leave();
+    else this.#leaves.push(leave);
   }
 
   /** May be called more than once. */
   readonly leave = (): void => {
-    const leave = this.#leave;
-    this.#leave = undefined;
-    leave?.();
+    const leaves = this.#leaves;
+    this.#leaves = undefined;
+    if (leaves !== undefined) for (const one of leaves) one();
   };
 }

@@ -6,15 +6,19 @@ import type { OriginalDestination } from '../sockets/native-sockets.ts';
 import type { PeerIdentity } from '../tls/downstream-tls.ts';
 import type { FirstBytes } from './first-bytes.ts';
 
-/**
- * @param original where the client was going, when something redirected it here.
- * @param client what a proxy in front said of its own client.
- */
+/** What others know of a connection. */
+export interface Known {
+  /** Where the client was going, when something redirected it here. */
+  readonly original?: OriginalDestination | undefined;
+  /** What a proxy in front said of its own client. */
+  readonly client?: ProxyHeader['client'];
+  readonly abuse?: (() => void) | undefined;
+}
+
 export function describe(
   socket: Socket,
   facts: FirstBytes,
-  original?: OriginalDestination,
-  client?: ProxyHeader['client'],
+  { original, client, abuse }: Known = {},
 ): DownstreamConnection {
   return {
     remoteAddress: client?.source.address ?? plainAddress(socket.remoteAddress),
@@ -31,6 +35,7 @@ export function describe(
     requestedServerName: facts.serverName,
     peerWorkload: '',
     peerKey: '',
+    abuse,
   };
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import type { InheritedFds } from '../ports.ts';
+import { holdQueue, openQueue } from './accept-queue.ts';
 
 /** Whoever serves an inherited socket now. */
 export interface SocketOwner {
@@ -13,6 +14,9 @@ export interface InheritedSocket {
   readonly fd: number;
   /** Serves it from now on. @returns lets go of it, if nobody else took it meanwhile. */
   take(owner: SocketOwner, backlog: number): () => void;
+  /** Leaves clients in the queue, and takes them up again. */
+  hold(): void;
+  open(): void;
 }
 
 /**
@@ -52,6 +56,7 @@ class OpenSocket implements InheritedSocket {
   readonly fd: number;
   readonly #server: Server;
   #owner: SocketOwner | undefined;
+  #held = false;
 
   constructor(fd: number) {
     this.fd = fd;
@@ -66,10 +71,30 @@ class OpenSocket implements InheritedSocket {
   take(owner: SocketOwner, backlog: number): () => void {
     this.#owner = owner;
     if (this.#server.listening) owner.onListening(this.#server);
-    else this.#server.listen({ fd: this.fd, backlog }, () => this.#owner?.onListening(this.#server));
+    else {
+      this.#server.listen({ fd: this.fd, backlog }, () => {
+        if (this.#held) holdQueue(this.#server);
+        this.#owner?.onListening(this.#server);
+      });
+    }
     return () => {
-      if (this.#owner === owner) this.#owner = undefined;
+      if (this.#owner !== owner) return;
+      this.#owner = undefined;
+      // Whoever still waits is told so.
+      this.open();
     };
+  }
+
+  hold(): void {
+    if (this.#held) return;
+    this.#held = true;
+    if (this.#server.listening) holdQueue(this.#server);
+  }
+
+  open(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    if (this.#server.listening) openQueue(this.#server);
   }
 
   close(): void {

@@ -77,7 +77,7 @@ describe('connections at once', () => {
     await waitFor(() => proxy.path.activeConnections() === 3);
     const late = client(proxy.portOf('plain'), 'GET / HTTP/1.1\r\nHost: h\r\n\r\n');
     await waitFor(() => late.gone());
-    expect([late.got(), proxy.stats.valueOf('listener.plain.downstream_cx_overflow')]).toEqual(['', 1]);
+    expect([late.got(), proxy.stats.valueOf('listener_manager.accept_stopped.connections')]).toEqual(['', 1]);
     idle.socket.write('GET / HTTP/1.1\r\nHost: h\r\n\r\n');
     await waitFor(() => idle.got().includes('200 OK'));
     for (const { socket } of [...silent, idle]) socket.destroy();

@@ -1,5 +1,6 @@
 // All listeners of a proxy: what configuration adds, changes and takes away, and how they end.
 import type { Clock, Logger } from '@weft/kit';
+import type { WeighExchange } from '../http/connections.ts';
 import type { DrainPlan, ListenerSocket, ListenerStatus, StatsSink } from '../ports.ts';
 import type { CompiledListener } from '../runtime/listeners.ts';
 import type { InheritedSockets } from './inherited-sockets.ts';
@@ -29,6 +30,8 @@ export class ListenerSet {
   readonly #cut: number;
   #byAddress: ReadonlyMap<string, LiveListener> = new Map();
   #held: boolean;
+  /** Nothing is accepted until there is room. */
+  #shut = false;
   #draining = false;
 
   constructor(deps: ListenerSetDeps) {
@@ -52,6 +55,9 @@ export class ListenerSet {
   }
   connections(): number {
     return this.all().reduce((sum, listener) => sum + listener.connections, 0);
+  }
+  weigh(take: WeighExchange): void {
+    for (const listener of this.all()) listener.weigh(take);
   }
   sockets(): ListenerSocket[] {
     return [...this.#live.values()].flatMap((listener) => listener.socket ?? []);
@@ -91,7 +97,19 @@ export class ListenerSet {
 
   #listen(listener: LiveListener): void {
     const { address, port } = listener.compiled;
+    if (this.#shut) listener.hold('proxy');
     listener.listen(this.#deps.inherited.get(`${address}:${port}`));
+  }
+
+  /** All stop accepting for a while; what is open goes on. */
+  hold(): void {
+    this.#shut = true;
+    for (const listener of this.#live.values()) listener.hold('proxy');
+  }
+
+  open(): void {
+    this.#shut = false;
+    for (const listener of this.#live.values()) listener.open('proxy');
   }
 
   /** From now on connections are taken. */

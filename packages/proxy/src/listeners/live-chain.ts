@@ -8,7 +8,7 @@ import type { HcmRoutes } from '../filters/http/hcm-settings.ts';
 import { connectionAllowed } from '../filters/network/rbac.ts';
 import { TcpSession } from '../filters/network/tcp-proxy.ts';
 import { localReply } from '../failures.ts';
-import type { ServerConnection } from '../http/connections.ts';
+import type { ServerConnection, WeighExchange } from '../http/connections.ts';
 import type { DownstreamConnection } from '../http/streams.ts';
 import { RequestRecord } from '../request-record.ts';
 import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
@@ -94,6 +94,10 @@ export class LiveChain {
     return (this.#manager?.activeRequests ?? 0) + this.#sessions.size;
   }
 
+  weigh(take: WeighExchange): void {
+    this.#manager?.weigh(take);
+  }
+
   /** Same criteria, TLS and kind of filter: everything else may change under open connections. */
   update(compiled: CompiledChain, listener: CompiledListener): void {
     this.#compiled = compiled;
@@ -116,7 +120,8 @@ export class LiveChain {
   /** @param bytes already read from the socket. */
   take(socket: Socket, connection: DownstreamConnection, bytes: Buffer, place: ConnectionPlace): void {
     if (this.#terminator === undefined) {
-      this.#serve(connection, bytes, place, (taker) => readAccepted(socket, this.#deps.readBuffer, taker));
+      const { bufferBytes } = this.#compiled;
+      this.#serve(connection, bytes, place, (taker) => readAccepted(socket, this.#deps.readBuffer, taker, bufferBytes));
       return;
     }
     if (bytes.length > 0) socket.unshift(bytes);

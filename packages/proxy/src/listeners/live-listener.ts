@@ -1,15 +1,18 @@
-import { createServer, type Server, type Socket } from 'node:net';
-import { type Clock, errorCode, errorMessage, type Logger, type Timer } from '@weft/kit';
+import type { Server, Socket } from 'node:net';
+import { type Clock, errorMessage, type Logger } from '@weft/kit';
+import type { WeighExchange } from '../http/connections.ts';
 import type { DownstreamConnection } from '../http/streams.ts';
-import type { ListenerSocket, StatsSink } from '../ports.ts';
+import type { ListenerSocket as BoundSocket, StatsSink } from '../ports.ts';
 import type { CompiledListener } from '../runtime/listeners.ts';
+import { Admission } from './admission.ts';
 import { matchChain } from './chain-match.ts';
-import { describe } from './described-connection.ts';
+import { describe, plainAddress } from './described-connection.ts';
 import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
 import { type ChainDeps, LiveChain } from './live-chain.ts';
 import type { OriginalDestination, TellOriginalDestination } from '../sockets/native-sockets.ts';
 import type { ConnectionGate, ConnectionPlace } from './connection-gate.ts';
 import type { InheritedSocket } from './inherited-sockets.ts';
+import { type ListeningSocket, ownSocket, parentsSocket } from './listening-socket.ts';
 import type { ProxyHeader } from '../proxy-protocol/header.ts';
 import { peek } from './peek.ts';
 import { readProxyHeader } from './read-proxy-header.ts';
@@ -24,18 +27,15 @@ export interface LiveListenerDeps extends ChainDeps {
   listenerAt(address: string, port: number): LiveListener | undefined;
 }
 
-// A predecessor may hold the address until it has drained.
-const BIND_AGAIN_MS = 200;
-
 /** One bound address, its filter chains, and the connections they took. */
 export class LiveListener {
   readonly name: string;
   #compiled: CompiledListener;
   readonly #deps: LiveListenerDeps;
-  /** Stops accepting. */
-  #letGo: () => void = () => {};
-  #descriptor: () => number = () => -1;
-  #again: Timer | undefined;
+  readonly #admission: Admission;
+  #listening: ListeningSocket | undefined;
+  /** Who wants that nothing is accepted: the proxy's limits, or those of this listener. */
+  readonly #holders = new Set<'proxy' | 'listener'>();
   #chains: readonly LiveChain[] = [];
   #default: LiveChain | undefined;
   readonly #drained = new Set<LiveChain>();
@@ -45,8 +45,6 @@ export class LiveListener {
   #bound = '';
   readonly #noChain: number;
   readonly #accepted: number;
-  readonly #overflow: number;
-  readonly #overloaded: number;
   readonly #noProxyHeader: number;
 
   constructor(compiled: CompiledListener, deps: LiveListenerDeps) {
@@ -54,10 +52,13 @@ export class LiveListener {
     this.#compiled = compiled;
     this.#deps = deps;
     this.#noChain = deps.stats.counter(`listener.${compiled.name}.no_filter_chain_match`);
-    this.#overflow = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overflow`);
     this.#noProxyHeader = deps.stats.counter(`listener.${compiled.name}.downstream_proxy_proto_error`);
-    this.#overloaded = deps.stats.counter(`listener.${compiled.name}.downstream_cx_overload_reject`);
     this.#accepted = deps.stats.counter(`listener.${compiled.name}.downstream_cx_total`);
+    this.#admission = new Admission(compiled.name, compiled.limits, {
+      ...deps,
+      hold: () => this.hold('listener'),
+      open: () => this.open('listener'),
+    });
     this.#build(compiled);
   }
 
@@ -78,10 +79,13 @@ export class LiveListener {
   get activeRequests(): number {
     return [...this.chains, ...this.#drained].reduce((sum, chain) => sum + chain.activeRequests, 0);
   }
+  weigh(take: WeighExchange): void {
+    for (const chain of [...this.chains, ...this.#drained]) chain.weigh(take);
+  }
   /** undefined when it is not bound. */
-  get socket(): ListenerSocket | undefined {
+  get socket(): BoundSocket | undefined {
     const { address, port } = this.#compiled;
-    const fd = this.#state === 'active' ? this.#descriptor() : -1;
+    const fd = this.#state === 'active' ? (this.#listening?.descriptor ?? -1) : -1;
     return fd < 0 ? undefined : { address, port, fd };
   }
   get connections(): number {
@@ -98,44 +102,45 @@ export class LiveListener {
       this.#state = 'active';
       return;
     }
-    const onListening = (server: Server): void => {
-      this.#state = 'active';
-      const actual = server.address();
-      this.#bound =
-        typeof actual === 'object' && actual !== null ? `${actual.address}:${actual.port}` : `${address}:${port}`;
-      this.#deps.logger.info({ listener: this.name, address: this.#bound }, 'listening');
+    const events = {
+      onConnection: (socket: Socket) => this.#accept(socket),
+      onListening: (server: Server) => this.#onListening(server),
+      onError: (error: Error) => this.#onServerError(error),
     };
-    if (inherited !== undefined) {
-      const owner = {
-        onConnection: (socket: Socket) => this.#accept(socket),
-        onListening,
-        onError: (error: Error) => this.#onServerError(error),
-      };
-      this.#letGo = inherited.take(owner, backlog);
-      this.#descriptor = () => inherited.fd;
-    } else {
-      const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
-        this.#accept(socket),
-      );
-      const bindNow = (): void => void server.listen({ host: address, port, backlog, exclusive: false });
-      server.on('listening', () => onListening(server));
-      server.on('error', (error) => {
-        this.#onServerError(error);
-        if (errorCode(error) === 'EADDRINUSE' && this.#state !== 'draining')
-          this.#again = this.#deps.clock.after(BIND_AGAIN_MS, bindNow);
-      });
-      bindNow();
-      this.#letGo = () => {
-        this.#again?.cancel();
-        server.close();
-      };
-      this.#descriptor = () => descriptorOf(server);
-    }
+    this.#listening =
+      inherited === undefined
+        ? ownSocket({ address, port, backlog }, this.#deps.clock, events)
+        : parentsSocket(inherited, backlog, events);
+    if (this.#holders.size > 0) this.#listening.hold();
+  }
+
+  #onListening(server: Server): void {
+    const { address, port } = this.#compiled;
+    if (this.#state === 'draining') return;
+    const former = this.#bound;
+    this.#state = 'active';
+    this.#failure = '';
+    const actual = server.address();
+    this.#bound =
+      typeof actual === 'object' && actual !== null ? `${actual.address}:${actual.port}` : `${address}:${port}`;
+    if (former !== this.#bound) this.#deps.logger.info({ listener: this.name, address: this.#bound }, 'listening');
+  }
+
+  /** Accepts nothing for a while. Connections that are there go on. */
+  hold(holder: 'proxy' | 'listener'): void {
+    if (this.#holders.size === 0) this.#listening?.hold();
+    this.#holders.add(holder);
+  }
+
+  open(holder: 'proxy' | 'listener'): void {
+    if (!this.#holders.delete(holder) || this.#holders.size > 0) return;
+    this.#listening?.open();
   }
 
   /** New chains for connections to come; those of unchanged chains go on. @returns the chains that drain now. */
   update(compiled: CompiledListener): readonly LiveChain[] {
     this.#compiled = compiled;
+    this.#admission.update(compiled.limits);
     return this.#build(compiled);
   }
 
@@ -158,7 +163,7 @@ export class LiveListener {
   drain(): void {
     if (this.#state === 'draining') return;
     this.#state = 'draining';
-    this.#letGo();
+    this.#stopListening();
     for (const chain of this.chains) chain.drain();
   }
 
@@ -169,9 +174,15 @@ export class LiveListener {
 
   close(): void {
     this.#state = 'draining';
-    this.#letGo();
+    this.#stopListening();
     for (const socket of this.#inspecting) socket.destroy();
     for (const chain of [...this.chains, ...this.#drained]) chain.close();
+  }
+
+  #stopListening(): void {
+    this.#admission.close();
+    this.#listening?.close();
+    this.#listening = undefined;
   }
 
   /** Ends what is left on chains that were removed. @returns what that was. */
@@ -226,17 +237,14 @@ export class LiveListener {
 
   /** @param original where the client was going, when that is not here. */
   #take(socket: Socket, original: OriginalDestination | undefined): void {
-    const { gate, stats } = this.#deps;
+    const { stats } = this.#deps;
     stats.add(this.#accepted, 1);
-    const place = gate.enter();
-    if (place === 'full' || place === 'overloaded') {
-      stats.add(place === 'full' ? this.#overflow : this.#overloaded, 1);
-      socket.resetAndDestroy();
-      return;
-    }
+    const place = this.#admission.enter(socket);
+    if (place === undefined) return;
     const { proxyProtocol, inspectTimeoutMs } = this.#compiled;
     if (proxyProtocol === undefined) {
-      this.#inspect(socket, EMPTY, { original, client: undefined, place });
+      if (this.#admission.know(socket, place, plainAddress(socket.remoteAddress)))
+        this.#inspect(socket, EMPTY, { original, client: undefined, place });
       return;
     }
     this.#inspecting.add(socket);
@@ -245,7 +253,11 @@ export class LiveListener {
       { rules: proxyProtocol, timers: this.#deps.timers, timeoutMs: inspectTimeoutMs },
       (client, rest) => {
         this.#inspecting.delete(socket);
-        if (rest !== undefined) return this.#inspect(socket, rest, { original, client, place });
+        if (rest !== undefined) {
+          const address = client?.source.address ?? plainAddress(socket.remoteAddress);
+          if (this.#admission.know(socket, place, address)) this.#inspect(socket, rest, { original, client, place });
+          return;
+        }
         // Nobody is told why: who can not say where a connection comes from is not who should be in front.
         stats.add(this.#noProxyHeader, 1);
         place.leave();
@@ -276,7 +288,7 @@ export class LiveListener {
   }
 
   #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, { original, client, place }: Told): void {
-    const connection = describe(socket, facts, original, client);
+    const connection = describe(socket, facts, { original, client, abuse: place.onAbuse });
     const chain =
       matchChain(this.#chains, {
         ...facts,
@@ -314,10 +326,6 @@ interface Told {
   readonly client: ProxyHeader['client'];
   readonly place: ConnectionPlace;
 }
-
-/** Node has no public word for it. */
-const descriptorOf = (server: Server): number =>
-  (server as unknown as { readonly _handle: { readonly fd?: number } | null })._handle?.fd ?? -1;
 
 const EMPTY = Buffer.alloc(0);
 const ignore = (): void => {};

@@ -2,6 +2,7 @@ import { type Clock, type Logger, type Timer } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import {
   type MemoryLimits,
+  excessBytes,
   type MemoryReading,
   NOT_OVERLOADED,
   OVERLOAD_ACTIONS,
@@ -17,22 +18,36 @@ export interface OverloadMonitor extends OverloadState {
 export interface OverloadMonitorDeps {
   readonly read: () => MemoryReading;
   readonly limits: MemoryLimits;
-  readonly stats: Pick<StatsSink, 'gauge' | 'set'>;
+  /** Ends requests that hold at least so many bytes together, the heaviest first. @returns how many it were. */
+  readonly relieve: (bytes: number) => number;
+  readonly stats: Pick<StatsSink, 'gauge' | 'set' | 'counter' | 'add'>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
 const READ_EVERY_MS = 250;
+// What was ended is memory again only after a collection or two.
+const RELIEVE_EVERY_READINGS = 4;
 
 /** Looks at the memory of this process again and again. */
-export function startOverloadMonitor({ read, limits, stats, clock, logger }: OverloadMonitorDeps): OverloadMonitor {
+export function startOverloadMonitor({
+  read,
+  limits,
+  relieve,
+  stats,
+  clock,
+  logger,
+}: OverloadMonitorDeps): OverloadMonitor {
+  const resetSlot = stats.counter('overload.streams_reset');
   const pressureSlot = stats.gauge('overload.memory.pressure');
   const activeSlots = OVERLOAD_ACTIONS.map((action) => [action, stats.gauge(`overload.${action}.active`)] as const);
   let before = 0;
   let state = NOT_OVERLOADED;
+  let sinceRelief = RELIEVE_EVERY_READINGS;
   let timer: Timer;
   const look = (): void => {
-    const pressure = pressureOf(read(), limits);
+    const nearest = pressureOf(read(), limits);
+    const pressure = nearest.share;
     const next = stateOf(pressure, before);
     before = pressure;
     stats.set(pressureSlot, Math.round(pressure * 100));
@@ -44,6 +59,13 @@ export function startOverloadMonitor({ read, limits, stats, clock, logger }: Ove
       else logger.info(fields, 'no longer overloaded');
     }
     state = next;
+    sinceRelief += 1;
+    if (next.resetting && sinceRelief >= RELIEVE_EVERY_READINGS) {
+      sinceRelief = 0;
+      const reset = relieve(excessBytes(nearest));
+      stats.add(resetSlot, reset);
+      if (reset > 0) logger.warn({ reset }, 'overloaded: requests that held much memory were ended');
+    }
     timer = clock.after(READ_EVERY_MS, look);
   };
   look();
@@ -56,6 +78,9 @@ export function startOverloadMonitor({ read, limits, stats, clock, logger }: Ove
     },
     get refusing() {
       return state.refusing;
+    },
+    get resetting() {
+      return state.resetting;
     },
     close: () => timer.cancel(),
   };

@@ -1,12 +1,15 @@
+import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '@weft/kit';
-import { FakeClock } from '@weft/testkit';
+import { FakeClock, waitFor } from '@weft/testkit';
 import { ask, exchange, RecordingStats, startProxy } from '../test-support/harness.ts';
 import { httpChain, listener, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { httpUpstream } from '../test-support/upstream.ts';
-import { type MemoryReading, pressureOf, stateOf } from './overload.ts';
+import { cutHeaviest } from './heaviest.ts';
+import { excessBytes, type MemoryReading, pressureOf, stateOf } from './overload.ts';
 import { startOverloadMonitor } from './overload-monitor.ts';
-import { descriptorLimit, systemMemoryLimit } from './process-memory.ts';
+import { descriptorLimit } from './descriptors.ts';
+import { systemMemoryLimit } from './process-memory.ts';
 
 const MIB = 1024 * 1024;
 const reading = (change: Partial<MemoryReading> = {}): MemoryReading => ({
@@ -20,15 +23,18 @@ const reading = (change: Partial<MemoryReading> = {}): MemoryReading => ({
 describe('pressure', () => {
   it('is that of the nearest limit', () => {
     const limits = { maxBytes: 1000 * MIB, systemBytes: undefined };
-    expect(pressureOf(reading(), limits)).toBeCloseTo(0.1);
-    expect(pressureOf(reading({ heapLimit: 100 * MIB }), limits)).toBeCloseTo(0.5);
-    expect(pressureOf(reading(), { ...limits, systemBytes: 250 * MIB })).toBeCloseTo(0.8);
+    expect(pressureOf(reading(), limits)).toEqual({ share: 0.1, limitBytes: 1000 * MIB });
+    expect(pressureOf(reading({ heapLimit: 100 * MIB }), limits)).toEqual({ share: 0.5, limitBytes: 100 * MIB });
+    expect(pressureOf(reading(), { ...limits, systemBytes: 250 * MIB })).toEqual({ share: 0.8, limitBytes: 250 * MIB });
+    expect(excessBytes({ share: 0.99, limitBytes: 100 * MIB })).toBe(Math.ceil((0.99 - 0.95) * 100 * MIB));
   });
   it('acts on the second reading in a row, and ends with the first below', () => {
-    expect(stateOf(0.99, 0.5)).toEqual({ closing: false, shedding: false, refusing: false });
-    expect(stateOf(0.96, 0.99)).toEqual({ closing: true, shedding: true, refusing: false });
-    expect(stateOf(0.99, 0.99)).toEqual({ closing: true, shedding: true, refusing: true });
-    expect(stateOf(0.9, 0.99)).toEqual({ closing: false, shedding: false, refusing: false });
+    const actions = (pressure: number, before: number): string[] =>
+      Object.entries(stateOf(pressure, before)).flatMap(([action, active]) => (active ? [action] : []));
+    expect(actions(0.99, 0.5)).toEqual([]);
+    expect(actions(0.96, 0.99)).toEqual(['closing', 'shedding']);
+    expect(actions(0.99, 0.99)).toEqual(['closing', 'shedding', 'refusing', 'resetting']);
+    expect(actions(0.9, 0.99)).toEqual([]);
   });
   it('reads what the system allows', () => {
     const files = (entries: Record<string, string>) => (path: string) => entries[path] ?? '';
@@ -52,9 +58,14 @@ describe('a proxy under pressure', () => {
     const clock = new FakeClock();
     const stats = new RecordingStats();
     let used = 0.1;
+    const relieved: number[] = [];
     const overload = startOverloadMonitor({
       read: () => reading({ heapUsed: used * 1000 * MIB, external: 0 }),
       limits: { maxBytes: 1000 * MIB, systemBytes: undefined },
+      relieve: (bytes) => {
+        relieved.push(bytes);
+        return 2;
+      },
       stats,
       clock,
       logger: silentLogger,
@@ -86,9 +97,79 @@ describe('a proxy under pressure', () => {
     expect(await exchange(port, 'GET / HTTP/1.1\r\nHost: h\r\n\r\n')).toBe('');
     expect(proxy.stats.valueOf('listener.in.downstream_cx_overload_reject')).toBe(1);
     expect([stats.valueOf('overload.refusing.active'), stats.valueOf('overload.memory.pressure')]).toEqual([1, 99]);
+    expect([relieved.map((bytes) => Math.round(bytes / MIB)), stats.valueOf('overload.streams_reset')]).toEqual([
+      [40],
+      2,
+    ]);
+    // The next only after what was given back can have become memory.
+    clock.advance(500);
+    expect(relieved).toHaveLength(1);
+    clock.advance(500);
+    expect(relieved).toHaveLength(2);
     press(0.5);
-    expect(await get()).toEqual([200, undefined, undefined]);
+    await waitFor(async () => (await get().catch(() => []))[0] === 200, { what: 'the listener to accept again' });
     expect(stats.valueOf('overload.shedding.active')).toBe(0);
     overload.close();
+  });
+});
+
+describe('the heaviest requests', () => {
+  it('are ended first, and no more of them than it takes', () => {
+    const cut: number[] = [];
+    const weights = [200, 70, 10, 900, 400].map((kib) => kib * 1024);
+    const weigh = (take: (bytes: number, cut: () => void) => void): void =>
+      weights.forEach((bytes) => take(bytes, () => cut.push(bytes / 1024)));
+    expect(cutHeaviest(1_000 * 1024, weigh)).toBe(2);
+    expect(cut.splice(0)).toEqual([900, 400]);
+    expect(cutHeaviest(1e9, weigh)).toBe(4);
+    expect(cut).toEqual([900, 400, 200, 70]);
+  });
+
+  it('are answered or cut by what they hold, while light ones go on', async () => {
+    // More than the system's buffers take.
+    const body = Buffer.alloc(48 * MIB);
+    let requests = 0;
+    await using upstream = await httpUpstream((request, response) => {
+      requests += 1;
+      if (request.url === '/large') response.end(body);
+      else if (request.url === '/kept') request.resume();
+      else request.on('end', () => response.end('light')).resume();
+    });
+    const action = { retryPolicy: { retryOn: '5xx', numRetries: 1 } };
+    await using proxy = await startProxy(
+      resourceSet({
+        listeners: [listener('in', [httpChain(routes(toCluster('a', action)))])],
+        clusters: [staticCluster('a', [upstream.port])],
+      }),
+    );
+    const port = proxy.portOf('in');
+    const open = (bytes: string) => {
+      const socket = connect({ host: '127.0.0.1', port });
+      const seen = { socket, text: '', gone: false };
+      socket.on('data', (data) => (seen.text += data.toString('latin1')));
+      socket.on('error', () => {});
+      socket.on('close', () => (seen.gone = true));
+      socket.write(bytes);
+      return seen;
+    };
+    // One that does not read, one whose body is kept for another attempt, one that is light.
+    const large = open('GET /large HTTP/1.1\r\nHost: h\r\n\r\n');
+    large.socket.pause();
+    const kept = open(`POST /kept HTTP/1.1\r\nHost: h\r\nContent-Length: 900000\r\n\r\n${'x'.repeat(800_000)}`);
+    const light = open('POST /light HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nx');
+    await waitFor(() => requests === 3, { what: 'all three' });
+    expect(proxy.path.relieve(0)).toBe(0);
+    let ended = 0;
+    await waitFor(() => (ended += proxy.path.relieve(Number.MAX_SAFE_INTEGER)) === 2, { what: 'the two heavy ones' });
+    await waitFor(() => kept.text !== '', { what: 'the answer to the request whose body was kept' });
+    expect(kept.text).toMatch(/^HTTP\/1.1 503 [^]*x-weft-reason: overloaded/);
+    large.socket.resume();
+    await waitFor(() => large.gone, { what: 'the cut of the answer that nobody read' });
+    expect(large.text.length).toBeLessThan(body.length);
+    light.socket.write('x');
+    await waitFor(() => light.text.endsWith('light'), { what: 'the light one' });
+    expect(proxy.records.filter(({ reason }) => reason === 'overloaded')).toHaveLength(2);
+    light.socket.destroy();
+    kept.socket.destroy();
   });
 });

@@ -6,11 +6,13 @@ export interface OverloadState {
   readonly closing: boolean;
   /** New requests are answered `overloaded`. */
   readonly shedding: boolean;
-  /** New connections are reset. */
+  /** No connections are accepted. */
   readonly refusing: boolean;
+  /** Requests that hold much are ended. */
+  readonly resetting: boolean;
 }
 
-export const NOT_OVERLOADED: OverloadState = { closing: false, shedding: false, refusing: false };
+export const NOT_OVERLOADED: OverloadState = { closing: false, shedding: false, refusing: false, resetting: false };
 
 export interface MemoryReading {
   /** In use by V8's heap, and what it may grow to. */
@@ -30,23 +32,37 @@ export interface MemoryLimits {
 }
 
 /** Envoy's advice for its heap. */
-export const THRESHOLDS = { closing: 0.92, shedding: 0.95, refusing: 0.98 } as const;
+export const THRESHOLDS = { closing: 0.92, shedding: 0.95, refusing: 0.98, resetting: 0.98 } as const;
 export type OverloadAction = keyof typeof THRESHOLDS;
 export const OVERLOAD_ACTIONS = Object.keys(THRESHOLDS) as OverloadAction[];
 
-/** 1 = at the limit that is nearest. */
-export function pressureOf(reading: MemoryReading, limits: MemoryLimits): number {
-  const { heapUsed, heapLimit, external, resident } = reading;
-  return Math.max(
-    heapUsed / heapLimit,
-    (heapUsed + external) / limits.maxBytes,
-    limits.systemBytes === undefined ? 0 : resident / limits.systemBytes,
-  );
+export interface Pressure {
+  /** 1 = at the limit that is nearest. */
+  readonly share: number;
+  /** That limit. */
+  readonly limitBytes: number;
 }
+
+export function pressureOf(reading: MemoryReading, limits: MemoryLimits): Pressure {
+  const { heapUsed, heapLimit, external, resident } = reading;
+  const uses: (readonly [used: number, limit: number])[] = [
+    [heapUsed, heapLimit],
+    [heapUsed + external, limits.maxBytes],
+  ];
+  if (limits.systemBytes !== undefined) uses.push([resident, limits.systemBytes]);
+  return uses
+    .map(([used, limitBytes]) => ({ share: used / limitBytes, limitBytes }))
+    .reduce((most, one) => (one.share > most.share ? one : most));
+}
+
+/** What has to be given back for requests to be taken again. */
+export const excessBytes = ({ share, limitBytes }: Pressure): number =>
+  Math.ceil((share - THRESHOLDS.shedding) * limitBytes);
 
 /** An action begins when two readings in a row are above its threshold, since the next collection may free much; it ends with the first below. */
 export const stateOf = (pressure: number, before: number): OverloadState => ({
   closing: Math.min(pressure, before) >= THRESHOLDS.closing,
   shedding: Math.min(pressure, before) >= THRESHOLDS.shedding,
   refusing: Math.min(pressure, before) >= THRESHOLDS.refusing,
+  resetting: Math.min(pressure, before) >= THRESHOLDS.resetting,
 });

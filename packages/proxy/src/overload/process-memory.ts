@@ -20,13 +20,7 @@ export function systemMemoryLimit(read: (path: string) => string = readText): nu
   return undefined;
 }
 
-/** How many descriptors this process may have open. @returns undefined where that is not told. */
-export function descriptorLimit(read: (path: string) => string = readText): number | undefined {
-  const found = /^Max open files\s+(\d+)/m.exec(read('/proc/self/limits'))?.[1];
-  return found === undefined ? undefined : Number(found);
-}
-
-function readText(path: string): string {
+export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

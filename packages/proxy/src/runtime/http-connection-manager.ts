@@ -18,6 +18,7 @@ import { DEFAULT_H2_LIMITS, EDGE_H2_LIMITS } from '../http2/connection/options.t
 import type { HeadLimits } from '../http1/head-parser.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
+import { floodLimits } from './http2-limits.ts';
 import { factoryOf, isInert, type ListedFilter } from './routes.ts';
 
 export interface CompiledHcm {
@@ -46,6 +47,8 @@ const DEFAULT_MAX_HEAD_KIB = 60;
 const DEFAULT_MAX_FIELDS = 100;
 const DEFAULT_PING_TIMEOUT_MS = 20_000;
 const DEFAULT_SERVER_NAME = 'weft';
+// Of a request's body, for another attempt. As much as Envoy's connection buffer holds.
+const MAX_KEPT_BYTES = 1024 * 1024;
 
 const CERT_FORWARDING: Readonly<Record<ForwardDetails, CertForwarding>> = {
   [ForwardDetails.SANITIZE]: 'sanitize',
@@ -55,10 +58,18 @@ const CERT_FORWARDING: Readonly<Record<ForwardDetails, CertForwarding>> = {
   [ForwardDetails.ALWAYS_FORWARD_ONLY]: 'always-forward-only',
 };
 
+/** What a connection manager takes from its listener. */
+export interface ListenerFacts {
+  readonly listener: string;
+  readonly direction: Direction;
+  /** `per_connection_buffer_limit_bytes`; undefined = ours. */
+  readonly bufferBytes: number | undefined;
+}
+
 /** @throws {ConfigRejectedError} */
 export function compileHcm(
   message: HttpConnectionManager,
-  where: { readonly listener: string; readonly direction: Direction },
+  where: ListenerFacts,
   deps: ListenerDeps,
   resource: string,
 ): CompiledHcm {
@@ -99,8 +110,11 @@ export function compileHcm(
           : message.stripMatchingHostPort
             ? 'matching'
             : 'no',
-      rejectUnderscores: common?.headersWithUnderscoresAction === Underscores.REJECT_REQUEST,
+      underscores: underscores(common?.headersWithUnderscoresAction),
       limits: headLimits(message),
+      keptBytes: Math.min(where.bufferBytes ?? MAX_KEPT_BYTES, MAX_KEPT_BYTES),
+      maxConnectionMs: millisOr(common?.maxConnectionDuration, 0),
+      maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
       idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
       streamIdleTimeoutMs: millisOr(message.streamIdleTimeout, DEFAULT_STREAM_IDLE_TIMEOUT_MS),
       maxStreamDurationMs: millisOr(common?.maxStreamDuration, 0),
@@ -113,7 +127,7 @@ export function compileHcm(
       },
       forwardContinue: message.proxy100Continue,
       codec: codecOf(message.codecType),
-      http2: downstreamHttp2(message, upgrades.size > 0),
+      http2: downstreamHttp2(message, upgrades.size > 0, where.bufferBytes),
       lingerMs: millisOr(message.delayedCloseTimeout, DEFAULT_LINGER_MS),
       upgrades,
       tracing: message.tracing === undefined ? undefined : tracingSettings(message.tracing),
@@ -128,9 +142,12 @@ function codecOf(type: CodecType): HcmSettings['codec'] {
 }
 
 /** @param upgrades whether any is configured: without one there is nothing to offer. */
-function downstreamHttp2(message: HttpConnectionManager, upgrades: boolean): HcmSettings['http2'] {
+function downstreamHttp2(
+  message: HttpConnectionManager,
+  upgrades: boolean,
+  bufferBytes: number | undefined,
+): HcmSettings['http2'] {
   const options = message.http2ProtocolOptions;
-  const common = message.commonHttpProtocolOptions;
   const ping = options?.connectionKeepalive;
   const defaults = message.useRemoteAddress === true ? EDGE_H2_LIMITS : DEFAULT_H2_LIMITS;
   return {
@@ -140,15 +157,20 @@ function downstreamHttp2(message: HttpConnectionManager, upgrades: boolean): Hcm
       streamWindow: options?.initialStreamWindowSize ?? defaults.streamWindow,
       connectionWindow: options?.initialConnectionWindowSize ?? defaults.connectionWindow,
       head: headLimits(message),
+      outputBytes: Math.min(bufferBytes ?? defaults.outputBytes, defaults.outputBytes),
+      ...floodLimits(options, defaults),
       keepalive:
         ping?.interval === undefined
           ? undefined
           : { intervalMs: millisOr(ping.interval, 0), timeoutMs: millisOr(ping.timeout, DEFAULT_PING_TIMEOUT_MS) },
     },
     connectProtocol: upgrades,
-    maxConnectionMs: millisOr(common?.maxConnectionDuration, 0),
-    maxRequests: common?.maxRequestsPerConnection ?? 0,
   };
+}
+
+function underscores(action: Underscores | undefined): HcmSettings['underscores'] {
+  if (action === Underscores.REJECT_REQUEST) return 'reject';
+  return action === Underscores.DROP_HEADER ? 'drop' : 'allow';
 }
 
 const headLimits = (message: HttpConnectionManager): HeadLimits => ({

@@ -16,13 +16,15 @@ import {
 import { type CompiledRbac, compileRbac, ConfigRejectedError } from '@weft/evaluator';
 import type { TcpProxySettings } from '../filters/network/tcp-proxy.ts';
 import { type ChainCriteria, compileCriteria } from '../listeners/chain-match.ts';
+import type { ListenerLimits } from '../listeners/admission.ts';
 import type { ProxyProtocolRules } from '../listeners/read-proxy-header.ts';
 import type { Direction } from '../request-record.ts';
 import { typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readAddress } from './endpoints.ts';
 import { type Inspection, inspections } from './inspection.ts';
-import { type CompiledHcm, compileHcm, type ListenerDeps } from './http-connection-manager.ts';
+import { type CompiledHcm, compileHcm, type ListenerDeps, type ListenerFacts } from './http-connection-manager.ts';
+import { listenerLimits } from './listener-limits.ts';
 import { compileTcpProxy } from './tcp-proxy.ts';
 
 export interface ConnectionLimit {
@@ -37,6 +39,8 @@ export interface CompiledChain {
   readonly tls: DownstreamTlsContext | undefined;
   readonly handshakeTimeoutMs: number;
   readonly networkRbac: readonly CompiledRbac[];
+  /** `per_connection_buffer_limit_bytes` of the listener; undefined = ours. */
+  readonly bufferBytes: number | undefined;
   /** Connections of this chain at once. */
   readonly connectionLimit: ConnectionLimit | undefined;
   readonly terminal:
@@ -64,6 +68,7 @@ export interface CompiledListener {
   readonly inspectTimeoutMs: number;
   readonly continueOnTimeout: boolean;
   readonly backlog: number;
+  readonly limits: ListenerLimits;
 }
 
 const DEFAULT_INSPECT_TIMEOUT_MS = 15_000;
@@ -84,7 +89,12 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
     throw new ConfigRejectedError(resource, `address: this machine has no ${address}`);
   const direction = directionOf(message);
   const compile = (chain: FilterChain, i: number | 'default'): CompiledChain =>
-    compileChain(chain, { listener: message.name, direction }, deps, `${resource}: filter_chains[${i}]`);
+    compileChain(
+      chain,
+      { listener: message.name, direction, bufferBytes: message.perConnectionBufferLimitBytes },
+      deps,
+      `${resource}: filter_chains[${i}]`,
+    );
   const chains = message.filterChains.map(compile);
   const defaultChain =
     message.defaultFilterChain === undefined ? undefined : compile(message.defaultFilterChain, 'default');
@@ -110,6 +120,11 @@ export function compileListener(message: ListenerMessage, deps: ListenerDeps): C
     inspectTimeoutMs: millisOr(message.listenerFiltersTimeout, DEFAULT_INSPECT_TIMEOUT_MS),
     continueOnTimeout: message.continueOnListenerFiltersTimeout,
     backlog: message.tcpBacklogSize ?? DEFAULT_BACKLOG,
+    limits: listenerLimits(
+      message,
+      isEdge([...chains, ...(defaultChain === undefined ? [] : [defaultChain])]),
+      resource,
+    ),
   };
 }
 
@@ -152,6 +167,15 @@ function directionOf(message: ListenerMessage): Direction {
   return message.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : 'outbound';
 }
 
+/** Whoever connects is the client itself: no proxy in front is believed, nobody has to be of the mesh. */
+const isEdge = (chains: readonly CompiledChain[]): boolean =>
+  chains.some(
+    ({ terminal }) =>
+      terminal.kind === 'http' &&
+      terminal.hcm.settings.direction === 'gateway' &&
+      terminal.hcm.settings.trustedHops === 0,
+  );
+
 function refuseTwins(chains: readonly CompiledChain[], resource: string): void {
   const seen = new Set<string>();
   for (const { criteria } of chains) {
@@ -163,12 +187,7 @@ function refuseTwins(chains: readonly CompiledChain[], resource: string): void {
   }
 }
 
-function compileChain(
-  chain: FilterChain,
-  where: { readonly listener: string; readonly direction: Direction },
-  deps: ListenerDeps,
-  resource: string,
-): CompiledChain {
+function compileChain(chain: FilterChain, where: ListenerFacts, deps: ListenerDeps, resource: string): CompiledChain {
   const networkRbac: CompiledRbac[] = [];
   const last = chain.filters.length - 1;
   let terminal: CompiledChain['terminal'] | undefined;
@@ -194,6 +213,7 @@ function compileChain(
     tls,
     handshakeTimeoutMs: millisOr(chain.transportSocketConnectTimeout, DEFAULT_HANDSHAKE_TIMEOUT_MS),
     networkRbac,
+    bufferBytes: where.bufferBytes,
     connectionLimit,
     terminal,
     transportFingerprint: fingerprint([chain.name, chain.filterChainMatch, chain.transportSocket, terminal.kind]),
@@ -202,7 +222,7 @@ function compileChain(
 
 function compileNetworkFilter(
   filter: Filter,
-  where: { readonly listener: string; readonly direction: Direction },
+  where: ListenerFacts,
   deps: ListenerDeps,
   resource: string,
 ): CompiledChain['terminal'] | CompiledRbac | ConnectionLimit | undefined {

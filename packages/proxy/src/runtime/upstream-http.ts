@@ -7,8 +7,11 @@ import {
 import { keepaliveSetter } from '../sockets/keepalive.ts';
 import type { CircuitLimits } from '../upstream/circuit.ts';
 import type { UpstreamHttp } from '../upstream/upstream-http.ts';
+import { DEFAULT_HEAD_LIMITS } from '../http1/head-parser.ts';
+import { DEFAULT_H2_LIMITS } from '../http2/connection/options.ts';
 import { unpack } from './any.ts';
 import { millisOr } from './durations.ts';
+import { floodLimits } from './http2-limits.ts';
 
 const HTTP_OPTIONS = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
@@ -31,8 +34,10 @@ export function upstreamHttp(message: ClusterMessage, circuit: CircuitLimits, re
     // Who counts connections of HTTP/1.1 means requests at a time, and gets them.
     carries: circuit.maxConnections === Infinity && circuit.maxPending === Infinity && maxRequestsPerConnection === 0,
     maxConnectionDurationMs: millisOr(common?.maxConnectionDuration, 0),
+    headLimits: { ...DEFAULT_HEAD_LIMITS, maxFields: common?.maxHeadersCount ?? DEFAULT_HEAD_LIMITS.maxFields },
     trailers: http1?.enableTrailers ?? false,
     http2: {
+      floods: floodLimits(http2, DEFAULT_H2_LIMITS),
       maxConcurrentStreams: http2?.maxConcurrentStreams ?? DEFAULT_CONCURRENT_STREAMS,
       keepalive:
         http2?.connectionKeepalive?.interval === undefined

@@ -18,8 +18,14 @@ interface WithHandle {
  * Lets an accepted, paused socket read into the shared buffer instead of allocating one per read. Node offers that
  * publicly for sockets it connects only, so an accepted one is made anew around its handle; where that is not
  * possible, 'data' events do the same more slowly.
+ * @param writeBytes how much may wait for the client before its answers are held back.
  */
-export function readAccepted(raw: Socket, shared: Buffer, take: TakeBytes): Socket {
+export function readAccepted(
+  raw: Socket,
+  shared: Buffer,
+  take: TakeBytes,
+  writeBytes = WRITE_HIGH_WATER_BYTES,
+): Socket {
   const inner = raw as unknown as WithHandle;
   const handle = inner._handle;
   if (handle === null || typeof handle.readStop !== 'function') return readByEvents(raw, take);
@@ -30,7 +36,7 @@ export function readAccepted(raw: Socket, shared: Buffer, take: TakeBytes): Sock
   const options = {
     handle,
     allowHalfOpen: true,
-    writableHighWaterMark: WRITE_HIGH_WATER_BYTES,
+    writableHighWaterMark: writeBytes,
     onread: onRead(shared, take),
   };
   return new Socket(options);

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { request } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ChildMessage, ParentMessage } from '@weft/contracts';
 
 const packageDir = fileURLToPath(new URL('../..', import.meta.url));
@@ -29,8 +29,27 @@ export interface ProxyChild extends AsyncDisposable {
   readonly exited: Promise<number | null>;
 }
 
-export function startProxyChild(program: string, args: readonly string[]): ProxyChild {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+export interface ChildOptions {
+  /** A module that the program loads first. */
+  readonly preload?: string;
+  /** How many descriptors it may have open. */
+  readonly descriptors?: number;
+}
+
+export function startProxyChild(
+  program: string,
+  args: readonly string[],
+  { preload, descriptors }: ChildOptions = {},
+): ProxyChild {
+  const command = [
+    process.execPath,
+    ...(preload === undefined ? [] : [`--import=${pathToFileURL(preload).href}`]),
+    program,
+    ...args,
+  ];
+  const limited = ['/bin/sh', '-c', `ulimit -n ${descriptors}; exec "$0" "$@"`, ...command];
+  const [file = '', ...more] = descriptors === undefined ? command : limited;
+  const child = spawn(file, more, { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
   const channel = child.stdio[3] as Duplex;
   const messages: ChildMessage[] = [];
   let [out, err, rest] = ['', '', ''];

@@ -35,6 +35,8 @@ export interface ClusterSettings {
   readonly lb: LbSettings;
   readonly connectTimeoutMs: number;
   readonly http: UpstreamHttp;
+  /** What may wait for a host on one connection; undefined = Node's choice. */
+  readonly bufferBytes: number | undefined;
   readonly circuit: CircuitLimits;
   /** undefined = nobody is taken out. */
   readonly outlier: OutlierSettings | undefined;

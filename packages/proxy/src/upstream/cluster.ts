@@ -276,6 +276,7 @@ export class Cluster {
         timeoutMs: this.settings.connectTimeoutMs,
         sourceAddress: this.settings.sourceAddress,
         openMarked: this.#deps.openMarked,
+        bufferBytes: this.settings.bufferBytes,
         readBuffer: this.#deps.readBuffer,
         timers: this.#deps.timers,
       },

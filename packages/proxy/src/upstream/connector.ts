@@ -20,6 +20,8 @@ export interface ConnectOptions {
   readonly openMarked: OpenMarked | undefined;
   /** What is said before everything else. */
   readonly preamble: Buffer | undefined;
+  /** What may wait for the host before more for it is held back; undefined = Node's choice. */
+  readonly bufferBytes: number | undefined;
   readonly readBuffer: Buffer;
   readonly timers: TimerQueue;
 }
@@ -63,12 +65,14 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
     outcome.onConnected(socket, peerOf(socket));
   };
 
+  const buffer = options.bufferBytes === undefined ? {} : { highWaterMark: options.bufferBytes };
   const where =
     facts.port === 0 && facts.address.startsWith('/')
-      ? { path: facts.address }
+      ? { path: facts.address, ...buffer }
       : {
           host: facts.address,
           port: facts.port,
+          ...buffer,
           ...(options.sourceAddress === undefined ? {} : { localAddress: options.sourceAddress }),
         };
   const beforehand = (): Beforehand => ({

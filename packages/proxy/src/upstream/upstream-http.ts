@@ -1,4 +1,6 @@
 import type { Socket } from 'node:net';
+import type { HeadLimits } from '../http1/head-parser.ts';
+import type { H2Limits } from '../http2/connection/options.ts';
 
 /** How HTTP is spoken to the hosts of a cluster. */
 export interface UpstreamHttp {
@@ -8,6 +10,8 @@ export interface UpstreamHttp {
   readonly idleTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
   readonly maxConnectionDurationMs: number;
+  /** Of answers. */
+  readonly headLimits: HeadLimits;
   /** HTTP/1.1 hosts get trailers of requests that did not announce them. */
   readonly trailers: boolean;
   readonly http2: UpstreamHttp2;
@@ -19,6 +23,8 @@ export interface UpstreamHttp {
 
 export interface UpstreamHttp2 {
   readonly maxConcurrentStreams: number;
+  /** Where they differ from ours. */
+  readonly floods: Partial<H2Limits>;
   /** PING of ours; undefined = none. */
   readonly keepalive: { readonly intervalMs: number; readonly timeoutMs: number } | undefined;
 }

@@ -3,7 +3,7 @@ import type { ReasonCode } from '@weft/contracts';
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
-import type { ExchangeSource, ServerConnection } from '../../http/connections.ts';
+import type { ConnectionEnd, ExchangeSource, ServerConnection, WeighExchange } from '../../http/connections.ts';
 import { UndecidedConnection } from '../../http/undecided-connection.ts';
 import { H1ServerConnection } from '../../http1/server-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
@@ -102,12 +102,14 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     agreed: string,
     become: (next: ServerConnection) => void,
   ): ServerConnection {
-    const { codec, idleTimeoutMs, headersTimeoutMs } = this.settings;
+    const { codec, idleTimeoutMs, headersTimeoutMs, maxConnectionMs } = this.settings;
     if (agreed === CARRIED_ALPN) return this.#openHttp2(socket, connection, true);
     if (codec === 'http2' || (codec === 'auto' && agreed === 'h2')) return this.#openHttp2(socket, connection, false);
     if (codec === 'http1' || agreed.startsWith('http/1.')) return this.#openHttp1(socket, connection);
+    // Who says nothing is as old as it is idle.
+    const old = maxConnectionMs > 0 && (idleTimeoutMs === 0 || maxConnectionMs < idleTimeoutMs);
     const undecided = new UndecidedConnection(socket, this.timers, {
-      idleTimeoutMs,
+      idleTimeoutMs: old ? maxConnectionMs : idleTimeoutMs,
       headersTimeoutMs,
       decide: (http2) => {
         this.#connections.delete(undecided);
@@ -116,6 +118,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
         return chosen;
       },
       onClosed: () => this.onConnectionClosed(undecided),
+      onIdle: () => this.onLimit(old ? 'max_duration_reached' : 'idle_timeout'),
     });
     this.#connections.add(undecided);
     return undecided;
@@ -123,7 +126,9 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   #openHttp1(socket: Socket, connection: DownstreamConnection): ServerConnection {
     const { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target } = this.settings;
-    const options = { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target };
+    const { maxConnectionMs, maxRequestsPerConnection: maxRequests } = this.settings;
+    const ends = { headersTimeoutMs, idleTimeoutMs, lingerMs, maxConnectionMs, maxRequests };
+    const options = { limits, trailers, target, ...ends };
     const made = new H1ServerConnection(socket, connection, this, this.timers, options);
     this.#connections.add(made);
     return made;
@@ -132,7 +137,8 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   #openHttp2(socket: Socket, connection: DownstreamConnection, carried: boolean): ServerConnection {
     const { http2, http2Counters } = this.#deps;
     const { headersTimeoutMs, idleTimeoutMs, lingerMs } = this.settings;
-    const { limits, connectProtocol, maxConnectionMs, maxRequests } = this.settings.http2;
+    const { maxConnectionMs, maxRequestsPerConnection: maxRequests } = this.settings;
+    const { limits, connectProtocol } = this.settings.http2;
     // At the edge a certificate is a client's, inside it is another proxy's.
     const carrier = connection.peerPrincipal !== '' && !this.settings.useRemoteAddress;
     const options = {
@@ -251,6 +257,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       record.responseBytes,
       record.grpcStatus,
     );
+    if (record.reason !== '') this.count(`reason.${record.reason}`);
     this.accessLog?.log(record);
   }
 
@@ -280,9 +287,19 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     return slot;
   }
 
-  countOverload(): void {
+  onLimit(end: ConnectionEnd): void {
+    this.count(`downstream_cx_${end}`);
+  }
+
+  /** For what is rare: takes the counter by its name. */
+  count(name: string): void {
     const { stats } = this.#deps;
-    stats.add(stats.counter(`http.${this.settings.statPrefix}.downstream_rq_overload_close`), 1);
+    stats.add(stats.counter(`http.${this.settings.statPrefix}.${name}`), 1);
+  }
+
+  /** What each request in progress holds in memory. */
+  weigh(take: WeighExchange): void {
+    for (const connection of this.#connections) connection.weigh?.(take);
   }
 
   get stats(): StatsSink {

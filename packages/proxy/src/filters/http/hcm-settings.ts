@@ -12,9 +12,6 @@ export interface DownstreamHttp2 {
   readonly limits: H2Limits;
   /** Extended CONNECT (RFC 8441) is offered. */
   readonly connectProtocol: boolean;
-  /** 0 = no limit, for both. */
-  readonly maxConnectionMs: number;
-  readonly maxRequests: number;
 }
 
 /** What an HttpConnectionManager message says, compiled. */
@@ -38,8 +35,14 @@ export interface HcmSettings {
   readonly mergeSlashes: boolean;
   readonly escapedSlashes: 'keep' | 'reject' | 'unescape-and-redirect' | 'unescape-and-forward';
   readonly stripPort: 'no' | 'matching' | 'any';
-  readonly rejectUnderscores: boolean;
+  /** What happens to requests that have header names with `_`. */
+  readonly underscores: 'allow' | 'reject' | 'drop';
   readonly limits: HeadLimits;
+  /** Of a request's body, for another attempt. */
+  readonly keptBytes: number;
+  /** After so long, or so many requests, a connection drains; 0 = no limit, for both. */
+  readonly maxConnectionMs: number;
+  readonly maxRequestsPerConnection: number;
   /** 0 = none, for each of these. */
   readonly idleTimeoutMs: number;
   readonly streamIdleTimeoutMs: number;

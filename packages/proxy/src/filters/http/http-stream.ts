@@ -139,7 +139,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     }
     if (last) this.record.requestEndMs = 0;
     if (manager.overload.shedding) {
-      manager.countOverload();
+      manager.count('downstream_rq_overload_close');
       this.reply('overloaded');
       return;
     }
@@ -414,6 +414,10 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
 
   #cancelRequestWait(): void {
     if (this.#requestWait !== undefined) this.manager.timers.cancel(this.#requestWait);
+  }
+
+  get heldBytes(): number {
+    return this.#router?.heldBytes ?? 0;
   }
 
   /** Marks a response flag. */

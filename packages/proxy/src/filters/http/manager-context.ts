@@ -22,8 +22,8 @@ export interface ManagerContext {
   readonly stats: StatsSink;
   readonly accessLog: AccessLogger | undefined;
   readonly overload: OverloadState;
-  /** A request is refused for it. */
-  countOverload(): void;
+  /** Adds one to a counter of this connection manager; for what is rare. */
+  count(name: string): void;
   readonly requestHash: RequestHash;
   readonly mirrors: Mirrors;
   /** Headers that every answer gets. */

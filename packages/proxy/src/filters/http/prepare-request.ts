@@ -59,7 +59,7 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
   const failure = settlePath(stream, head, path);
   if (failure !== undefined) return failure;
 
-  if (settings.rejectUnderscores && hasUnderscore(head)) return 'bad-request';
+  if (settings.underscores !== 'allow' && !settleUnderscores(stream, head)) return 'underscored-header';
   learnPeer(stream, head);
   stripInternalHeaders(head, connection, settings);
   stream.remoteIp = forwardClientAddress(head, connection, settings);
@@ -97,13 +97,18 @@ function settleAuthority({ manager, downstream }: PreparedStream, head: HeadView
   return bare;
 }
 
-/** Applications that turn names into variables read `a_b` and `a-b` alike. */
-function hasUnderscore(head: HeadView): boolean {
-  let found = false;
+/** Applications that turn names into variables read `a_b` and `a-b` alike. @returns false for a request to refuse. */
+function settleUnderscores({ manager }: PreparedStream, head: HeadView): boolean {
+  let names: string[] | undefined;
   head.forEach((name) => {
-    found ||= name.includes('_');
+    if (name.includes('_')) (names ??= []).push(name);
   });
-  return found;
+  if (names === undefined) return true;
+  const { underscores } = manager.settings;
+  manager.count(underscores === 'reject' ? 'requests_rejected_with_underscores' : 'dropped_headers_with_underscores');
+  if (underscores === 'reject') return false;
+  for (const name of names) head.remove(name.toLowerCase());
+  return true;
 }
 
 /** A mesh peer tells who it is with the first request of a connection; nobody else is believed. */

@@ -17,6 +17,7 @@ export const H2_COUNTERS = [
   'window_update_flood',
   'empty_frames_flood',
   'outbound_control_flood',
+  'outbound_flood',
   'closed_stream_flood',
   'refused_streams',
   'keepalive_timeout',

@@ -20,6 +20,11 @@ export class FloodGuard {
   #emptyInARow = 0;
   #requests = 0;
   #cutOff = 0;
+  /** Since the connection began, for Envoy's bounds. */
+  #streams = 0;
+  #priorities = 0;
+  #windowUpdates = 0;
+  #dataSent = 0;
 
   constructor(limits: H2Limits, now: () => number) {
     this.#limits = limits;
@@ -31,9 +36,21 @@ export class FloodGuard {
   /** @returns false when the peer sends too many of these. */
   spend(kind: number): boolean {
     if (kind === CONTROL.closedStream && this.#limits.carriesMany) return true;
+    if (!this.#withinBounds(kind)) return false;
     const left = (this.#purses[kind] ?? 0) - 1;
     this.#purses[kind] = left;
     return left >= 0 || this.#refill(kind);
+  }
+
+  #withinBounds(kind: number): boolean {
+    const { maxPriorityPerStream, maxWindowUpdatesPerData } = this.#limits;
+    if (kind === CONTROL.priority) {
+      this.#priorities += 1;
+      return this.#priorities <= maxPriorityPerStream * (1 + this.#streams);
+    }
+    if (kind !== CONTROL.windowUpdate || maxWindowUpdatesPerData === Infinity) return true;
+    this.#windowUpdates += 1;
+    return this.#windowUpdates <= 5 + 2 * (this.#streams + maxWindowUpdatesPerData * this.#dataSent);
   }
 
   #refill(kind: number): boolean {
@@ -56,6 +73,12 @@ export class FloodGuard {
     }
   }
 
+  /** A frame with data of ours. */
+  sentData(): void {
+    this.#dataSent += 1;
+    this.worked();
+  }
+
   /** @returns false after too many data frames in a row that say nothing. */
   data(empty: boolean): boolean {
     if (!empty) {
@@ -68,6 +91,7 @@ export class FloodGuard {
 
   requestBegan(): void {
     this.#requests += 1;
+    this.#streams += 1;
     if (this.#requests < FORGET_AFTER_REQUESTS) return;
     this.#requests >>= 1;
     this.#cutOff >>= 1;

@@ -105,7 +105,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     this.limits = limits;
     this.carried = carried;
     this.counters = counters;
-    this.output = new FrameOutput(socket, shared.turn, this);
+    this.output = new FrameOutput(socket, shared.turn, this, limits.outputBytes);
     this.guard = new FloodGuard(limits, () => shared.timers.now());
     this.#decoder = new HpackDecoder(shared.known, HEADER_TABLE_BYTES, limits.head);
     this.#receiveWindow = limits.connectionWindow;
@@ -216,7 +216,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
         return this.fail(CODE.protocolError, 'PUSH_PROMISE is not allowed', 'framing_error');
       default:
         // RFC 9113 §5.5: unknown types are ignored, but are not free.
-        if (!this.guard.spend(CONTROL.closedStream)) this.#flood('closed_stream_flood');
+        if (!this.guard.spend(CONTROL.closedStream)) this.flood('closed_stream_flood');
     }
   }
 
@@ -231,7 +231,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     this.#receiveWindow -= flowBytes;
     if (this.#receiveWindow < 0)
       return this.fail(CODE.flowControlError, 'more data than the window allows', 'flow_control_error');
-    if (!this.guard.data(start === end && !endStream)) return this.#flood('empty_frames_flood');
+    if (!this.guard.data(start === end && !endStream)) return this.flood('empty_frames_flood');
     const stream = this.streams.get(streamId);
     if (stream !== undefined && !stream.remoteEnded) {
       this.guard.worked();
@@ -248,7 +248,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
 
   /** Frames for a stream we cut off may still come for a while; for others they are an error. */
   #onClosedStream(streamId: number): void {
-    if (!this.guard.spend(CONTROL.closedStream)) return this.#flood('closed_stream_flood');
+    if (!this.guard.spend(CONTROL.closedStream)) return this.flood('closed_stream_flood');
     if (!this.closedStreams.wasCutByUs(streamId)) this.writeControlReset(streamId, CODE.streamClosed);
   }
 
@@ -282,8 +282,8 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     const block = this.#block;
     if (block.streamId === 0) return this.fail(CODE.protocolError, 'CONTINUATION without HEADERS', 'framing_error');
     block.continuations += 1;
-    if (block.continuations > this.limits.maxContinuations) return this.#flood('continuation_flood');
-    if (block.length + (end - start) > this.limits.head.maxBytes) return this.#flood('header_overflow');
+    if (block.continuations > this.limits.maxContinuations) return this.flood('continuation_flood');
+    if (block.length + (end - start) > this.limits.head.maxBytes) return this.flood('header_overflow');
     block.append(buffer, start, end);
     if ((flags & FLAG.endHeaders) === 0) return;
     const { streamId, bytes, length, endStream, selfDependent } = block;
@@ -313,8 +313,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     if (streamId !== 0) return this.fail(CODE.protocolError, 'SETTINGS on a stream', 'framing_error');
     if (length % 6 !== 0 || ((flags & FLAG.ack) !== 0 && length > 0))
       return this.fail(CODE.frameSizeError, 'SETTINGS of a wrong size', 'framing_error');
-    if (!this.guard.spend(CONTROL.settings) || length > MAX_SETTINGS_PER_FRAME * 6)
-      return this.#flood('settings_flood');
+    if (!this.guard.spend(CONTROL.settings) || length > MAX_SETTINGS_PER_FRAME * 6) return this.flood('settings_flood');
     if ((flags & FLAG.ack) !== 0) return;
     const former = this.peer.initialWindow;
     const failure = this.peer.read(buffer, start, end, this.isClient);
@@ -337,7 +336,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   #onPing(flags: number, streamId: number, buffer: Buffer, start: number, end: number): void {
     if (streamId !== 0) return this.fail(CODE.protocolError, 'PING on a stream', 'framing_error');
     if (end - start !== 8) return this.fail(CODE.frameSizeError, 'PING of a wrong size', 'framing_error');
-    if (!this.guard.spend(CONTROL.ping)) return this.#flood('ping_flood');
+    if (!this.guard.spend(CONTROL.ping)) return this.flood('ping_flood');
     if ((flags & FLAG.ack) === 0) {
       writePing(this.#control(), true, buffer, start);
       return;
@@ -352,7 +351,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     if (end - start !== 4) return this.fail(CODE.frameSizeError, 'RST_STREAM of a wrong size', 'framing_error');
     const stream = this.streams.get(streamId);
     if (stream === undefined) {
-      if (!this.guard.spend(CONTROL.closedStream)) this.#flood('closed_stream_flood');
+      if (!this.guard.spend(CONTROL.closedStream)) this.flood('closed_stream_flood');
       return;
     }
     const code = buffer.readUInt32BE(start);
@@ -366,12 +365,12 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   protected onStreamCut(_stream: H2Stream): void {}
 
   protected prematureFlood(): void {
-    this.#flood('premature_reset_flood');
+    this.flood('premature_reset_flood');
   }
 
   #onPriority(streamId: number, buffer: Buffer, start: number, end: number): void {
     if (streamId === 0) return this.fail(CODE.protocolError, 'PRIORITY on stream 0', 'framing_error');
-    if (!this.guard.spend(CONTROL.priority)) return this.#flood('priority_flood');
+    if (!this.guard.spend(CONTROL.priority)) return this.flood('priority_flood');
     const wrongSize = end - start !== 5;
     if (!wrongSize && (buffer.readUInt32BE(start) & MAX_WINDOW) !== streamId) return;
     const code = wrongSize ? CODE.frameSizeError : CODE.protocolError;
@@ -382,7 +381,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
 
   #onWindowUpdate(streamId: number, buffer: Buffer, start: number, end: number): void {
     if (end - start !== 4) return this.fail(CODE.frameSizeError, 'WINDOW_UPDATE of a wrong size', 'framing_error');
-    if (!this.guard.spend(CONTROL.windowUpdate)) return this.#flood('window_update_flood');
+    if (!this.guard.spend(CONTROL.windowUpdate)) return this.flood('window_update_flood');
     const increment = buffer.readUInt32BE(start) & MAX_WINDOW;
     if (streamId === 0) {
       this.sendWindow += increment;
@@ -441,7 +440,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     const { output } = this;
     output.controlFrames += 1;
     if (output.controlFrames > this.limits.maxQueuedControlFrames && !this.stopped)
-      this.#flood('outbound_control_flood');
+      this.flood('outbound_control_flood');
     return output.builder;
   }
 
@@ -461,6 +460,8 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   protected endBlock(frameStart: number, streamId: number, endStream: boolean): void {
     finishHeaders(this.output.builder, frameStart, streamId, endStream, this.peer.maxFrame);
     this.guard.worked();
+    this.output.frames += 1;
+    if (this.output.frames > this.limits.maxQueuedFrames && !this.stopped) this.flood('outbound_flood');
   }
 
   writeFields(streamId: number, fields: readonly Field[], endStream: boolean): void {
@@ -516,9 +517,13 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     this.onStreamCut(stream);
   }
 
-  #flood(counter: H2Counter): void {
+  protected flood(counter: H2Counter): void {
+    if (!this.stopped) this.onFlood();
     this.fail(CODE.enhanceYourCalm, counter, counter);
   }
+
+  /** The connection ends since the peer does harm. */
+  protected onFlood(): void {}
 
   /** The peer broke a rule that concerns the connection: says so and ends it. */
   fail(code: ErrorCode, detail: string, counter: H2Counter): void {

@@ -179,6 +179,11 @@ export abstract class H2Stream {
     return congested;
   }
 
+  /** Of both directions. */
+  get heldBytes(): number {
+    return (this.#held?.length ?? 0) + (this.#pending?.length ?? 0);
+  }
+
   /** True while bytes wait for a window. */
   get blocked(): boolean {
     return this.#pending !== undefined && (this.#pending.length > 0 || this.#pendingEnd);
@@ -217,7 +222,8 @@ export abstract class H2Stream {
       at += size;
       this.sendWindow -= size;
       link.sendWindow -= size;
-      link.guard.worked();
+      link.guard.sentData();
+      link.output.frames += 1;
     }
     return at;
   }

@@ -19,12 +19,18 @@ export interface H2Limits {
   readonly maxContinuations: number;
   /** DATA frames in a row that hold nothing and end nothing. */
   readonly maxEmptyFrames: number;
-  /** Frames that answer the peer and that it does not read. */
+  /** Frames that answer the peer and that it does not read; and frames of every kind. */
   readonly maxQueuedControlFrames: number;
+  readonly maxQueuedFrames: number;
+  /** Bytes for the peer above which nothing more is fetched for it. */
+  readonly outputBytes: number;
   /** Frames of one kind that carry no request (PING, SETTINGS, PRIORITY, WINDOW_UPDATE, …) at once … */
   readonly controlBurst: number;
   /** … and how many of them come to that each second. Work on streams earns more. */
   readonly controlPerSecond: number;
+  /** Envoy's own bounds, beside those: PRIORITY frames for each stream, WINDOW_UPDATE frames for each of ours with data. */
+  readonly maxPriorityPerStream: number;
+  readonly maxWindowUpdatesPerData: number;
   /** Once so many requests came, more than half of them cut off at once ends the connection. */
   readonly minRequestsForResetRatio: number;
   /** A request that was cut off before it was as old as this counts. */
@@ -50,8 +56,12 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   maxContinuations: 16,
   maxEmptyFrames: 10,
   maxQueuedControlFrames: 1000,
+  maxQueuedFrames: Infinity,
+  outputBytes: 256 * KIB,
   controlBurst: 1000,
   controlPerSecond: 10,
+  maxPriorityPerStream: Infinity,
+  maxWindowUpdatesPerData: Infinity,
   minRequestsForResetRatio: 500,
   prematureResetMs: 1000,
   carriesMany: false,

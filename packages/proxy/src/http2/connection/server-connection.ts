@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
-import type { ExchangeSource, ServerConnection } from '../../http/connections.ts';
+import type { ExchangeSource, ServerConnection, WeighExchange } from '../../http/connections.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
 import { CODE, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames/constants.ts';
@@ -166,6 +166,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     const stream = new H2ServerStream(streamId, this, this.timers.now());
     this.#beginRequest(stream, fields, result, endStream);
     const { maxRequests } = this.#options;
+    if (this.#requests === maxRequests) this.#source.onLimit?.('max_requests_reached');
     if (this.#source.draining || (maxRequests > 0 && this.#requests >= maxRequests)) this.onDraining();
   }
 
@@ -173,8 +174,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
   #onLateHeaders(streamId: number): void {
     // So many are cut at once that not all of them are remembered.
     if (this.closedStreams.wasCutByUs(streamId) || this.limits.carriesMany) {
-      if (!this.guard.spend(CONTROL.closedStream))
-        this.fail(CODE.enhanceYourCalm, 'closed_stream_flood', 'closed_stream_flood');
+      if (!this.guard.spend(CONTROL.closedStream)) this.flood('closed_stream_flood');
       return;
     }
     const closed = this.closedStreams.has(streamId);
@@ -184,8 +184,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
   #refuseStream(streamId: number, code: ErrorCode): void {
     this.closedStreams.add(streamId, true);
     this.writeControlReset(streamId, code);
-    if (!this.guard.spend(CONTROL.closedStream))
-      this.fail(CODE.enhanceYourCalm, 'closed_stream_flood', 'closed_stream_flood');
+    if (!this.guard.spend(CONTROL.closedStream)) this.flood('closed_stream_flood');
   }
 
   #beginRequest(stream: H2ServerStream, fields: readonly Field[], result: DecodeResult, endStream: boolean): void {
@@ -226,6 +225,10 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     if (!endStream || malformed !== '' || result === 'too-large')
       return this.failStream(stream, CODE.protocolError, 'the trailers are not valid', 'rx_messaging_error');
     stream.receiveTrailers(head);
+  }
+
+  protected override onFlood(): void {
+    this.connection.abuse?.();
   }
 
   protected override onStreamCut(stream: H2Stream): void {
@@ -305,6 +308,10 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.timers.arm(this.#lingerWait, this.#options.lingerMs);
   }
 
+  weigh(take: WeighExchange): void {
+    for (const stream of this.streams.values()) if (stream instanceof H2ServerStream) stream.weigh(take);
+  }
+
   destroy(): void {
     if (this.gone) return;
     if (this.stopped) return this.lose('the connection was ended');
@@ -331,6 +338,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     switch (kind) {
       case DEADLINE.idle:
         if (this.streams.size > 0 || this.stopped) return;
+        this.#source.onLimit?.('idle_timeout');
         this.sayGoaway(this.#lastStream, CODE.noError, 'idle');
         return this.finish();
       case DEADLINE.headers:
@@ -338,6 +346,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
       case DEADLINE.drain:
         return this.#sayFinal();
       case DEADLINE.age:
+        this.#source.onLimit?.('max_duration_reached');
         return this.onDraining();
       case DEADLINE.linger:
         return this.lose('the connection was ended');

@@ -1,5 +1,6 @@
 import type { ReasonCode } from '@weft/contracts';
 import type { HeadView } from '../../head/head-view.ts';
+import type { WeighExchange } from '../../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { CODE, type ErrorCode } from '../frames/constants.ts';
 import type { H2Head } from '../h2-head.ts';
@@ -123,6 +124,14 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
   /** The connection ends: an answer that has not begun becomes a refusal, one that has is cut. */
   giveUp(): void {
     this.#receiver?.onRequestAborted('drain-deadline');
+  }
+
+  weigh(take: WeighExchange): void {
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.closed) return;
+    take(this.heldBytes + (receiver.heldBytes ?? 0), () => {
+      if (this.#receiver === receiver) receiver.onRequestAborted('overloaded');
+    });
   }
 
   onFault(): void {

@@ -4,10 +4,6 @@ import type { Flushable, WriteTurn } from './write-turn.ts';
 
 // A turn that makes more than this does not wait for its end.
 const WRITE_NOW_BYTES = 64 * 1024;
-/** Above this nothing more should be fetched for the peer. */
-export const HIGH_WATER_BYTES = 256 * 1024;
-const LOW_WATER_BYTES = 128 * 1024;
-
 export interface OutputOwner {
   /** Bytes were above the high mark and are below the low one. */
   onOutputWritable(): void;
@@ -31,7 +27,13 @@ export class FrameOutput implements Flushable {
   /** Frames that answer the peer or manage the connection, since everything was last with the kernel. */
   controlFrames = 0;
 
-  constructor(socket: Socket, turn: WriteTurn, owner: OutputOwner) {
+  /** Those with heads or data, since then. */
+  frames = 0;
+  readonly #highBytes: number;
+
+  /** @param highBytes above this nothing more should be fetched for the peer, until half of it has left. */
+  constructor(socket: Socket, turn: WriteTurn, owner: OutputOwner, highBytes: number) {
+    this.#highBytes = highBytes;
     this.#socket = socket;
     this.#turn = turn;
     this.#owner = owner;
@@ -53,7 +55,7 @@ export class FrameOutput implements Flushable {
   }
 
   get congested(): boolean {
-    if (this.queued < HIGH_WATER_BYTES) return false;
+    if (this.queued < this.#highBytes) return false;
     this.#full = true;
     return true;
   }
@@ -114,11 +116,12 @@ export class FrameOutput implements Flushable {
     const waiting = this.#builder?.length ?? 0;
     if (waiting === 0) {
       this.controlFrames = 0;
+      this.frames = 0;
       if (this.#endsAfter && !this.#socket.destroyed) this.#socket.end();
     } else if (!this.#scheduled) {
       this.#write();
     }
-    if (this.#full && this.queued <= LOW_WATER_BYTES) {
+    if (this.#full && this.queued * 2 <= this.#highBytes) {
       this.#full = false;
       this.#owner.onOutputWritable();
     }

@@ -3,7 +3,6 @@ import { TLSSocket } from 'node:tls';
 import type { ConnectionKeeper, UpstreamConnection } from '../../http/connections.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import { H1ClientConnection } from '../../http1/client-connection.ts';
-import { DEFAULT_HEAD_LIMITS } from '../../http1/head-parser.ts';
 import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { H2ClientConnection } from '../../http2/connection/client-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
@@ -116,7 +115,7 @@ export class HostPools {
     const agreed = alpnOf(socket);
     const carried = speaks === 'carried' && agreed === CARRIED_ALPN;
     if (speaks === 'http2' || carried || (speaks === 'either' && agreed === 'h2')) {
-      const { maxConcurrentStreams } = settings.http2;
+      const { maxConcurrentStreams, floods } = settings.http2;
       const keepalive = settings.http2.keepalive ?? (peer === '' ? undefined : MESH_KEEPALIVE);
       return new H2ClientConnection(
         socket,
@@ -125,7 +124,7 @@ export class HostPools {
         http2,
         {
           ...limits,
-          limits: { ...DEFAULT_H2_LIMITS, maxConcurrentStreams, keepalive },
+          limits: { ...DEFAULT_H2_LIMITS, ...floods, head: settings.headLimits, maxConcurrentStreams, keepalive },
           secure: this.#options.secure,
           carried,
         },
@@ -134,7 +133,7 @@ export class HostPools {
     }
     return new H1ClientConnection(socket, peer, keeper, timers, {
       ...limits,
-      limits: DEFAULT_HEAD_LIMITS,
+      limits: settings.headLimits,
       trailers: settings.trailers,
     });
   }

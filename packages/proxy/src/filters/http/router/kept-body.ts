@@ -2,15 +2,21 @@ import { FieldsHead } from '../../../head/fields-head.ts';
 import type { HeadView } from '../../../head/head-view.ts';
 import type { UpstreamStream } from '../../../http/streams.ts';
 
-// Envoy keeps as much as its connection buffer holds; so do we.
-const MAX_KEPT_BYTES = 1024 * 1024;
-
 /** The request body so far, kept for another attempt. Past the limit it is given up, and with it the right to retry. */
 export class KeptBody {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #complete = true;
   #trailers: FieldsHead | undefined;
+  readonly #maxBytes: number;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get bytes(): number {
+    return this.#complete ? this.#bytes : 0;
+  }
 
   /** False once something had to be dropped. */
   get complete(): boolean {
@@ -20,7 +26,7 @@ export class KeptBody {
   keep(buffer: Buffer, start: number, end: number): void {
     if (!this.#complete || end <= start) return;
     this.#bytes += end - start;
-    if (this.#bytes > MAX_KEPT_BYTES) {
+    if (this.#bytes > this.#maxBytes) {
       this.#complete = false;
       this.#chunks = [];
       return;

@@ -110,7 +110,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     }
     this.#countsAsRequest = true;
     this.#hasBody = !stream.requestOver;
-    if (this.#hasBody && decision.retry !== undefined) this.#kept = new KeptBody();
+    if (this.#hasBody && decision.retry !== undefined) this.#kept = new KeptBody(stream.manager.settings.keptBytes);
     if (decision.hashPolicies.length > 0) this.#hash(decision.hashPolicies);
     const { head } = stream;
     if (head !== undefined) this.#rewrite(head, decision);
@@ -187,6 +187,11 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     const { downstream, head } = this.#stream;
     const { header } = original.options;
     return original.hostFor(downstream.connection, header === '' ? '' : (head?.get(header) ?? ''));
+  }
+
+  /** For another attempt. */
+  get heldBytes(): number {
+    return this.#kept?.bytes ?? 0;
   }
 
   // What the balancer asks.

@@ -51,7 +51,7 @@ export default defineConfig({
         test: {
           name: 'chaos',
           env: { WEFT_INTERCEPTION: process.env['WEFT_TEST_INTERCEPTION'] ?? 'loopback' },
-          include: ['e2e/chaos/**/*.chaos.ts'],
+          include: ['e2e/chaos/**/*.chaos.ts', 'packages/*/src/**/*.chaos.ts'],
           testTimeout: 600_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -21,7 +21,7 @@ const ALLOWED = {
 };
 // The admin page's dump of everything in force.
 const CONFIG_DUMP = '^packages/proxy/src/admin/config-dump\\.ts$';
-const TESTS = '\\.test\\.ts$|/testdata/|/testing/|/test-support/';
+const TESTS = '\\.(test|chaos)\\.ts$|/testdata/|/testing/|/test-support/';
 
 const forbidden = [
   {

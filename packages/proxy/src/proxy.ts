@@ -32,6 +32,7 @@ import { createRuntime } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
+import { peerStates } from './sockets/peer-state.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
 import { watchSecrets } from './tls/tls-material.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
@@ -170,6 +171,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     routesOf,
     logger,
     gate,
+    peerState: peerStates(),
     overload,
     originalOf: (socket) => tellOriginal?.(socket),
     listenerAt: (address, port) => listeners.at(address, port),

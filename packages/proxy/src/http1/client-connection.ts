@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { HeadView } from '../head/head-view.ts';
 import type { ConnectionKeeper, UpstreamConnection, UpstreamConnectionOptions } from '../http/connections.ts';
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../http/streams.ts';
+import { endedByReset } from '../sockets/descriptor.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { ChunkedDecoder } from './chunked.ts';
@@ -370,6 +371,8 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   }
 
   #onReadEnd(): void {
+    // The end of an answer without a length must not be mistaken for its whole.
+    if (endedByReset(this.#socket)) return this.#onBroken('upstream-reset', 'connection reset');
     if (this.#state === STATE.body && this.#bodyLeft === UNTIL_CLOSE) {
       const receiver = this.#receiver;
       this.#receiver = undefined;

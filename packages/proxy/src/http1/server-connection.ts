@@ -3,6 +3,9 @@ import type { ReasonCode } from '@weft/contracts';
 import type { HeadView } from '../head/head-view.ts';
 import type { ExchangeSource, ServerConnection, WeighExchange } from '../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../http/streams.ts';
+import { endedByReset } from '../sockets/descriptor.ts';
+import { type HeldClient, PausedClient } from '../sockets/paused-client.ts';
+import type { PeerState, TellPeerState } from '../sockets/peer-state.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { ChunkedDecoder } from './chunked.ts';
@@ -26,6 +29,7 @@ export interface ServerConnectionOptions {
   /** Trailers of answers go to clients that did not ask for them (`TE: trailers`), too. */
   readonly trailers: boolean;
   readonly target: TargetRules;
+  readonly peerState: TellPeerState;
 }
 
 const IDLE = 0;
@@ -40,7 +44,7 @@ const HALF_CLOSED_MS = 5_000;
 const STATE = { head: 0, body: 1, complete: 2, closing: 3, tunnel: 4 } as const;
 
 /** One client connection that speaks HTTP/1: requests are read, handed on and answered strictly one after the other. */
-export class H1ServerConnection implements ServerConnection, DownstreamStream {
+export class H1ServerConnection implements ServerConnection, DownstreamStream, HeldClient {
   readonly connection: DownstreamConnection;
   protocol: 'HTTP/1.0' | 'HTTP/1.1' = 'HTTP/1.1';
 
@@ -57,6 +61,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   #halfClosedWait: Deadline | undefined;
   #ageWait: Deadline | undefined;
   #requests = 0;
+  #pausedClient: PausedClient | undefined;
   #chunked: ChunkedDecoder | undefined;
 
   #state: number = STATE.head;
@@ -167,8 +172,14 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   #limitHeld(): void {
     if (this.#gone) return;
     if (this.#held.length > 0 && this.#receiver !== undefined && (this.#state === STATE.complete || this.#paused)) {
-      if (!this.#socket.isPaused()) this.#socket.pause();
+      if (!this.#socket.isPaused()) this.#stopReading();
     }
+  }
+
+  #stopReading(): void {
+    this.#socket.pause();
+    this.#pausedClient ??= new PausedClient(this.#socket, this.#timers, this.#options.peerState, this);
+    this.#pausedClient.watch();
   }
 
   /** @returns how far it got. */
@@ -375,7 +386,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
   pauseRequest(): void {
     if (this.#paused) return;
     this.#paused = true;
-    if (this.#state === STATE.body || this.#state === STATE.tunnel) this.#socket.pause();
+    if (this.#state === STATE.body || this.#state === STATE.tunnel) this.#stopReading();
   }
 
   resumeRequest(): void {
@@ -453,8 +464,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
       this.#refuse('request-headers-timeout');
       return;
     }
-    this.#socket.destroy();
-    this.#onGone();
+    this.onLeft();
   }
 
   /**
@@ -471,7 +481,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     }
     if (this.#state === STATE.tunnel) {
       this.#receiver.onRequestData(EMPTY, 0, 0, true);
-    } else if (this.#state === STATE.body || this.connection.peerPrincipal !== '' || this.#wasReset) {
+    } else if (this.#state === STATE.body || this.connection.peerPrincipal !== '' || endedByReset(this.#socket)) {
       this.#socket.destroy();
       this.#onGone();
     } else if (!this.#responseStarted) {
@@ -480,14 +490,24 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream {
     }
   }
 
-  /** Node reports a reset that comes together with bytes as an end; but then there is no peer any more. */
-  get #wasReset(): boolean {
-    return this.#socket.remoteAddress === undefined;
+  /** As in `#onReadEnd`, for a client whose end was not read. What it has sent may be all there is. */
+  mayStay(peer: PeerState, quietMs: number): boolean {
+    if (this.#state === STATE.tunnel) return true;
+    if (this.connection.peerPrincipal !== '') return false;
+    if (this.#state === STATE.complete) return this.#responseStarted || quietMs < HALF_CLOSED_MS;
+    if (this.#bodyLeft === CHUNKED || this.connection.secure || peer.unread < 0) return quietMs < HALF_CLOSED_MS;
+    return this.#bodyLeft - this.#held.length <= peer.unread;
+  }
+
+  onLeft(): void {
+    this.#socket.destroy();
+    this.#onGone();
   }
 
   #onGone(): void {
     if (this.#gone) return;
     this.#gone = true;
+    this.#pausedClient?.stop();
     this.#timers.cancel(this.#wait);
     this.#timers.cancel(this.#headersWait);
     if (this.#halfClosedWait !== undefined) this.#timers.cancel(this.#halfClosedWait);

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { descriptorOf } from './descriptor.ts';
 import { loadSocketCalls, type SocketCalls } from './native-sockets.ts';
 
 /** TCP keepalive of connections, in seconds and probes; 0 = the system's own. */
@@ -36,14 +37,4 @@ export function keepaliveSetter({ idleSeconds, intervalSeconds, probes }: TcpKee
     option(fd, TCP_KEEPINTVL, intervalSeconds);
     option(fd, TCP_KEEPCNT, probes);
   };
-}
-
-/** A TLS socket's is that of the connection under it. */
-function descriptorOf(socket: Socket): number {
-  const { _handle: handle, _parent: parent } = socket as unknown as {
-    readonly _handle?: { readonly fd?: number } | null;
-    readonly _parent?: Socket | null;
-  };
-  if (typeof handle?.fd === 'number' && handle.fd >= 0) return handle.fd;
-  return parent === undefined || parent === null ? -1 : descriptorOf(parent);
 }

@@ -1,6 +1,6 @@
 /**
- * Two things that only the C library can do with a socket: tell where a redirected connection was going, and mark a
- * connection before it is made. Loaded when a listener or a flag asks for it, and by nobody else.
+ * What only the C library can do with a socket: tell where a redirected connection was going, mark a connection before it
+ * is made, tell of the other side of one that is not read (peer-state.ts). Loaded when it is asked for.
  */
 import { createRequire } from 'node:module';
 import { closeSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { constants } from 'node:os';
 import type { Socket } from 'node:net';
 import type * as Koffi from 'koffi';
 import { errorMessage, WeftError } from '@weft/kit';
+import { descriptorOf } from './descriptor.ts';
 
 export interface OriginalDestination {
   readonly address: string;
@@ -78,12 +79,6 @@ export function originalDestinations(calls: SocketCalls): TellOriginalDestinatio
     if (!remote.includes(':') || remote.startsWith('::ffff:')) return ask(fd, SOL_IP) ? readIpv4(value) : undefined;
     return ask(fd, SOL_IPV6) ? readIpv6(value) : undefined;
   };
-}
-
-/** Closed sockets have no handle, and handles without a descriptor say -1. */
-function descriptorOf(socket: Socket): number {
-  const { _handle: handle } = socket as unknown as { readonly _handle: { readonly fd?: number } | null };
-  return handle?.fd ?? -1;
 }
 
 /** struct sockaddr_in: port and address in network order. */

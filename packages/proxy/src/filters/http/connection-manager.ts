@@ -16,6 +16,7 @@ import { localReply } from '../../failures.ts';
 import type { OverloadState } from '../../overload/overload.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
 import { RequestRecord } from '../../request-record.ts';
+import type { TellPeerState } from '../../sockets/peer-state.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
@@ -35,6 +36,7 @@ export interface ManagerDeps {
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly mirrors: Mirrors;
   readonly overload: OverloadState;
+  readonly peerState: TellPeerState;
 }
 
 /** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
@@ -126,9 +128,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   #openHttp1(socket: Socket, connection: DownstreamConnection): ServerConnection {
     const { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target } = this.settings;
+    const { peerState } = this.#deps;
     const { maxConnectionMs, maxRequestsPerConnection: maxRequests } = this.settings;
     const ends = { headersTimeoutMs, idleTimeoutMs, lingerMs, maxConnectionMs, maxRequests };
-    const options = { limits, trailers, target, ...ends };
+    const options = { limits, trailers, target, peerState, ...ends };
     const made = new H1ServerConnection(socket, connection, this, this.timers, options);
     this.#connections.add(made);
     return made;

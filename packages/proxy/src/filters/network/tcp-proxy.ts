@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import type { ReasonCode } from '@weft/contracts';
 import type { Random } from '@weft/kit';
 import { localReply } from '../../failures.ts';
@@ -6,6 +6,9 @@ import type { DownstreamConnection, UpstreamFailure } from '../../http/streams.t
 import type { AccessLogger, StatsSink } from '../../ports.ts';
 import { type Direction, RequestRecord } from '../../request-record.ts';
 import { flagBit } from '../../response-flags.ts';
+import { endedByReset } from '../../sockets/descriptor.ts';
+import { type HeldClient, PausedClient } from '../../sockets/paused-client.ts';
+import type { TellPeerState } from '../../sockets/peer-state.ts';
 import { Deadline, type TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { Connecting } from '../../upstream/connector.ts';
@@ -33,10 +36,11 @@ export interface TcpProxyDeps {
   readonly random: Random;
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly stats: StatsSink;
+  readonly peerState: TellPeerState;
 }
 
 /** One client connection joined to one host: bytes both ways, each direction ends on its own. */
-export class TcpSession {
+export class TcpSession implements HeldClient {
   readonly #downstream: Socket;
   readonly #connection: DownstreamConnection;
   readonly #settings: TcpProxySettings;
@@ -55,6 +59,7 @@ export class TcpSession {
   #downstreamEnded = false;
   #counted = false;
   #duration: Deadline | undefined;
+  #pausedClient: PausedClient | undefined;
   #over = false;
 
   constructor(
@@ -85,6 +90,7 @@ export class TcpSession {
     downstream.on('error', () => this.#end('downstream-closed'));
     downstream.on('close', () => this.#end('downstream-closed'));
     downstream.on('end', () => {
+      if (endedByReset(downstream)) return this.#end('downstream-closed');
       this.#downstreamEnded = true;
       this.#upstream?.end();
     });
@@ -117,11 +123,26 @@ export class TcpSession {
     const upstream = this.#upstream;
     if (upstream === undefined) {
       this.#early.push(copy);
-      this.#downstream.pause();
+      this.#holdBack();
       return;
     }
     this.#touch();
-    if (!upstream.write(copy)) this.#downstream.pause();
+    if (!upstream.write(copy)) this.#holdBack();
+  }
+
+  #holdBack(): void {
+    this.#downstream.pause();
+    this.#pausedClient ??= new PausedClient(this.#downstream, this.#deps.timers, this.#deps.peerState, this);
+    this.#pausedClient.watch();
+  }
+
+  /** What it sent before its end may still be wanted. */
+  mayStay(): boolean {
+    return true;
+  }
+
+  onLeft(): void {
+    this.#end('downstream-closed');
   }
 
   destroy(): void {
@@ -206,7 +227,10 @@ export class TcpSession {
       this.#end('upstream-reset');
     });
     socket.on('close', () => this.#end(undefined));
-    socket.on('end', () => this.#downstream.end());
+    socket.on('end', () => {
+      if (socket instanceof Socket && endedByReset(socket)) this.#end('upstream-reset');
+      else this.#downstream.end();
+    });
     socket.on('drain', () => this.#downstream.resume());
     this.#takeSlot(peer);
     this.#deps.stats.recordTcp(this.#slot, 1, 0, 0, 0);
@@ -256,6 +280,7 @@ export class TcpSession {
     if (this.#over) return;
     this.#over = true;
     this.#deps.timers.cancel(this.#idle);
+    this.#pausedClient?.stop();
     this.#connecting?.cancel();
     this.#leaveHost();
     if (this.#counted) this.#cluster?.circuit.endConnection();

@@ -9,14 +9,16 @@ const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay
     [far, near],
   ]) {
     // A reset at one side is a reset at the other.
-    one.on('error', () => other.resetAndDestroy());
-    one.on('close', () => one.readableEnded || other.destroyed || other.resetAndDestroy());
+    one.on('error', () => reset(other));
+    one.on('close', () => one.readableEnded || other.destroyed || reset(other));
   }
   far.once('connect', () => {
     near.pipe(far);
     far.pipe(near);
   });
 });
+/** Node would leave open what is reset after its end. */
+const reset = (socket) => void (socket.writableEnded ? socket.destroy() : socket.resetAndDestroy());
 server.listen({ fd: 0 });
 // Nothing stays when the tests are gone.
 setInterval(() => process.ppid === 1 && process.exit(), 1_000).unref();

@@ -7,7 +7,8 @@ import type { Topology } from './test-support/cut-bench.ts';
 import { cutEverywhere } from './test-support/cut-runs.ts';
 
 // Divides neither a line nor a frame.
-const STEP = 7;
+const STEP = 17;
+const TIMEOUT_MS = 120_000;
 
 const TOPOLOGIES: readonly (Topology & { readonly what: string })[] = (['HTTP/1.1', 'HTTP/2'] as const).flatMap(
   (down) => [
@@ -32,5 +33,6 @@ describe.each(TOPOLOGIES)('RE-03 $what', (topology) => {
       if (site === 'client') expect(reasons).toContain('downstream-closed');
       else for (const one of ['upstream-reset', 'upstream-closed', 'upstream-response-cut']) expect(reasons).toContain(one);
     },
+    TIMEOUT_MS,
   ); // prettier-ignore
 });

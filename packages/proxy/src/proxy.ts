@@ -32,7 +32,7 @@ import { createRuntime } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
-import { peerStates } from './sockets/peer-state.ts';
+import { peerStates, type TellPeerState } from './sockets/peer-state.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
 import { watchSecrets } from './tls/tls-material.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
@@ -66,6 +66,8 @@ export interface ProxyOptions {
   readonly held?: boolean;
   /** Makes the sockets of connections to upstreams. Default: Node does. */
   readonly openMarked?: OpenMarked;
+  /** Whether a client that nothing is read from is still there. Default: the system is asked, where it can be. */
+  readonly peerState?: TellPeerState;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
@@ -171,7 +173,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     routesOf,
     logger,
     gate,
-    peerState: peerStates(),
+    peerState: options.peerState ?? peerStates(),
     overload,
     originalOf: (socket) => tellOriginal?.(socket),
     listenerAt: (address, port) => listeners.at(address, port),

@@ -31,7 +31,10 @@ export interface CuttingRelay extends AsyncDisposable {
 }
 
 /** Something is between two programs and passes their bytes on, until it breaks their connection where it is told to. */
-export async function createCuttingRelay(target: { readonly host: string; readonly port: number }): Promise<CuttingRelay> {
+export async function createCuttingRelay(target: {
+  readonly host: string;
+  readonly port: number;
+}): Promise<CuttingRelay> {
   const sockets = new Set<Socket>();
   let plan: Plan | undefined;
   let connections = 0;
@@ -107,8 +110,11 @@ function join(near: Socket, far: Socket, planOf: () => Plan | undefined): void {
     far.destroy();
   };
   const reset = (): void => {
-    near.resetAndDestroy();
-    far.resetAndDestroy();
+    for (const socket of [near, far]) {
+      // Node leaves one open that is reset after its end.
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
   };
   for (const [from, to, way] of [
     [near, far, 'there'],

@@ -92,6 +92,22 @@ describe('serveEgress', () => {
     await waitFor(() => ended);
   });
 
+  it('lets go of a workload that goes on writing to who has left', async () => {
+    const { port } = await listening((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', () => socket.end('bye', () => socket.destroy()));
+    });
+    const relay = await relayTo({ address: '127.0.0.1', port });
+    const socket = connect({ host: '127.0.0.1', port: relay, allowHalfOpen: true });
+    const writing = setInterval(() => socket.write('more'), 10);
+    cleanups.push(() => clearInterval(writing));
+    let gone = false;
+    socket.on('error', () => {});
+    socket.on('close', () => (gone = true));
+    socket.resume();
+    await waitFor(() => gone);
+  });
+
   it('takes no more than it may', async () => {
     const { port } = await listening(() => {});
     const relay = await relayTo({ address: '127.0.0.1', port }, { maxConnections: 1 });

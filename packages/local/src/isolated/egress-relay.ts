@@ -58,11 +58,17 @@ export function serveEgress(server: Server, options: EgressRelayOptions): Egress
 /** What breaks at one side breaks at the other, as a reset and not as an end. */
 function join(side: Socket, other: Socket, open: Set<Socket>): void {
   open.add(side);
-  side.on('error', () => other.resetAndDestroy());
+  side.on('error', () => reset(other));
   side.once('close', () => {
     open.delete(side);
-    if (!other.destroyed && !side.readableEnded) other.resetAndDestroy();
+    if (!other.destroyed && !side.readableEnded) reset(other);
   });
+}
+
+/** Node would leave open what is reset after its end. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** Virtual IPs and pods are nowhere outside; one address stands for the host itself. */

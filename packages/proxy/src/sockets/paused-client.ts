@@ -7,7 +7,7 @@ const EVERY_MS = 2_000;
 
 /** What is asked of the connection that is held back. */
 export interface HeldClient {
-  /** Whether a client that has ended its side can be waited for. @param quietMs how long nothing of it was read. */
+  /** Whether a client that has ended its side can be waited for. @param quietMs how long it has been so, and nothing was read. */
   mayStay(peer: PeerState, quietMs: number): boolean;
   onLeft(): void;
 }
@@ -46,9 +46,10 @@ export class PausedClient {
     const socket = this.#socket;
     // Its end shows by itself.
     if (!socket.isPaused()) return;
-    this.#quietMs = this.#bytesRead === socket.bytesRead ? this.#quietMs + EVERY_MS : 0;
-    this.#bytesRead = socket.bytesRead;
     const peer = this.#tell(socket);
+    const goesOn = peer.side === 'there' || this.#bytesRead !== socket.bytesRead;
+    this.#quietMs = goesOn ? 0 : this.#quietMs + EVERY_MS;
+    this.#bytesRead = socket.bytesRead;
     const left = peer.side === 'gone' || (peer.side === 'ended' && !this.#client.mayStay(peer, this.#quietMs));
     if (left) this.#client.onLeft();
     else this.watch();

@@ -166,7 +166,7 @@ export async function cutBench({ down, mesh, up }: Topology, site: Site, laneCou
     async nothingLeft() {
       const zeros = all.map(() => 0);
       const nothing = JSON.stringify({ connections: zeros, timers: zeros, upstream: zeros, relayed: 0 });
-      await waitFor(() => JSON.stringify(left()) === nothing).catch(() => {
+      await waitFor(() => JSON.stringify(left()) === nothing, { timeoutMs: 60_000 }).catch(() => {
         throw new Error(`left behind: ${JSON.stringify(left())}`);
       });
     },

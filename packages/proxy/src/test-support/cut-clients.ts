@@ -35,14 +35,17 @@ export const askHttp1: AskOnce = (port, path, shape) =>
       resolve(heard);
     };
     const headers = { te: 'trailers', ...(shape === 'sized' ? { 'content-length': BODY.length } : {}), ...(shape === 'chunked' ? { trailer: 'x-sum' } : {}) }; // prettier-ignore
-    const asked = httpRequest({ host: '127.0.0.1', port, path, method: methodOf(shape), agent, headers }, (response) => {
-      heard.status = response.statusCode ?? 0;
-      heard.reason = String(response.headers['x-weft-reason'] ?? '');
-      response.setEncoding('utf8').on('data', (text: string) => (heard.body += text));
-      response.on('end', () => (heard.whole = response.complete));
-      response.on('error', () => {});
-      response.on('close', end);
-    });
+    const asked = httpRequest(
+      { host: '127.0.0.1', port, path, method: methodOf(shape), agent, headers },
+      (response) => {
+        heard.status = response.statusCode ?? 0;
+        heard.reason = String(response.headers['x-weft-reason'] ?? '');
+        response.setEncoding('utf8').on('data', (text: string) => (heard.body += text));
+        response.on('end', () => (heard.whole = response.complete));
+        response.on('error', () => {});
+        response.on('close', end);
+      },
+    );
     asked.on('error', end);
     if (shape === 'chunked') {
       asked.write(BODY.slice(0, 7));

@@ -44,13 +44,7 @@ const ENDINGS: Readonly<Record<'client' | 'application', (request: Phase, respon
   },
 }; // prettier-ignore
 /** At the first of two proxies whose connection is cut: nobody knows what was in the bytes that were lost. */
-const BETWEEN: readonly Ending[] = [
-  ...WELL,
-  ...UNANSWERED,
-  ...CUT,
-  'upstream-connect-failure',
-  'upstream-tls-failure',
-];
+const BETWEEN: readonly Ending[] = [...WELL, ...UNANSWERED, ...CUT, 'upstream-connect-failure', 'upstream-tls-failure'];
 const MAX_TRIES = 4;
 
 /** @returns what is wrong with it. */

@@ -32,6 +32,8 @@ describe('readOptions', () => {
       metadata: { NAMESPACE: 'default' },
       socketMark: 1337,
       xdsAddress: '127.0.0.1:15012',
+      xdsPlaintext: false,
+      secretsDir: undefined,
       saveDir: '/s',
       admin: { host: '127.66.3.1', port: 15_000 },
       inherited: new Map([
@@ -62,6 +64,13 @@ describe('readOptions', () => {
     });
     expect(readOptions({ nodeId: NODE, xds: 'unix:/run/x.sock' }).xdsAddress).toBe('unix:/run/x.sock');
   });
+  it('takes a control plane without TLS where nobody is on the way, and certificates from a folder', () => {
+    for (const xds of ['127.0.0.1:15010', '[::1]:15010', 'unix:/run/xds'])
+      expect(readOptions({ nodeId: NODE, xds, xdsPlaintext: true, secretsDir: '/certs' })).toMatchObject({
+        xdsPlaintext: true,
+        secretsDir: '/certs',
+      });
+  });
   it('takes name servers behind a socket of this machine, and does without any', () => {
     const dnsOf = (flags: Partial<ProxyFlags>) => readOptions({ nodeId: NODE, dnsListen: '127.0.0.1:0', ...flags }).dns;
     expect(dnsOf({})?.upstream).toBeUndefined();
@@ -76,6 +85,12 @@ describe('readOptions', () => {
     ['--metadata: is not a JSON object', { metadata: '[]' }],
     ['--xds: "here" is not ADDRESS:PORT', { xds: 'here' }],
     ['--xds: "a:99999" is not ADDRESS:PORT', { xds: 'a:99999' }],
+    ['--xds-plaintext: needs --xds', { xdsPlaintext: true }],
+    [
+      '--xds-plaintext: istiod.istio-system:15010 is neither a loopback address nor a Unix socket',
+      { xds: 'istiod.istio-system:15010', xdsPlaintext: true },
+    ],
+    ['--secrets-dir: is of no use with --parent-fd', { secretsDir: '/certs', parentFd: '3' }],
     ['--admin: 0.0.0.0 is not a loopback address', { admin: '0.0.0.0:15000' }],
     ['--listen-fd: "127.0.0.1:80" is not ADDRESS:PORT=FD', { listenFd: ['127.0.0.1:80'] }],
     ['--listen-fd: "1" is not a descriptor above 2', { listenFd: ['127.0.0.1:80=1'] }],

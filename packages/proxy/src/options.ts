@@ -10,6 +10,10 @@ export interface ProxyOptions {
   readonly metadata: Readonly<Record<string, unknown>>;
   /** `host:port` of the control plane; undefined waits for the parent to tell. */
   readonly xdsAddress: string | undefined;
+  /** The control plane speaks without TLS, on this machine. */
+  readonly xdsPlaintext: boolean;
+  /** Folder with certificate, key and roots; undefined: the parent sends them. */
+  readonly secretsDir: string | undefined;
   /** Where the last good configuration is kept; undefined keeps none. */
   readonly saveDir: string | undefined;
   /** undefined: no admin page. */
@@ -50,6 +54,8 @@ export interface ProxyFlags {
   readonly nodeId: string;
   readonly metadata?: string;
   readonly xds?: string;
+  readonly xdsPlaintext?: boolean;
+  readonly secretsDir?: string;
   readonly saveDir?: string;
   readonly admin?: string;
   readonly listenFd?: readonly string[];
@@ -82,10 +88,14 @@ export function readOptions(flags: ProxyFlags): ProxyOptions {
   }
   if (flags.replace === true && flags.parentFd === undefined)
     refuse('--replace', 'is of no use without --parent-fd: nobody would tell the other process to go');
+  if (flags.secretsDir !== undefined && flags.parentFd !== undefined)
+    refuse('--secrets-dir', 'is of no use with --parent-fd: the parent sends the secrets');
   return {
     nodeId: flags.nodeId,
     metadata: readMetadata(flags.metadata ?? '{}'),
     xdsAddress: flags.xds === undefined ? undefined : readXdsAddress(flags.xds),
+    xdsPlaintext: flags.xdsPlaintext === true && readPlaintext(flags.xds),
+    secretsDir: flags.secretsDir,
     saveDir: flags.saveDir,
     admin: flags.admin === undefined ? undefined : readAdmin(flags.admin),
     inherited: new Map((flags.listenFd ?? []).map((text) => readListenFd('--listen-fd', text))),
@@ -119,6 +129,19 @@ function readXdsAddress(text: string): string {
   if (text.startsWith('unix:')) return text;
   splitAddress('--xds', text);
   return text;
+}
+
+/** What anybody on the way could read and change does not leave the machine. */
+function readPlaintext(xds: string | undefined): true {
+  if (xds === undefined) return refuse('--xds-plaintext', 'needs --xds');
+  const local = xds.startsWith('unix:') || LOOPBACK.test(splitAddress('--xds', xds).host);
+  return local
+    ? true
+    : refuse(
+        '--xds-plaintext',
+        `${xds} is neither a loopback address nor a Unix socket`,
+        'Leave it out for mutual TLS, or let an agent on this machine speak to the control plane.',
+      );
 }
 
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;

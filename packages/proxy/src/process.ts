@@ -26,6 +26,7 @@ import { grpcReportStream } from './reporting/grpc-report-stream.ts';
 import { createReporter } from './reporting/reporter.ts';
 import { createSavedConfig } from './saved-config/saved-config.ts';
 import { openParentChannel, openParentSocket, type ParentChannel } from './secrets/parent-channel.ts';
+import { watchSecretFiles } from './secrets/secret-files.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import { createPeerExchange } from './stats/peer-exchange.ts';
 import { createStats } from './stats/stats.ts';
@@ -77,6 +78,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   /** How to reach the control plane now. @throws while something for it is missing. */
   const controlPlane = (): ChannelTarget => {
     const { identity } = secrets;
+    if (options.xdsPlaintext && options.xdsAddress !== undefined)
+      return { address: options.xdsAddress, plaintext: true };
     if (xdsAddress === undefined) {
       throw new WeftError('WEFT_NO_CONTROL_PLANE', 'the address of the control plane is not known yet');
     }
@@ -195,6 +198,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   });
   lifecycle.defer('discovery', () => discovery.close());
 
+  const needsIdentity = !options.xdsPlaintext || options.parentFd !== undefined || options.secretsDir !== undefined;
+
   /** Whether it has taken its sockets; until then the process before it serves. */
   let serving: 'held' | 'beginning' | 'serving' = 'held';
   /** `/healthcheck/fail` was asked for. */
@@ -203,7 +208,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     const state = discovery.state();
     return judge({
       draining: draining !== undefined || listenersDrain || healthCheckFails,
-      hasIdentity: secrets.identity !== undefined,
+      hasIdentity: secrets.identity !== undefined || !needsIdentity,
       identityExpiresAt: secrets.identity?.expiresAt,
       now: clock.now(),
       configuration: [...discovery.waitingFor(), ...(healthCheckFails ? ['POST /healthcheck/ok'] : [])],
@@ -237,7 +242,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   };
 
   const begin = (): void => {
-    reporter.start();
+    // Another mesh's control plane has no use for Weft's reports; its own tools read the admin page.
+    if (!options.xdsPlaintext) reporter.start();
     void discovery.start();
   };
 
@@ -364,6 +370,14 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       'readiness',
       reportReadiness((message) => parent.send(message), takeOver, clock),
     );
+  if (options.secretsDir !== undefined) {
+    const files = await watchSecretFiles(options.secretsDir, {
+      clock,
+      logger,
+      onSecrets: ({ workload, rootCaPem }) => secrets.replace(workload, rootCaPem),
+    });
+    lifecycle.defer('secrets', () => files.close());
+  }
   // Without an identity there is nobody to talk to: the first secret begins it.
   if (parent === undefined) begin();
   return {

@@ -283,7 +283,7 @@ describe('/config_dump', () => {
             name: 'f',
             configType: {
               case: 'typedConfig',
-              value: { typeUrl: 'type.googleapis.com/acme.Filter', value: Uint8Array.of(1) },
+              value: { typeUrl: 'type.googleapis.com/acme.Filter', value: Uint8Array.of(8, 1) },
             },
           },
         ],
@@ -333,11 +333,25 @@ describe('/config_dump', () => {
       secret: { tls_certificate: { private_key: { inline_bytes: Buffer.from('[redacted]').toString('base64') } } },
     });
   });
-  it('shows a resource with an unknown extension encoded, and the rest readable', () => {
+  it('names an extension that it does not know, and shows everything around it', () => {
     const raw = toBinary(ListenerSchema, odd);
     const more = changeBook(book, {
       type: 'listener',
       taken: [{ name: 'odd', version: '1', bytes: raw, message: decodeResource('listener', raw), updatedAt: 0 }],
+      removed: [],
+      refused: [],
+    });
+    const text = JSON.stringify(dump('', more));
+    expect(text).toContain('"name":"odd","filter_chains":[{"filters":[{"name":"f","typed_config":{');
+    expect(text).toContain('"@type":"type.googleapis.com/acme.Filter"');
+    expect(text).toContain('"stat_prefix":"p"');
+  });
+  it('shows a resource that can not be read encoded, and the rest readable', () => {
+    const raw = Uint8Array.of(0x0a, 0x7f, 1);
+    const message = decodeResource('listener', bytes);
+    const more = changeBook(book, {
+      type: 'listener',
+      taken: [{ name: 'broken', version: '1', bytes: raw, message, updatedAt: 0 }],
       removed: [],
       refused: [],
     });

@@ -2,13 +2,14 @@
 import {
   create,
   createRegistry,
+  type DescMessage,
   type JsonObject,
   type JsonValue,
   type Registry,
   toBinary,
   toJson,
 } from '@bufbuild/protobuf';
-import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
+import { type Any, AnySchema, EmptySchema } from '@bufbuild/protobuf/wkt';
 import {
   BootstrapConfigDumpSchema,
   file_envoy_admin_v3_config_dump,
@@ -57,6 +58,8 @@ import {
 } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/secret';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/tls';
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '@weft/contracts/full/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import { file_udpa_type_v1_typed_struct } from '@weft/contracts/full/udpa/type/v1/typed_struct';
+import { file_xds_type_v3_typed_struct } from '@weft/contracts/full/xds/type/v3/typed_struct';
 import { XDS_TYPE } from '@weft/contracts';
 import { createRegexEngine } from '@weft/evaluator';
 import { applyMask } from './field-mask.ts';
@@ -108,8 +111,24 @@ const registry: Registry = createRegistry(
   file_envoy_extensions_transport_sockets_tls_v3_secret,
   file_envoy_extensions_transport_sockets_tls_v3_tls,
   file_envoy_extensions_upstreams_http_v3_http_protocol_options,
+  file_udpa_type_v1_typed_struct,
+  file_xds_type_v3_typed_struct,
 );
 const JSON_OPTIONS = { registry, useProtoFieldName: true } as const;
+/** Extensions that are not known here are named, without their content: what reads such pages (istioctl) passes over them. */
+const LENIENT_OPTIONS = {
+  ...JSON_OPTIONS,
+  registry: {
+    kind: 'registry',
+    [Symbol.iterator]: () => registry[Symbol.iterator](),
+    get: (typeName) => registry.get(typeName),
+    getMessage: (typeName): DescMessage => registry.getMessage(typeName) ?? { ...EmptySchema, typeName },
+    getEnum: (typeName) => registry.getEnum(typeName),
+    getExtension: (typeName) => registry.getExtension(typeName),
+    getExtensionFor: (extendee, no) => registry.getExtensionFor(extendee, no),
+    getService: (typeName) => registry.getService(typeName),
+  } satisfies Registry,
+};
 
 /** @throws for a query that can not be answered; its message is for the caller. */
 export function configDump(input: ConfigDumpInput, query: URLSearchParams): string {
@@ -160,8 +179,8 @@ const packed = (type: ResourceType, bytes: Uint8Array): Any =>
   create(AnySchema, { typeUrl: XDS_TYPE[type], value: bytes });
 
 /**
- * One section as JSON. Each resource is turned into JSON by itself: one with an extension that is not known here is shown
- * encoded, and the rest is not lost.
+ * One section as JSON. Each resource is turned into JSON by itself: one that can not be read at all is shown encoded, and
+ * the rest is not lost.
  */
 function section(typeName: string, lists: Readonly<Record<string, readonly JsonValue[]>>): JsonObject {
   const filled = Object.entries(lists).filter(([, list]) => list.length > 0);
@@ -174,6 +193,14 @@ function section(typeName: string, lists: Readonly<Record<string, readonly JsonV
 function anyJson(any: Any): JsonValue {
   try {
     return toJson(AnySchema, any, JSON_OPTIONS);
+  } catch {
+    return lenientJson(any);
+  }
+}
+
+function lenientJson(any: Any): JsonValue {
+  try {
+    return toJson(AnySchema, any, LENIENT_OPTIONS);
   } catch {
     return { '@type': any.typeUrl, value: Buffer.from(any.value).toString('base64') };
   }

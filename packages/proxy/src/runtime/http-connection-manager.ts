@@ -16,7 +16,7 @@ import type { AccessLogger, AccessLogs, TracingSettings } from '../ports.ts';
 import type { Direction } from '../request-record.ts';
 import { DEFAULT_H2_LIMITS, EDGE_H2_LIMITS } from '../http2/connection/options.ts';
 import type { HeadLimits } from '../http1/head-parser.ts';
-import { typeNameOf, unpack } from './any.ts';
+import { opened, typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { floodLimits } from './http2-limits.ts';
 import { factoryOf, isInert, type ListedFilter } from './routes.ts';
@@ -184,7 +184,7 @@ function compileFilters(message: HttpConnectionManager, deps: FilterDeps, resour
   let routerAt = -1;
   message.httpFilters.forEach((entry, i) => {
     const place = `${resource}: http_filters[${i}] "${entry.name}"`;
-    const any = entry.configType.case === 'typedConfig' ? entry.configType.value : undefined;
+    const any = entry.configType.case === 'typedConfig' ? opened(entry.configType.value, place) : undefined;
     const typeName = any === undefined ? '' : typeNameOf(any.typeUrl);
     if (typeName === RouterSchema.typeName) {
       routerAt = i;

@@ -19,7 +19,7 @@ import { type ChainCriteria, compileCriteria } from '../listeners/chain-match.ts
 import type { ListenerLimits } from '../listeners/admission.ts';
 import type { ProxyProtocolRules } from '../listeners/read-proxy-header.ts';
 import type { Direction } from '../request-record.ts';
-import { typeNameOf, unpack } from './any.ts';
+import { opened, typeNameOf, unpack } from './any.ts';
 import { millisOr } from './durations.ts';
 import { readAddress } from './endpoints.ts';
 import { type Inspection, inspections } from './inspection.ts';
@@ -226,7 +226,7 @@ function compileNetworkFilter(
   deps: ListenerDeps,
   resource: string,
 ): CompiledChain['terminal'] | CompiledRbac | ConnectionLimit | undefined {
-  const any = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+  const any = filter.configType.case === 'typedConfig' ? opened(filter.configType.value, resource) : undefined;
   const hcm = unpack(any, HttpConnectionManagerSchema, resource);
   if (hcm !== undefined) {
     const direction = where.direction === 'outbound' && hcm.useRemoteAddress === true ? 'gateway' : where.direction;

@@ -15,7 +15,7 @@ import type { CompileDeps, FilterDeps, HttpFilter, HttpFilterFactory } from '../
 import { localRateLimitFilter } from '../filters/http/local-rate-limit/local-rate-limit.ts';
 import { rbacFilter } from '../filters/http/rbac/rbac.ts';
 import { statefulSessionFilter } from '../filters/http/stateful-session/stateful-session.ts';
-import { typeNameOf, unpack } from './any.ts';
+import { opened, typeNameOf, unpack } from './any.ts';
 
 /** One `typed_per_filter_config` entry, decoded once; undefined = of a filter that has no effect here. */
 export interface RouteFilterConfig {
@@ -95,11 +95,12 @@ function decodeRouteConfig(
 /** @throws {UnknownFilterError} */
 function decodePlain(
   filter: string,
-  packed: PackedConfig,
+  any: PackedConfig,
   deps: FilterDeps,
   resource: string,
   nth: number,
 ): RouteFilterConfig | undefined {
+  const packed = opened(any, `${resource}: typed_per_filter_config["${filter}"]`);
   const typeName = typeNameOf(packed.typeUrl);
   if (isInert(filter, typeName)) return undefined;
   for (const factory of FACTORIES) {

@@ -66,6 +66,8 @@ export interface ForwardAction {
   readonly mirrors: readonly MirrorPolicy[];
   /** Lower-case upgrade types and whether they are allowed here. */
   readonly upgrades: ReadonlyMap<string, boolean>;
+  /** Tunnels that clients ask for end here: TCP goes to the cluster. undefined = they are passed on as requests. */
+  readonly terminates: { readonly post: boolean } | undefined;
   readonly clusterNotFoundStatus: 503 | 404 | 500;
 }
 
@@ -145,8 +147,21 @@ export function compileForward(
     upgrades: new Map(
       action.upgradeConfigs.map(({ upgradeType, enabled }) => [upgradeType.toLowerCase(), enabled ?? true]),
     ),
+    terminates: terminationOf(action, place),
     clusterNotFoundStatus: NOT_FOUND_STATUS[action.clusterNotFoundResponseCode],
   };
+}
+
+function terminationOf({ upgradeConfigs }: RouteActionMessage, place: Place): ForwardAction['terminates'] {
+  const i = upgradeConfigs.findIndex(({ connectConfig }) => connectConfig !== undefined);
+  const { upgradeType = '', enabled, connectConfig } = upgradeConfigs[i] ?? {};
+  if (connectConfig === undefined || enabled === false) return undefined;
+  const where = at(place, `upgrade_configs[${i}]`);
+  if (upgradeType.toUpperCase() !== 'CONNECT')
+    return reject(at(where, 'connect_config'), `is for the upgrade type CONNECT, not "${upgradeType}"`);
+  if (connectConfig.proxyProtocolConfig !== undefined)
+    return reject(at(where, 'connect_config.proxy_protocol_config'), 'is not supported');
+  return { post: connectConfig.allowPost };
 }
 
 // What a request line or a Location can not hold.

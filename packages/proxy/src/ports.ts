@@ -5,7 +5,7 @@ import type { Cluster } from '@weft/contracts/lean/envoy/config/cluster/v3/clust
 import type { ClusterLoadAssignment } from '@weft/contracts/lean/envoy/config/endpoint/v3/endpoint';
 import type { Listener } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
-import type { HeaderWants } from './access-log/captures.ts';
+import type { LogWants } from './access-log/captures.ts';
 import type { HeadView } from './head/head-view.ts';
 import type { RequestRecord } from './request-record.ts';
 
@@ -72,7 +72,7 @@ export interface RequestLabels {
  */
 export interface StatsSink {
   requestSlot(labels: RequestLabels): number;
-  /** @param grpcStatus 0–16; -1 for what is no gRPC, 17 for gRPC without a status. */
+  /** @param grpcStatus 0–16; -1 for what is no gRPC, 17 for gRPC without a status. @param requestMessages of gRPC, as of the answer. */
   recordRequest(
     slot: number,
     code: number,
@@ -81,6 +81,8 @@ export interface StatsSink {
     requestBytes: number,
     responseBytes: number,
     grpcStatus: number,
+    requestMessages?: number,
+    responseMessages?: number,
   ): void;
   /** `recordTcp` may be called many times for one connection: once with opened = 1, with byte deltas, once with closed = 1. */
   recordTcp(slot: number, opened: number, closed: number, receivedBytes: number, sentBytes: number): void;
@@ -93,8 +95,8 @@ export interface StatsSink {
 
 /** Called once per request or TCP connection, after it ended. Reads what it needs at once: the record may be reused. */
 export interface AccessLogger {
-  /** Headers that the record should have when it comes; undefined when none. */
-  readonly wants?: HeaderWants | undefined;
+  /** What the record should have when it comes beside what it has anyway; undefined when nothing. */
+  readonly wants?: LogWants | undefined;
   log(record: RequestRecord): void;
 }
 

@@ -5,6 +5,7 @@ import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
 import type { FilterDeps } from './filters/http/http-filter.ts';
 import { TokenBuckets } from './filters/http/local-rate-limit/token-bucket.ts';
 import { Mirrors } from './filters/http/mirror/mirrors.ts';
+import { ConnectionIds } from './http/connection-ids.ts';
 import { H2Counters } from './http2/connection/counters.ts';
 import { WriteTurn } from './http2/frames/write-turn.ts';
 import { FieldTable } from './http2/hpack/field-table.ts';
@@ -93,7 +94,9 @@ export function createProxy(options: ProxyOptions): DataPath {
         (compiled.address === address || (compiled.address === ANY_ADDRESS && hasAddress(address))),
     );
   const http2 = { known: new FieldTable(), turn: new WriteTurn(), timers, random };
+  const ids = new ConnectionIds();
   const clusters = new ClusterSet({
+    ids,
     timers,
     random,
     readBuffer,
@@ -168,6 +171,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     mirrors: new Mirrors({ clusters: clusters.live, timers, random, stats, peers: options.peers }),
     secrets,
     readBuffer,
+    ids,
     http2,
     http2Counters: new H2Counters(stats, 'http2.'),
     routesOf,

@@ -1,7 +1,30 @@
+import type { DownstreamConnection } from './http/streams.ts';
+import type { WireMeter } from './http/wire-meter.ts';
 import { type FlagSet, NO_FLAGS } from './response-flags.ts';
+import type { UpstreamLink } from './upstream/upstream-link.ts';
 
 export type Direction = 'inbound' | 'outbound' | 'gateway';
 export type Protocol = 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2' | 'TCP';
+
+/** One try to reach a host. */
+export interface Attempt {
+  /** "address:port", and its name where its endpoint has one. */
+  readonly host: string;
+  readonly hostname: string;
+  readonly beganMs: number;
+  /** Of the connection that took it; 0 while none has. */
+  connectionId: number;
+}
+
+/** Filter metadata by namespace. */
+export type Metadata = Readonly<Record<string, unknown>>;
+
+/** What configuration says of those that took part. */
+export interface RecordMetadata {
+  route: Metadata | undefined;
+  cluster: Metadata | undefined;
+  host: Metadata | undefined;
+}
 
 /**
  * All that logs, metrics and spans read of one request or TCP connection. Plain and mutable: the data path fills it in
@@ -29,9 +52,17 @@ export class RequestRecord {
   reason = '';
   connectionTermination = '';
   upstreamTransportFailure = '';
+  downstreamTransportFailure = '';
+  /** The client's connection; what it is like is read when a log asks. */
+  connection: DownstreamConnection | undefined = undefined;
+  /** The connection of the last attempt that got one. */
+  upstreamLink: UpstreamLink | undefined = undefined;
   /** Body bytes, without heads and framing. */
   requestBytes = 0;
   responseBytes = 0;
+  /** Messages of gRPC; 0 for everything else. */
+  requestMessages = 0;
+  responseMessages = 0;
   /** Whole exchange. */
   durationMs = 0;
   /** From the first byte sent upstream to the response head; -1 when there was none. */
@@ -71,8 +102,14 @@ export class RequestRecord {
   attempts = 0;
   /** What the proxy answered by itself. */
   localReply = '';
-  /** Those that the access log asked for. */
+  /** What follows is there where the access log asked for it. */
   requestHeaders: ReadonlyMap<string, string> | undefined = undefined;
   responseHeaders: ReadonlyMap<string, string> | undefined = undefined;
   responseTrailers: ReadonlyMap<string, string> | undefined = undefined;
+  downstreamWire: WireMeter | undefined = undefined;
+  upstreamWire: WireMeter | undefined = undefined;
+  triedHosts: Attempt[] | undefined = undefined;
+  /** From the last attempt's begin until there was a connection for it; -1 = there was none. */
+  poolReadyMs = -1;
+  metadata: RecordMetadata | undefined = undefined;
 }

@@ -9,14 +9,17 @@ import { createRegexEngine } from '@weft/evaluator';
 import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { FakeClock, tempDir, waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
+import { WireMeter } from '../http/wire-meter.ts';
+import { anyConnection } from '../http2/test-support/test-server.ts';
 import { RequestRecord } from '../request-record.ts';
 import { flagBit } from '../response-flags.ts';
+import { UpstreamLink } from '../upstream/upstream-link.ts';
 import { createAccessLogs } from './access-logs.ts';
-import { WantedHeaders } from './captures.ts';
+import { Wanted } from './captures.ts';
 import { DEFAULT_TEXT_FORMAT, jsonFormat, textFormat } from './format.ts';
 import { createLineWriter } from './line-writer.ts';
 import { compileFilter, type FilterContext } from './log-filter.ts';
-import type { OperatorContext } from './operators.ts';
+import type { OperatorContext } from './log-value.ts';
 import { formatTime } from './start-time.ts';
 
 const AT = Date.UTC(2026, 2, 4, 5, 6, 7, 89);
@@ -48,13 +51,14 @@ const DEPS = {
   hostname: 'node-1',
   environment: (name: string) => (name === 'ZONE' ? 'a' : undefined),
 };
-const context = (resource = 'r', wanted = new WantedHeaders()): OperatorContext => ({
+const context = (resource = 'r', wanted = new Wanted()): OperatorContext => ({
   ...DEPS,
   resource,
   wanted,
   now: () => AT + 1_000,
+  uniqueId: () => 'unique',
 });
-const filterContext = (wanted = new WantedHeaders()): FilterContext => ({ ...DEPS, resource: 'r', wanted });
+const filterContext = (wanted = new Wanted()): FilterContext => ({ ...DEPS, resource: 'r', wanted });
 const fileLog = (json: JsonObject, filter?: JsonObject): AccessLog => {
   const log = fromJson(AccessLogSchema, filter === undefined ? { name: 'file' } : { name: 'file', filter }, {
     registry: createRegistry(ExpressionFilterSchema),
@@ -112,7 +116,44 @@ describe('text', () => {
     ['%EMIT_TIME% %START_TIME%', '2026-03-04T05:06:08.089Z 2026-03-04T05:06:07.089Z\n'],
     ['%CEL(response.code >= 200 && request.headers["x-own"] == "mine")% %CEL(request.duration)%', 'true 0.0116s\n'],
     ['%CEL(request.headers["x-none"])%', '-\n'],
-    ['%UPSTREAM_WIRE_BYTES_SENT% %DYNAMIC_METADATA(a:b)% %FILTER_STATE(x:PLAIN)% %CONNECTION_ID%', '- - - -\n'],
+    ['%UNIQUE_ID% %CONNECTION_ID% %UPSTREAM_CONNECTION_ID% %UPSTREAM_PROTOCOL%', 'unique 7 8 HTTP/2\n'],
+    [
+      '%DOWNSTREAM_DIRECT_REMOTE_ADDRESS% %DOWNSTREAM_DIRECT_LOCAL_PORT% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT%',
+      '192.0.2.1:77 15006 10.1.2.3\n',
+    ],
+    [
+      '%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(16)% %DOWNSTREAM_DIRECT_LOCAL_ADDRESS_WITHOUT_PORT(20)%',
+      '127.0.0.0/16 10.1.0.0/20\n',
+    ],
+    [
+      '%DOWNSTREAM_WIRE_BYTES_RECEIVED% %DOWNSTREAM_HEADER_BYTES_RECEIVED% %DOWNSTREAM_WIRE_BYTES_SENT%',
+      '120 100 30\n',
+    ],
+    ['%UPSTREAM_WIRE_BYTES_SENT% %UPSTREAM_HEADER_BYTES_SENT% %UPSTREAM_WIRE_BYTES_RECEIVED%', '0 0 0\n'],
+    ['%FILTER_CHAIN_NAME% %DOWNSTREAM_TRANSPORT_FAILURE_REASON%', 'edge no certificate\n'],
+    ['%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_LOCAL_URI_SAN%', 'spiffe://x/a spiffe://x/b\n'],
+    [
+      '%UPSTREAM_HOSTS_ATTEMPTED% %UPSTREAM_HOSTS_ATTEMPTED_WITHOUT_PORT% %UPSTREAM_HOST_NAMES_ATTEMPTED%',
+      '10.0.0.1:80,10.0.0.2:80 10.0.0.1,10.0.0.2 a.example,10.0.0.2:80\n',
+    ],
+    ['%UPSTREAM_CONNECTION_IDS_ATTEMPTED% %UPSTREAM_CONNECTION_POOL_READY_DURATION%', '8 4\n'],
+    ['%METADATA(ROUTE:app:team)% %METADATA(ROUTE:app:deep:a)% %CLUSTER_METADATA(istio)%', 'red 1 {"services":["s"]}\n'],
+    ['%UPSTREAM_METADATA(envoy.lb:none)% %METADATA(UPSTREAM_HOST:envoy.lb:canary)%', '- true\n'],
+    ['%DYNAMIC_METADATA(a:b)% %METADATA(LISTENER:a)% %FILTER_STATE(x:PLAIN)% %VIRTUAL_CLUSTER_NAME%', '- - - -\n'],
+    [
+      '%FILTER_STATE(downstream_peer:FIELD:workload)% %FILTER_STATE(upstream_peer)%',
+      'web-v1 {"workload":"api-v1","namespace":"shop"}\n',
+    ],
+    [
+      '%REQUESTED_SERVER_NAME% %REQUESTED_SERVER_NAME(SNI_FIRST)% %REQUESTED_SERVER_NAME(HOST_FIRST:HOST)%',
+      '- reviews:9080 reviews:9080\n',
+    ],
+    [
+      '%COALESCE({"operators": ["REQUESTED_SERVER_NAME", {"command": "REQ", "param": ":authority", "max_length": 7}]})%',
+      'reviews\n',
+    ],
+    ['%COALESCE({"operators": ["TRACE_ID"]})% %REQUEST_HEADER(x-own)% %RESPONSE_HEADER(x-app)%', '- mine echo\n'],
+    ['%QUERY_PARAMS(ORIG)% %QUERY_PARAMS(DECODED)%', 'x=1 x=1\n'],
   ])('%s', (format, expected) => {
     const record = recordOf({
       flags: flagBit('URX') | flagBit('UF'),
@@ -128,6 +169,32 @@ describe('text', () => {
       upstreamHostName: 'h.example',
       peerSubject: 'CN=x',
       peerFingerprint: 'ab12',
+      downstreamTransportFailure: 'no certificate',
+      connection: {
+        ...anyConnection,
+        id: 7,
+        directAddress: '192.0.2.1',
+        directPort: 77,
+        directLocalAddress: '10.1.2.3',
+        directLocalPort: 15_006,
+        filterChain: 'edge',
+        peerPrincipal: 'spiffe://x/a',
+        ownPrincipal: 'spiffe://x/b',
+      },
+      upstreamLink: new UpstreamLink(8, 'HTTP/2', undefined),
+      downstreamWire: Object.assign(new WireMeter(), { received: 120, headReceived: 100, sent: 30 }),
+      triedHosts: [
+        { host: '10.0.0.1:80', hostname: 'a.example', beganMs: 0, connectionId: 0 },
+        { host: '10.0.0.2:80', hostname: '', beganMs: 1, connectionId: 8 },
+      ],
+      poolReadyMs: 4,
+      metadata: {
+        route: { app: { team: 'red', deep: { a: 1 } } },
+        cluster: { istio: { services: ['s'] } },
+        host: { 'envoy.lb': { canary: true } },
+      },
+      sourceWorkload: 'web-v1;shop;web;v1;one',
+      destinationWorkload: 'api-v1;shop;;;',
       localReply: 'no',
     });
     expect(textFormat(format, context())(record)).toBe(expected);
@@ -138,6 +205,15 @@ describe('text', () => {
     ['%CEL(request.nothing)%', 'request.nothing is not known'],
     ['%COMMON_DURATION(DS_RX_BEG:NEVER)%', 'is not supported'],
     ['%constructor%', 'is not supported'],
+    ['%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT(129)%', 'is not supported'],
+    ['%METADATA(NOWHERE:a)%', 'is not supported'],
+    ['%METADATA(ROUTE)%', 'is not supported'],
+    ['%COALESCE({"operators": []})%', 'is not supported'],
+    ['%COALESCE({"operators": ["NO_SUCH"]})%', 'operator %NO_SUCH% is not supported'],
+    ['%COALESCE({"operators": [{"param": "x"}]})%', 'an operator is not written so'],
+    ['%FILTER_STATE(a:FIELD)%', 'is not supported'],
+    ['%CONNECTION_ID(x)%', 'is not supported'],
+    ['%DOWNSTREAM_PEER_CERT_V_END(%q)%', 'time format "%q" is not supported'],
     ['100%', '"%" without its pair at 3'],
     ['%START_TIME(%q)%', 'time format "%q" is not supported'],
   ])('refuses %s', (format, message) => {
@@ -250,14 +326,14 @@ describe('filters', () => {
     expect(Math.abs(passed - 500)).toBeLessThan(80);
   });
   it('and formats say which headers they need', () => {
-    const wanted = new WantedHeaders();
+    const wanted = new Wanted();
     compileFilter(
       fileLog({ path: '/x' }, cel('request.headers["x-a"] != "" && has(response.trailers.t)')).filter,
       filterContext(wanted),
     );
     textFormat('%REQ(X-B?:METHOD)% %RESP(c)% %TRAILER(T)% %REQ(user-agent)%', context('r', wanted));
     expect(wanted.asked).toMatchObject({ request: ['x-a', 'x-b'], response: ['c'], trailers: ['t'] });
-    expect(new WantedHeaders().asked).toBeUndefined();
+    expect(new Wanted().asked).toBeUndefined();
   });
   it('refuses a flag nobody knows, and a filter of another kind', () => {
     expect(() => passes({ responseFlagFilter: { flags: ['XX'] } }, {})).toThrow('"XX" is not known');

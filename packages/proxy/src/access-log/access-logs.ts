@@ -13,11 +13,12 @@ import { errorMessage, type Random } from '@weft/kit';
 import type { AccessLogger, AccessLogs } from '../ports.ts';
 import type { RequestRecord } from '../request-record.ts';
 import { unpack } from '../runtime/any.ts';
-import { WantedHeaders } from './captures.ts';
+import { Wanted } from './captures.ts';
 import { compileFormat, jsonFormat, type LineFormat, textFormat } from './format.ts';
 import { createLineWriter, type LineWriter, type LineWriterDeps } from './line-writer.ts';
 import { compileFilter, type LogFilter } from './log-filter.ts';
-import type { OperatorContext } from './operators.ts';
+import type { OperatorContext } from './log-value.ts';
+import { requestUuid } from '../filters/http/request-headers.ts';
 
 export interface AccessLogsDeps extends LineWriterDeps {
   /** Gets every record, for the entries of telemetry. */
@@ -62,8 +63,15 @@ export function createAccessLogs(deps: AccessLogsDeps): AccessLogsHandle {
   };
   return {
     create(configs, resource): AccessLogger {
-      const wanted = new WantedHeaders();
-      const context: OperatorContext = { resource, wanted, hostname, environment, now: () => clock.now() };
+      const wanted = new Wanted();
+      const context: OperatorContext = {
+        resource,
+        wanted,
+        hostname,
+        environment,
+        now: () => clock.now(),
+        uniqueId: () => requestUuid(random),
+      };
       const targets = configs.map((config): Target => {
         const sink = sinkOf(config, resource);
         return {

@@ -4,14 +4,14 @@ import { ConfigRejectedError } from '@weft/evaluator';
 import { errorMessage } from '@weft/kit';
 import type { RequestRecord } from '../request-record.ts';
 import { formatFlags } from '../response-flags.ts';
-import type { WantedHeaders } from './captures.ts';
+import type { Wanted } from './captures.ts';
 import { requestHeader, responseHeader, responseTrailer } from './header-values.ts';
 
 /** @returns undefined where the expression has no value for this request. */
 export type RecordExpression = (record: RequestRecord) => CelValue | undefined;
 
 type Attribute = (record: RequestRecord) => CelValue | undefined;
-type Read = (name: string, wanted: WantedHeaders) => (record: RequestRecord) => string | undefined;
+type Read = (name: string, wanted: Wanted) => (record: RequestRecord) => string | undefined;
 
 const some = (text: string): string | undefined => (text === '' ? undefined : text);
 const hostOf = (address: string): string | undefined => some(address.replace(/:\d+$/, ''));
@@ -88,7 +88,7 @@ const HEADER_MAPS: Readonly<Record<string, Read>> = {
 const SHORTHANDS: Readonly<Record<string, string>> = { referer: 'referer' };
 
 /** @throws {ConfigRejectedError} naming the expression. */
-export function compileRecordExpression(text: string, wanted: WantedHeaders, resource: string): RecordExpression {
+export function compileRecordExpression(text: string, wanted: Wanted, resource: string): RecordExpression {
   const refuse = (why: string): never => {
     throw new ConfigRejectedError(resource, `access log expression "${text}": ${why}`);
   };

@@ -1,7 +1,8 @@
 import type { SubstitutionFormatString } from '@weft/contracts/lean/envoy/config/core/v3/substitution_format_string';
 import { ConfigRejectedError } from '@weft/evaluator';
 import type { RequestRecord } from '../request-record.ts';
-import { compileOperator, type Operator, type OperatorContext } from './operators.ts';
+import type { LogValue, Operator, OperatorContext } from './log-value.ts';
+import { compileOperator } from './operators.ts';
 
 /** One line with its line break. */
 export type LineFormat = (record: RequestRecord) => string;
@@ -77,10 +78,13 @@ export function textFormat(format: string, context: OperatorContext, omitEmpty =
   };
 }
 
-function printed(value: string | number | undefined, missing: string): string {
+function printed(value: LogValue, missing: string): string {
   if (value === undefined) return missing;
-  return typeof value === 'number' ? String(value) : escapeText(value);
+  return typeof value === 'string' ? escapeText(value) : textOf(value);
 }
+
+const textOf = (value: NonNullable<LogValue>): string =>
+  typeof value === 'object' ? JSON.stringify(value) : String(value);
 
 type JsonTree = { readonly [key: string]: unknown };
 type Filled = (record: RequestRecord) => unknown;
@@ -120,7 +124,11 @@ function compileValue(value: unknown, context: OperatorContext, options: JsonOpt
   // One operator alone keeps its type.
   if (parts.length === 1 && typeof only === 'function') return (record) => only(record) ?? null;
   const missing = options.omitEmpty ? '' : '-';
-  return (record) => parts.map((part) => (typeof part === 'string' ? part : (part(record) ?? missing))).join('');
+  return (record) => {
+    let text = '';
+    for (const part of parts) text += typeof part === 'string' ? part : textOf(part(record) ?? missing);
+    return text;
+  };
 }
 
 /** @throws {ConfigRejectedError} for formats from files and operators that are not known. */

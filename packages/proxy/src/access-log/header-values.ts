@@ -1,6 +1,6 @@
 // Headers by name, for operators, filters and expressions: those that every record keeps, and those that were asked for.
 import type { RequestRecord } from '../request-record.ts';
-import type { WantedHeaders } from './captures.ts';
+import type { Wanted } from './captures.ts';
 
 type ReadText = (record: RequestRecord) => string | undefined;
 
@@ -27,7 +27,7 @@ const RESPONSE: Readonly<Record<string, ReadText>> = {
   'x-weft-reason': (record) => some(record.reason),
 };
 
-export function requestHeader(name: string, wanted: WantedHeaders): ReadText {
+export function requestHeader(name: string, wanted: Wanted): ReadText {
   const lower = name.toLowerCase();
   const known = Object.hasOwn(REQUEST, lower) ? REQUEST[lower] : undefined;
   if (known !== undefined) return known;
@@ -35,7 +35,7 @@ export function requestHeader(name: string, wanted: WantedHeaders): ReadText {
   return (record) => record.requestHeaders?.get(lower);
 }
 
-export function responseHeader(name: string, wanted: WantedHeaders): ReadText {
+export function responseHeader(name: string, wanted: Wanted): ReadText {
   const lower = name.toLowerCase();
   const known = Object.hasOwn(RESPONSE, lower) ? RESPONSE[lower] : undefined;
   if (known !== undefined) return known;
@@ -43,7 +43,7 @@ export function responseHeader(name: string, wanted: WantedHeaders): ReadText {
   return (record) => record.responseHeaders?.get(lower);
 }
 
-export function responseTrailer(name: string, wanted: WantedHeaders): ReadText {
+export function responseTrailer(name: string, wanted: Wanted): ReadText {
   const lower = name.toLowerCase();
   wanted.want('trailers', lower);
   return (record) => record.responseTrailers?.get(lower);

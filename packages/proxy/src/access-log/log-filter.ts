@@ -10,7 +10,7 @@ import type { Random } from '@weft/kit';
 import type { RequestRecord } from '../request-record.ts';
 import { FLAG_NAMES } from '../response-flags.ts';
 import { unpack } from '../runtime/any.ts';
-import type { WantedHeaders } from './captures.ts';
+import type { Wanted } from './captures.ts';
 import { compileRecordExpression } from './expressions.ts';
 import { requestHeader } from './header-values.ts';
 
@@ -19,7 +19,7 @@ export type LogFilter = (record: RequestRecord) => boolean;
 /** What filters need beside the record. */
 export interface FilterContext {
   readonly resource: string;
-  readonly wanted: WantedHeaders;
+  readonly wanted: Wanted;
   readonly regex: RegexEngine;
   readonly random: Random;
 }

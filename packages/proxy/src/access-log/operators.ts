@@ -3,52 +3,26 @@ import { CelTime, type CelValue } from '@weft/expr';
 import { ConfigRejectedError } from '@weft/evaluator';
 import type { RequestRecord } from '../request-record.ts';
 import { formatFlags, formatLongFlags } from '../response-flags.ts';
-import type { WantedHeaders } from './captures.ts';
+import { addressOperator, withoutPort } from './address-operators.ts';
+import { connectionOperator } from './connection-operators.ts';
 import { commonDuration, DURATIONS } from './durations.ts';
 import { compileRecordExpression } from './expressions.ts';
 import { formatGrpcStatus } from './grpc-status-names.ts';
 import { requestHeader, responseHeader, responseTrailer } from './header-values.ts';
+import { type LogValue, type Operator, type OperatorContext, some } from './log-value.ts';
+import { filterState, metadataOperator } from './metadata-operators.ts';
 import { formatTime } from './start-time.ts';
 
-/** One value of a line; undefined prints as `-` in text and null in JSON. */
-export type Operator = (record: RequestRecord) => string | number | undefined;
-
-/** What operators need beside the record. */
-export interface OperatorContext {
-  readonly resource: string;
-  readonly wanted: WantedHeaders;
-  readonly hostname: string;
-  readonly environment: (name: string) => string | undefined;
-  /** Epoch milliseconds. */
-  readonly now: () => number;
-}
-
-const some = (text: string): string | undefined => (text === '' ? undefined : text);
-const withoutPort = (address: string): string | undefined => some(address.replace(/:\d+$/, ''));
-const portOf = (address: string): number | undefined => {
-  const port = /:(\d+)$/.exec(address)?.[1];
-  return port === undefined ? undefined : Number(port);
-};
 const isTcp = (record: RequestRecord): boolean => record.protocol === 'TCP';
 const isInbound = (record: RequestRecord): boolean => record.direction === 'inbound';
+/** A certificate without a URI stands for its DNS name. */
+const uri = (principal: string | undefined): string | undefined =>
+  principal !== undefined && principal.includes('://') ? principal : undefined;
 const grpcStatusOf = ({ grpcStatus }: RequestRecord): number | undefined =>
   grpcStatus < 0 || grpcStatus > 16 ? undefined : grpcStatus;
 
-/** An address in its three forms. */
-const addressForms = (name: string, read: (record: RequestRecord) => string): Readonly<Record<string, Operator>> => ({
-  [`${name}_ADDRESS`]: (record) => some(read(record)),
-  [`${name}_ADDRESS_WITHOUT_PORT`]: (record) => withoutPort(read(record)),
-  [`${name}_PORT`]: (record) => portOf(read(record)),
-});
-
 const PLAIN: Readonly<Record<string, Operator>> = {
   ...DURATIONS,
-  ...addressForms('DOWNSTREAM_LOCAL', ({ downstreamLocalAddress }) => downstreamLocalAddress),
-  ...addressForms('DOWNSTREAM_DIRECT_LOCAL', ({ downstreamLocalAddress }) => downstreamLocalAddress),
-  ...addressForms('DOWNSTREAM_REMOTE', ({ downstreamRemoteAddress }) => downstreamRemoteAddress),
-  ...addressForms('DOWNSTREAM_DIRECT_REMOTE', ({ downstreamRemoteAddress }) => downstreamRemoteAddress),
-  ...addressForms('UPSTREAM_LOCAL', ({ upstreamLocalAddress }) => upstreamLocalAddress),
-  ...addressForms('UPSTREAM_REMOTE', ({ upstreamHost }) => upstreamHost),
   PROTOCOL: (record) => (isTcp(record) ? undefined : record.protocol),
   RESPONSE_CODE: (record) => record.code,
   RESPONSE_CODE_DETAILS: (record) => some(record.details),
@@ -65,28 +39,53 @@ const PLAIN: Readonly<Record<string, Operator>> = {
   UPSTREAM_CLUSTER_RAW: (record) => some(record.cluster),
   UPSTREAM_REQUEST_ATTEMPT_COUNT: (record) => record.attempts,
   UPSTREAM_PEER_URI_SAN: (record) => (isInbound(record) ? undefined : some(record.destinationPrincipal)),
-  UPSTREAM_LOCAL_URI_SAN: (record) => (isInbound(record) ? undefined : some(record.sourcePrincipal)),
-  DOWNSTREAM_PEER_URI_SAN: (record) => (isInbound(record) ? some(record.sourcePrincipal) : undefined),
-  DOWNSTREAM_LOCAL_URI_SAN: (record) => (isInbound(record) ? some(record.destinationPrincipal) : undefined),
+  DOWNSTREAM_PEER_URI_SAN: ({ connection }) => uri(connection?.peerPrincipal),
+  DOWNSTREAM_LOCAL_URI_SAN: ({ connection }) => uri(connection?.ownPrincipal),
   DOWNSTREAM_PEER_SUBJECT: (record) => some(record.peerSubject),
   DOWNSTREAM_PEER_FINGERPRINT_256: (record) => some(record.peerFingerprint),
-  REQUESTED_SERVER_NAME: (record) => some(record.requestedServerName),
   ROUTE_NAME: (record) => some(record.routeName),
   GRPC_STATUS_NUMBER: grpcStatusOf,
-  LOCAL_REPLY_BODY: (record) => some(record.localReply),
-  STREAM_ID: (record) => some(record.requestId),
+  LOCAL_REPLY_BODY: (record) => record.localReply,
+  // Of QUIC.
+  BYTES_RETRANSMITTED: () => 0,
+  PACKETS_RETRANSMITTED: () => 0,
   TRACE_ID: (record) => some(record.traceId),
   ACCESS_LOG_TYPE: (record) => (isTcp(record) ? 'TcpConnectionEnd' : 'DownstreamEnd'),
   QUERY_PARAMS: (record) => queryOf(record),
   WEFT_REASON: (record) => some(record.reason),
 };
 
-// Envoy's, of things that this proxy does not have or does not measure: they print as missing.
-const NEVER_SET =
-  /^(?:(?:UP|DOWN)STREAM_(?:WIRE|HEADER|DECOMPRESSED_HEADER)_BYTES_(?:SENT|RECEIVED)|BYTES_RETRANSMITTED|PACKETS_RETRANSMITTED|CONNECTION_ID|UNIQUE_ID|UPSTREAM_CONNECTION_ID|UPSTREAM_PROTOCOL|UPSTREAM_(?:CONNECTION_POOL_READY|CX)_DURATION|ROUNDTRIP_DURATION|(?:UP|DOWN)STREAM_(?:PEER|LOCAL)_(?:DNS_SAN|IP_SAN|EMAIL_SAN|OTHERNAME_SAN|SUBJECT|ISSUER|CERT|CERT_V_START|CERT_V_END|SERIAL|FINGERPRINT_1|FINGERPRINT_256)|DOWNSTREAM_PEER_CHAIN_(?:FINGERPRINTS_1|FINGERPRINTS_256|SERIALS)|(?:UP|DOWN)STREAM_TLS_(?:VERSION|CIPHER|SESSION_ID)|DOWNSTREAM_TRANSPORT_FAILURE_REASON|DOWNSTREAM_(?:DETECTED|LOCAL)_CLOSE_(?:TYPE|REASON)|UPSTREAM_(?:DETECTED|LOCAL)_CLOSE_(?:TYPE|REASON)|DOWNSTREAM_DIRECT_LOCAL_ADDRESS|TLS_JA[34]_FINGERPRINT|VIRTUAL_CLUSTER_NAME|FILTER_CHAIN_NAME|UPSTREAM_HOSTS_ATTEMPTED(?:_WITHOUT_PORT)?|UPSTREAM_HOST_NAMES_ATTEMPTED(?:_WITHOUT_PORT)?|UPSTREAM_CONNECTION_IDS_ATTEMPTED|DYNAMIC_METADATA|CLUSTER_METADATA|UPSTREAM_METADATA|ROUTE_METADATA|METADATA|FILTER_STATE|UPSTREAM_FILTER_STATE|TYPED_FILTER_STATE|COALESCE|PATH_TEMPLATE)$/;
+// Envoy's, of things that this proxy does not have or does not measure: they print as missing (docs/access-logs.md).
+const NEVER_SET = new RegExp(
+  `^(?:${[
+    '(?:UP|DOWN)STREAM_DECOMPRESSED_HEADER_BYTES_(?:SENT|RECEIVED)',
+    'DOWNSTREAM_CX_RTT',
+    'ROUNDTRIP_DURATION',
+    'DOWNSTREAM_HANDSHAKE_DURATION',
+    '(?:UP|DOWN)STREAM_(?:PEER|LOCAL)_OTHERNAME_SAN',
+    'DOWNSTREAM_PEER_CHAIN_(?:FINGERPRINTS_1|FINGERPRINTS_256|SERIALS)',
+    'DOWNSTREAM_PEER_ISSUER_(?:FINGERPRINT_256|SERIAL)',
+    '(?:UP|DOWN)STREAM_TLS_GROUP',
+    '(?:UP|DOWN)STREAM_(?:DETECTED_CLOSE_TYPE|LOCAL_CLOSE_REASON)',
+    '(?:UP|DOWN)STREAM_(?:DIRECT_)?(?:LOCAL|REMOTE)_ADDRESS_ENDPOINT_ID',
+    'TLS_JA[34]_FINGERPRINT',
+    'UPSTREAM_SERVER_NAME',
+    'VIRTUAL_CLUSTER_NAME',
+    'CUSTOM_FLAGS',
+    'SPAN_ID',
+    'UPSTREAM_FILTER_STATE',
+  ].join('|')})$`,
+);
 // No log holds what lets a reader act as its caller.
 const SECRETS = new Set(['authorization', 'proxy-authorization', 'cookie', 'set-cookie']);
 const OPERATOR = /^([A-Z0-9_]+)(?:\((.*)\))?(?::(\d+))?$/s;
+// Longer words for the same.
+const SAME: Readonly<Record<string, string>> = {
+  REQUEST_HEADER: 'REQ',
+  RESPONSE_HEADER: 'RESP',
+  RESPONSE_TRAILER: 'TRAILER',
+  TYPED_FILTER_STATE: 'FILTER_STATE',
+};
 
 /** Compiles what stands between two percent signs. @throws {ConfigRejectedError} naming an operator that is not known here. */
 export function compileOperator(text: string, context: OperatorContext): Operator {
@@ -103,9 +102,10 @@ export function compileOperator(text: string, context: OperatorContext): Operato
   };
 }
 
-function find(name: string, argument: string | undefined, context: OperatorContext): Operator | undefined {
+function find(written: string, argument: string | undefined, context: OperatorContext): Operator | undefined {
   const { resource, wanted } = context;
-  if (argument === undefined) {
+  const name = SAME[written] ?? written;
+  if (argument === undefined || argument === '') {
     const plain = Object.hasOwn(PLAIN, name) ? PLAIN[name] : undefined;
     if (plain !== undefined) return plain;
   }
@@ -145,9 +145,33 @@ function find(name: string, argument: string | undefined, context: OperatorConte
     case 'ENVIRONMENT':
       return argument === undefined ? undefined : environment(argument, context);
     case 'CEL':
-      return argument === undefined ? undefined : expression(argument, context);
+    case 'TYPED_CEL':
+      return argument === undefined ? undefined : expression(argument, context, name === 'TYPED_CEL');
+    case 'STREAM_ID':
+      if (argument !== undefined) return undefined;
+      return (record) => {
+        // Kept, so that all lines about it agree.
+        if (record.requestId === '') record.requestId = context.uniqueId();
+        return record.requestId;
+      };
+    case 'UNIQUE_ID':
+      return argument === undefined ? context.uniqueId : undefined;
+    case 'REQUESTED_SERVER_NAME':
+      return serverName(argument ?? '');
+    case 'QUERY_PARAMS':
+      if (argument === 'DECODED') return (record) => decoded(queryOf(record));
+      return argument === 'ORIG' ? queryOf : undefined;
+    case 'FILTER_STATE':
+      return filterState(argument);
+    case 'COALESCE':
+      return coalesce(argument ?? '', context);
     default:
-      return NEVER_SET.test(name) ? () => undefined : undefined;
+      return (
+        addressOperator(name, argument) ??
+        connectionOperator(name, argument, context) ??
+        metadataOperator(name, argument, context) ??
+        (NEVER_SET.test(name) ? () => undefined : undefined)
+      );
   }
 }
 
@@ -162,17 +186,7 @@ function alternatives(argument: string | undefined, read: (header: string) => Op
 }
 
 const guarded = (header: string, read: (record: RequestRecord) => string | undefined): Operator =>
-  SECRETS.has(header.toLowerCase())
-    ? (record) => (read(record) === undefined ? undefined : '[redacted]')
-    : NUMBERS.has(header.toLowerCase())
-      ? (record) => {
-          const text = read(record);
-          return text === undefined ? undefined : Number(text);
-        }
-      : read;
-
-// They stay numbers in JSON.
-const NUMBERS = new Set([':status', 'x-envoy-upstream-service-time']);
+  SECRETS.has(header.toLowerCase()) ? (record) => (read(record) === undefined ? undefined : '[redacted]') : read;
 
 const queryOf = ({ path }: RequestRecord): string | undefined => {
   const mark = path.indexOf('?');
@@ -191,20 +205,86 @@ function pathOperator(argument: string): Operator | undefined {
   return ({ path }) => some(query === 'NQ' ? (path.split('?')[0] ?? '') : path);
 }
 
+/** `REQUESTED_SERVER_NAME(X:Y)`: the name of the TLS handshake, or else the host. A record keeps the host as it was received. */
+function serverName(argument: string): Operator | undefined {
+  const [order = '', which = ''] = argument.split(':');
+  if (!['', 'ORIG', 'HOST', 'ORIG_OR_HOST'].includes(which)) return undefined;
+  const sni: Operator = ({ requestedServerName }) => some(requestedServerName);
+  const host: Operator = ({ authority }) => some(authority);
+  switch (order) {
+    case '':
+    case 'SNI_ONLY':
+      return sni;
+    case 'SNI_FIRST':
+      return (record) => sni(record) ?? host(record);
+    case 'HOST_FIRST':
+      return (record) => host(record) ?? sni(record);
+    default:
+      return undefined;
+  }
+}
+
+function decoded(text: string | undefined): string | undefined {
+  try {
+    return text === undefined ? undefined : decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+/** `COALESCE({"operators": ["NAME", {"command", "param", "max_length"}]})`: the first that has a value. */
+function coalesce(argument: string, context: OperatorContext): Operator | undefined {
+  let config: unknown;
+  try {
+    config = JSON.parse(argument);
+  } catch {
+    return undefined;
+  }
+  const list: unknown =
+    typeof config === 'object' && config !== null && 'operators' in config ? config.operators : undefined;
+  if (!Array.isArray(list) || list.length === 0) return undefined;
+  const operators = list.map((entry: unknown) => coalesced(entry, context));
+  return (record) => {
+    for (const operator of operators) {
+      const value = operator(record);
+      if (value !== undefined && value !== '') return value;
+    }
+    return undefined;
+  };
+}
+
+function coalesced(entry: unknown, context: OperatorContext): Operator {
+  if (typeof entry === 'string') return compileOperator(entry, context);
+  const { command, param, max_length: limit } = (entry ?? {}) as Readonly<Record<string, unknown>>;
+  const whole =
+    typeof command === 'string' &&
+    (param === undefined || typeof param === 'string') &&
+    (limit === undefined || (typeof limit === 'number' && Number.isInteger(limit) && limit >= 0));
+  if (!whole)
+    throw new ConfigRejectedError(context.resource, 'access log operator COALESCE: an operator is not written so');
+  return compileOperator(
+    `${command}${param === undefined ? '' : `(${param})`}${limit === undefined ? '' : `:${limit}`}`,
+    context,
+  );
+}
+
 function environment(name: string, context: OperatorContext): Operator {
   const value = context.environment(name);
   return () => value;
 }
 
-function expression(text: string, { wanted, resource }: OperatorContext): Operator {
+function expression(text: string, { wanted, resource }: OperatorContext, typed: boolean): Operator {
   const evaluate = compileRecordExpression(text, wanted, resource);
-  return (record) => printable(evaluate(record));
+  return (record) => {
+    const value = printable(evaluate(record));
+    return typeof value === 'boolean' && !typed ? String(value) : value;
+  };
 }
 
-function printable(value: CelValue | undefined): string | number | undefined {
+function printable(value: CelValue | undefined): LogValue {
   if (value === undefined || value === null) return undefined;
-  if (typeof value === 'string' || typeof value === 'number') return value;
+  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
   if (value instanceof CelTime)
     return value.kind === 'duration' ? `${value.ms / 1000}s` : new Date(value.ms).toISOString();
-  return typeof value === 'boolean' ? String(value) : undefined;
+  return undefined;
 }

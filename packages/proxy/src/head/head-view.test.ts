@@ -47,7 +47,7 @@ function fromDecodedFields(carried = false): HeadView {
     ]),
   );
   decoder.decode(block, 0, block.length);
-  const { head, malformed } = requestHead(known, decoder.fields, carried);
+  const { head, malformed } = requestHead(known, decoder.fields, { carried, connect: false });
   expect(malformed).toBe('');
   return head;
 }

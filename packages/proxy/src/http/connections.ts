@@ -1,6 +1,7 @@
 // Connections that carry exchanges, whatever protocol they speak, and what stands above them: the connection manager on
 // the downstream side, the pool on the upstream side.
 import type { ReasonCode } from '@weft/contracts';
+import type { UpstreamLink } from '../upstream/upstream-link.ts';
 import type { DownstreamStream, RequestReceiver, ResponseReceiver, UpstreamStream } from './streams.ts';
 
 /** A client's connection. */
@@ -47,6 +48,8 @@ export interface UpstreamConnection {
    * cluster allow, less those in progress; for HTTP/1 1 or 0. Stays 0 once the connection ends after what it carries.
    */
   readonly capacity: number;
+  /** What logs say of it; set by the pool. */
+  link: UpstreamLink | undefined;
   /** The pool's own mark: whether the connection is among those that take exchanges. */
   listed: boolean;
   /** Takes the connection for one more exchange; only while `capacity` is above 0. */

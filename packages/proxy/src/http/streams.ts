@@ -2,17 +2,29 @@
 // of its side and calls the `Receiver`. Bytes handed to a method or a callback are valid during the call only.
 import type { HeadView } from '../head/head-view.ts';
 import type { ReasonCode } from '@weft/contracts';
+import type { TransportFacts } from '../tls/transport-facts.ts';
+import type { WireMeter } from './wire-meter.ts';
 
 /** Facts about a downstream connection that every request on it shares. */
 export interface DownstreamConnection {
+  /** 1 and up; 0 for those that nobody counts. */
+  readonly id: number;
   readonly remoteAddress: string;
   readonly remotePort: number;
   /** Who connected: differs from `remoteAddress` where a proxy in front told of its client. */
   readonly directAddress: string;
+  readonly directPort: number;
   /** Where the client was going, also when it was redirected here. */
   readonly localAddress: string;
   readonly localPort: number;
+  /** Where the connection ended: differs from `localAddress` where it was redirected. */
+  readonly directLocalAddress: string;
+  readonly directLocalPort: number;
   readonly redirected?: boolean;
+  /** Set when one is chosen. */
+  filterChain: string;
+  /** Where a log asks for it; undefined for plain connections. */
+  readonly transport?: TransportFacts | undefined;
   readonly secure: boolean;
   /** SPIFFE URI of the verified peer; empty when there is none. */
   readonly peerPrincipal: string;
@@ -33,6 +45,8 @@ export interface DownstreamConnection {
 export interface DownstreamStream {
   readonly connection: DownstreamConnection;
   readonly protocol: 'HTTP/1.0' | 'HTTP/1.1' | 'HTTP/2';
+  /** Bytes are counted into this from here on; before the first of the answer. */
+  meter(into: WireMeter): void;
   /** A 1xx answer; the final one follows. */
   sendInformational(head: HeadView): void;
   /** The head waits to be written with the first data; call `flush` when none follows at once. */
@@ -91,6 +105,8 @@ export interface UpstreamStream {
   readonly localAddress: string;
   /** True when this connection served other requests before: a reset may then mean that it was closed while idle. */
   readonly reused: boolean;
+  /** Bytes are counted into this; before the head. */
+  meter(into: WireMeter): void;
   /** The head waits to be written with the first data; call `flush` when none follows at once. */
   sendHead(head: HeadView, last: boolean): void;
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void;

@@ -4,7 +4,9 @@ import type { ConnectionKeeper, UpstreamConnection, UpstreamConnectionOptions } 
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../http/streams.ts';
 import { endedByReset } from '../sockets/descriptor.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
+import type { WireMeter } from '../http/wire-meter.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
+import type { UpstreamLink } from '../upstream/upstream-link.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { CHUNKED, responseBodyLength, takeConnectionFields, UNTIL_CLOSE } from './framing.ts';
 import { H1Head } from './h1-head.ts';
@@ -31,6 +33,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   /** Exchanges begun so far. */
   exchanges = 0;
   listed = false;
+  link: UpstreamLink | undefined = undefined;
 
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
@@ -61,6 +64,9 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   #formerHead = false;
   /** Set by the owner: the connection ends instead of being used again. */
   #retired = false;
+  /** Of the exchange in progress. */
+  #meter: WireMeter | undefined;
+  #writtenBefore = 0;
 
   constructor(
     socket: Socket,
@@ -128,6 +134,17 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     if (this.#state === STATE.idle) this.#close();
   }
 
+  meter(into: WireMeter): void {
+    this.#meter = into;
+    this.#writtenBefore = this.#writer.total;
+  }
+
+  /** What is written from here on is of another exchange. */
+  #settleMeter(): void {
+    if (this.#meter !== undefined) this.#meter.sent = this.#writer.total - this.#writtenBefore;
+    this.#meter = undefined;
+  }
+
   sendHead(head: HeadView, last: boolean): void {
     const method = head.get(':method');
     this.#asked = method === 'HEAD' || method === 'CONNECT' ? method : 'other';
@@ -135,7 +152,9 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     this.#requestChunked = !last && method !== 'CONNECT' && !head.has('content-length');
     this.#announcedTrailers = this.#requestChunked && head.has('trailer');
     this.#requestOver = last;
-    this.#writer.text(requestHeadText(head, last));
+    const text = requestHeadText(head, last);
+    this.#writer.text(text);
+    if (this.#meter !== undefined) this.#meter.headSent += text.length;
     if (last) this.#writer.flush();
   }
 
@@ -213,6 +232,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
       return;
     }
     this.#anyByte = true;
+    if (this.#meter !== undefined) this.#meter.received += end - start;
     if (this.#formerHead) {
       this.#formerHead = false;
       this.#parser.reset();
@@ -242,6 +262,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
         }
         const base = at;
         at += this.#parser.headEnd;
+        if (this.#meter !== undefined) this.#meter.headReceived += this.#parser.headEnd;
         this.#head.take(buffer, base);
         if (!this.#onHead(at < end)) return end;
       } else if (this.#state === STATE.body) {
@@ -351,6 +372,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   /** The response is complete: back to the pool before the receiver hears of it, so that its next request finds it there. */
   #finish(): void {
     this.#receiver = undefined;
+    this.#settleMeter();
     this.#held.clear();
     const exhausted = this.#options.maxRequests > 0 && this.exchanges >= this.#options.maxRequests;
     if (!this.#keepAlive || !this.#requestOver || exhausted || this.#retired) {
@@ -398,6 +420,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   #close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#settleMeter();
     this.#state = STATE.dead;
     this.#timers.cancel(this.#idleWait);
     if (this.#durationWait !== undefined) this.#timers.cancel(this.#durationWait);

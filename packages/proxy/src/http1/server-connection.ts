@@ -3,6 +3,7 @@ import type { ReasonCode } from '@weft/contracts';
 import type { HeadView } from '../head/head-view.ts';
 import type { ExchangeSource, ServerConnection, WeighExchange } from '../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../http/streams.ts';
+import type { WireMeter } from '../http/wire-meter.ts';
 import { endedByReset } from '../sockets/descriptor.ts';
 import { type HeldClient, PausedClient } from '../sockets/paused-client.ts';
 import type { PeerState, TellPeerState } from '../sockets/peer-state.ts';
@@ -81,6 +82,9 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   #processing = false;
   #readEnded = false;
   #gone = false;
+  /** Of the exchange in progress. */
+  #meter: WireMeter | undefined;
+  #writtenBefore = 0;
 
   constructor(
     socket: Socket,
@@ -204,9 +208,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
         this.#beginExchange();
       } else if (this.#state === STATE.body) {
         if (this.#paused) break;
+        const from = at;
         at = this.#takeBody(buffer, at, end);
+        if (this.#meter !== undefined) this.#meter.received += at - from;
       } else if (this.#state === STATE.tunnel) {
         if (this.#paused) break;
+        if (this.#meter !== undefined) this.#meter.received += end - at;
         this.#receiver?.onRequestData(buffer, at, end, false);
         at = end;
       } else {
@@ -304,6 +311,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
 
   // What the exchange above writes.
 
+  meter(into: WireMeter): void {
+    this.#meter = into;
+    this.#writtenBefore = this.#writer.total;
+    into.receivedHead(this.#parser.headEnd);
+  }
+
   sendInformational(head: HeadView): void {
     if (this.protocol === 'HTTP/1.0' || this.#responseStarted) return;
     const status = Number(head.get(':status'));
@@ -315,12 +328,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     if (this.#responseStarted || this.#gone) return;
     this.#responseStarted = true;
     if (status === 101) {
-      this.#writer.text(responseHeadText(status, head, { chunked: false, connection: 'upgrade', zeroLength: false }));
+      this.#writeHead(responseHeadText(status, head, { chunked: false, connection: 'upgrade', zeroLength: false }));
       return;
     }
     const tunnel = this.#toConnect && status >= 200 && status < 300;
     if (tunnel) {
-      this.#writer.text(responseHeadText(status, head, NO_FRAMING));
+      this.#writeHead(responseHeadText(status, head, NO_FRAMING));
       return;
     }
     // What a client sent behind a CONNECT that failed was for somebody else.
@@ -335,7 +348,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     const early = this.#state === STATE.body || this.#state === STATE.closing;
     if (untilClose || early || this.#source.draining) this.#close = true;
     const connection = this.#close ? 'close' : this.#keepAlive10 ? 'keep-alive' : '';
-    this.#writer.text(
+    this.#writeHead(
       responseHeadText(status, head, {
         chunked: this.#responseChunked,
         connection,
@@ -343,6 +356,11 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
       }),
     );
     if (end) this.#endResponse();
+  }
+
+  #writeHead(text: string): void {
+    this.#writer.text(text);
+    if (this.#meter !== undefined) this.#meter.headSent += text.length;
   }
 
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
@@ -380,7 +398,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     this.#state = STATE.tunnel;
     this.#close = true;
     this.#writer.flush();
-    if (this.#held.length > 0) setImmediate(() => this.#processHeld());
+    if (this.#held.length === 0) return;
+    setImmediate(() => {
+      this.#processHeld();
+      // It was paused for what came early.
+      if (!this.#paused && !this.#gone) this.#socket.resume();
+    });
   }
 
   pauseRequest(): void {
@@ -433,6 +456,8 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   #finishExchange(): void {
     const receiver = this.#receiver;
     this.#receiver = undefined;
+    if (this.#meter !== undefined) this.#meter.sent = this.#writer.total - this.#writtenBefore;
+    this.#meter = undefined;
     receiver?.onExchangeOver();
   }
 

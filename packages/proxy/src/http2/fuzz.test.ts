@@ -57,7 +57,7 @@ function serve(shared: ReturnType<typeof h2Shared>, parts: readonly Buffer[], ra
     anyConnection,
     source,
     shared,
-    { limits, headersTimeoutMs: 1000, idleTimeoutMs: 1000, lingerMs: 100, maxConnectionMs: 0, maxRequests: 0, connectProtocol: true, carried },
+    { limits, headersTimeoutMs: 1000, idleTimeoutMs: 1000, lingerMs: 100, maxConnectionMs: 0, maxRequests: 0, connectProtocol: true, connect: true, carried },
     new H2Counters(stats, ''),
   ); // prettier-ignore
   for (const part of parts) {

@@ -67,8 +67,22 @@ function scan(fields: readonly Field[], allowed: number, carried: boolean, into:
   }
 }
 
-/** Checks and takes a request's head. @param carried whether it is one of HTTP/1.1 (carried.ts). */
-export function requestHead(known: FieldTable, fields: readonly Field[], carried = false): CheckedHead {
+export interface RequestRules {
+  /** Whether it is one of HTTP/1.1 (carried.ts). */
+  readonly carried: boolean;
+  /** Whether CONNECT is more than refused. */
+  readonly connect: boolean;
+}
+
+const NO_TUNNELS: RequestRules = { carried: false, connect: false };
+
+/** Checks and takes a request's head. */
+export function requestHead(
+  known: FieldTable,
+  fields: readonly Field[],
+  rules: RequestRules = NO_TUNNELS,
+): CheckedHead {
+  const { carried } = rules;
   const found: Scan = { malformed: '', contentLength: -1, host: undefined };
   scan(fields, carried ? CARRIED_REQUEST_PSEUDO : REQUEST_PSEUDO, carried, found);
   const head = new H2Head(known, carried);
@@ -84,7 +98,7 @@ export function requestHead(known: FieldTable, fields: readonly Field[], carried
     }
     if (found.malformed === '') {
       found.malformed = checkTarget(head);
-      if (found.malformed === '') refused = refusal(head);
+      if (found.malformed === '') refused = refusal(head, rules.connect);
     }
   }
   return { head, contentLength: found.contentLength, malformed: found.malformed, refused };
@@ -101,9 +115,10 @@ function checkTarget(head: H2Head): string {
   return '';
 }
 
-function refusal(head: H2Head): CheckedHead['refused'] {
+function refusal(head: H2Head, connect: boolean): CheckedHead['refused'] {
   if (head.authority === undefined || !isHost(head.authority.value)) return 'missing-host';
-  if (head.path === undefined) return 'connect-refused';
+  if (head.path === undefined)
+    return connect ? (/:\d+$/.test(head.authority.value) ? undefined : 'bad-request') : 'connect-refused';
   return head.path.value === '*' && head.method?.value !== 'OPTIONS' ? 'bad-request' : undefined;
 }
 

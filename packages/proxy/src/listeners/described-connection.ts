@@ -16,17 +16,23 @@ export interface Known {
 }
 
 export function describe(
+  id: number,
   socket: Socket,
   facts: FirstBytes,
   { original, client, abuse }: Known = {},
 ): DownstreamConnection {
   return {
+    id,
     remoteAddress: client?.source.address ?? plainAddress(socket.remoteAddress),
     remotePort: client?.source.port ?? socket.remotePort ?? 0,
     directAddress: plainAddress(socket.remoteAddress),
+    directPort: socket.remotePort ?? 0,
     localAddress: client?.destination.address ?? original?.address ?? plainAddress(socket.localAddress),
     localPort: client?.destination.port ?? original?.port ?? socket.localPort ?? 0,
+    directLocalAddress: plainAddress(socket.localAddress),
+    directLocalPort: socket.localPort ?? 0,
     redirected: original !== undefined,
+    filterChain: '',
     secure: false,
     peerPrincipal: '',
     ownPrincipal: '',
@@ -54,6 +60,7 @@ export const secured = (
   ownPrincipal,
   peerFingerprint: peer.fingerprint,
   peerSubject: peer.subject,
+  transport: peer.transport,
   requestedServerName: typeof socket.servername === 'string' ? socket.servername : connection.requestedServerName,
   peerKey: peer.principal,
 });

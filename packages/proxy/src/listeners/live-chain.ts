@@ -10,6 +10,7 @@ import { TcpSession } from '../filters/network/tcp-proxy.ts';
 import { localReply } from '../failures.ts';
 import type { ServerConnection, WeighExchange } from '../http/connections.ts';
 import type { DownstreamConnection } from '../http/streams.ts';
+import type { AccessLogger } from '../ports.ts';
 import { RequestRecord } from '../request-record.ts';
 import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
 import type { CompiledChain, CompiledListener } from '../runtime/listeners.ts';
@@ -74,6 +75,7 @@ export class LiveChain {
         deps,
         `Listener "${listener.name}"`,
         {
+          wantsTransport: () => this.#accessLog?.wants?.downstreamTls === true,
           onSecure: (socket, peer) => this.#onSecure(socket, peer),
           onRefused: (socket, refusal) => this.#onRefused(socket, refusal),
         },
@@ -81,6 +83,13 @@ export class LiveChain {
     }
   }
 
+  get name(): string {
+    return this.#compiled.name;
+  }
+  get #accessLog(): AccessLogger | undefined {
+    const { terminal } = this.#compiled;
+    return terminal.kind === 'http' ? terminal.hcm.accessLog : terminal.proxy.accessLog;
+  }
   get criteria(): ChainCriteria {
     return this.#compiled.criteria;
   }
@@ -211,8 +220,7 @@ export class LiveChain {
 
   /** A connection that got no answer leaves a line in the log. */
   logRefused(connection: DownstreamConnection, reason: ReasonCode, detail: string): void {
-    const { terminal } = this.#compiled;
-    const logger = terminal.kind === 'http' ? terminal.hcm.accessLog : terminal.proxy.accessLog;
+    const logger = this.#accessLog;
     const record = new RequestRecord();
     const row = localReply(reason);
     record.startMs = this.#deps.timers.now();
@@ -222,7 +230,9 @@ export class LiveChain {
     record.flags = row.flags;
     record.details = row.details;
     record.reason = reason;
+    record.connection = connection;
     record.connectionTermination = detail;
+    if (reason === 'downstream-tls-failure') record.downstreamTransportFailure = detail;
     record.sourcePrincipal = connection.peerPrincipal;
     record.downstreamRemoteAddress = `${connection.remoteAddress}:${connection.remotePort}`;
     record.downstreamLocalAddress = `${connection.localAddress}:${connection.localPort}`;

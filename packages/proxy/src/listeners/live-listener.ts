@@ -288,7 +288,7 @@ export class LiveListener {
   }
 
   #hand(socket: Socket, facts: FirstBytes, bytes: Buffer, { original, client, place }: Told): void {
-    const connection = describe(socket, facts, { original, client, abuse: place.onAbuse });
+    const connection = describe(this.#deps.ids.next(), socket, facts, { original, client, abuse: place.onAbuse });
     const chain =
       matchChain(this.#chains, {
         ...facts,
@@ -303,6 +303,7 @@ export class LiveListener {
       socket.destroy();
       return;
     }
+    connection.filterChain = chain.name;
     chain.take(socket, connection, bytes, place);
   }
 

@@ -7,13 +7,15 @@ import {
 } from '@weft/contracts/full/weft/telemetry/v1/telemetry';
 import {
   BUCKET_BOUNDS,
+  hasMessages,
+  MESSAGE_COUNTERS,
   REQUEST_COUNTER,
   REQUEST_HISTOGRAMS,
   REQUEST_LABELS,
   TCP_COUNTERS,
   TCP_LABELS,
 } from '../stats/standard-metrics.ts';
-import { HISTOGRAM_CELLS, type Stats } from '../stats/stats.ts';
+import { HISTOGRAM_CELLS, MESSAGE_CELLS, type Stats } from '../stats/stats.ts';
 
 export interface SeriesReport {
   readonly metrics: MessageInitShape<typeof MetricDefinitionSchema>[];
@@ -31,10 +33,12 @@ export interface SeriesCursor {
   repeatValues(): void;
 }
 
+const FIRST_MESSAGE_METRIC = 6;
 const FIRST_TCP_METRIC = 10;
 const PER_REQUEST_SERIES = 1 + REQUEST_HISTOGRAMS.length;
 const PER_TCP_SERIES = TCP_COUNTERS.length;
-/** Series of TCP are numbered from here, so that both kinds can grow. */
+/** Series of messages and of TCP are numbered from here, so that all kinds can grow. */
+const FIRST_MESSAGE_SERIES = 0x2000_0000;
 const FIRST_TCP_SERIES = 0x4000_0000;
 
 const DEFINITIONS: readonly MessageInitShape<typeof MetricDefinitionSchema>[] = [
@@ -45,6 +49,12 @@ const DEFINITIONS: readonly MessageInitShape<typeof MetricDefinitionSchema>[] = 
     kind: Kind.HISTOGRAM,
     labelNames: [...REQUEST_LABELS],
     bounds: [...BUCKET_BOUNDS],
+  })),
+  ...MESSAGE_COUNTERS.map((name, i) => ({
+    id: FIRST_MESSAGE_METRIC + i,
+    name,
+    kind: Kind.COUNTER,
+    labelNames: [...REQUEST_LABELS],
   })),
   ...TCP_COUNTERS.map((name, i) => ({
     id: FIRST_TCP_METRIC + i,
@@ -76,6 +86,11 @@ export function createSeriesCursor(stats: Stats): SeriesCursor {
         for (let i = 0; i < PER_REQUEST_SERIES; i += 1) {
           report.series.push({ id: requestsDefined * PER_REQUEST_SERIES + i, metric: 1 + i, labelValues });
         }
+        if (!hasMessages(labelValues)) continue;
+        MESSAGE_COUNTERS.forEach((_, i) => {
+          const id = FIRST_MESSAGE_SERIES + requestsDefined * MESSAGE_COUNTERS.length + i;
+          report.series.push({ id, metric: FIRST_MESSAGE_METRIC + i, labelValues });
+        });
       }
       for (; tcpDefined < stats.tcpSeries.length; tcpDefined += 1) {
         const labelValues = [...(stats.tcpSeries[tcpDefined]?.labels ?? [])];
@@ -99,7 +114,7 @@ export function createSeriesCursor(stats: Stats): SeriesCursor {
 }
 
 function addRequests({ requestSeries, requestCells }: Stats, told: number[], report: SeriesReport): void {
-  requestSeries.forEach(({ base }, number) => {
+  requestSeries.forEach(({ base, labels }, number) => {
     const count = requestCells[base] ?? 0;
     // Every request raises the count, so it tells whether anything in the series changed.
     if (told[number] === count) return;
@@ -107,6 +122,12 @@ function addRequests({ requestSeries, requestCells }: Stats, told: number[], rep
     const id = number * PER_REQUEST_SERIES;
     report.counterSeries.push(id);
     report.counterValues.push(count);
+    if (hasMessages(labels)) {
+      MESSAGE_COUNTERS.forEach((_, i) => {
+        report.counterSeries.push(FIRST_MESSAGE_SERIES + number * MESSAGE_COUNTERS.length + i);
+        report.counterValues.push(requestCells[base + MESSAGE_CELLS + i] ?? 0);
+      });
+    }
     for (let i = 0; i < REQUEST_HISTOGRAMS.length; i += 1) {
       const at = base + 1 + i * HISTOGRAM_CELLS;
       report.histograms.push({

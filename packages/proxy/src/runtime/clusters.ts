@@ -69,6 +69,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     sourceAddress: message.upstreamBindConfig?.sourceAddress?.address,
     original: discovery === 'original-dst' ? originalHosts(message) : undefined,
     ...service,
+    metadata: message.metadata?.filterMetadata ?? {},
     transportFingerprint: JSON.stringify(
       [
         message.transportSocket,

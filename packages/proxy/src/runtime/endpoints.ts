@@ -36,6 +36,7 @@ export function readHosts(assignment: ClusterLoadAssignment | undefined, resourc
         hashKey: textOf(metadata[LB_METADATA]?.['hash_key']),
         transportMatch: metadata[TRANSPORT_SOCKET_MATCH_METADATA] ?? {},
         workload: textOf(workload),
+        metadata,
       });
     });
   });

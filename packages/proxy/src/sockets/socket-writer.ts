@@ -16,6 +16,11 @@ export class SocketWriter {
     this.#socket = socket;
   }
 
+  /** All bytes so far, also those that wait to be written. */
+  get total(): number {
+    return this.bytesWritten + this.#text.length;
+  }
+
   get pending(): boolean {
     return this.#text !== '';
   }

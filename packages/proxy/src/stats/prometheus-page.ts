@@ -1,12 +1,14 @@
 import {
   BUCKET_BOUNDS,
+  hasMessages,
+  MESSAGE_COUNTERS,
   REQUEST_COUNTER,
   REQUEST_HISTOGRAMS,
   REQUEST_LABELS,
   TCP_COUNTERS,
   TCP_LABELS,
 } from './standard-metrics.ts';
-import { HISTOGRAM_CELLS, type NamedStat, type Stats } from './stats.ts';
+import { HISTOGRAM_CELLS, MESSAGE_CELLS, type NamedStat, type Stats } from './stats.ts';
 
 export const PROMETHEUS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 
@@ -29,6 +31,7 @@ export function prometheusPage(
 ): string {
   const lines: string[] = [];
   requestLines(stats, lines);
+  messageLines(stats, lines);
   tcpLines(stats, lines);
   namedLines([...stats.named(), ...extra], lines, filter);
   return lines.length === 0 ? '' : `${lines.join('\n')}\n`;
@@ -54,6 +57,16 @@ function requestLines({ requestSeries, requestCells }: Stats, lines: string[]): 
       lines.push(`${name}_sum${labelText(REQUEST_LABELS, labels)} ${number(requestCells[at] ?? 0)}`);
       lines.push(`${name}_count${labelText(REQUEST_LABELS, labels)} ${number(below)}`);
     }
+  });
+}
+
+function messageLines({ requestSeries, requestCells }: Stats, lines: string[]): void {
+  const series = requestSeries.filter(({ labels }) => hasMessages(labels));
+  if (series.length === 0) return;
+  MESSAGE_COUNTERS.forEach((name, i) => {
+    lines.push(`# TYPE ${name} counter`);
+    for (const { labels, base } of series)
+      lines.push(`${name}${labelText(REQUEST_LABELS, labels)} ${number(requestCells[base + MESSAGE_CELLS + i] ?? 0)}`);
   });
 }
 

@@ -46,6 +46,8 @@ export const REQUEST_HISTOGRAMS = [
   'istio_request_bytes',
   'istio_response_bytes',
 ] as const;
+/** In the order of their cells behind the histograms; of gRPC alone. */
+export const MESSAGE_COUNTERS = ['istio_request_messages_total', 'istio_response_messages_total'] as const;
 /** In the order of their cells. */
 export const TCP_COUNTERS = [
   'istio_tcp_connections_opened_total',
@@ -109,6 +111,9 @@ export function requestLabelValues(
   const status = grpcStatus === NO_GRPC_STATUS ? '' : String(grpcStatus);
   return [...peer.with(PROTOCOL, 'grpc'), String(code), status, formatFlags(flags)];
 }
+
+/** Whether the series is of gRPC, and so has messages. */
+export const hasMessages = (labels: readonly string[]): boolean => labels[PROTOCOL] === 'grpc';
 
 export const tcpLabelValues = (peer: readonly string[]): string[] => [...peer, formatFlags(NO_FLAGS)];
 

@@ -2,6 +2,7 @@ import type { FlagSet } from '../response-flags.ts';
 import type { RequestLabels, StatsSink } from '../ports.ts';
 import {
   BUCKET_BOUNDS,
+  MESSAGE_COUNTERS,
   overflowLabelValues,
   peerLabelValues,
   REQUEST_HISTOGRAMS,
@@ -26,8 +27,10 @@ export interface StatsOptions {
 const BUCKETS = BUCKET_BOUNDS.length + 1;
 /** A histogram: its sum, then its buckets. */
 export const HISTOGRAM_CELLS = BUCKETS + 1;
-/** A request series: its count, then its histograms. */
-export const REQUEST_CELLS = 1 + REQUEST_HISTOGRAMS.length * HISTOGRAM_CELLS;
+/** Where in a request series the messages of gRPC are. */
+export const MESSAGE_CELLS = 1 + REQUEST_HISTOGRAMS.length * HISTOGRAM_CELLS;
+/** A request series: its count, its histograms, then messages. */
+export const REQUEST_CELLS = MESSAGE_CELLS + MESSAGE_COUNTERS.length;
 export const TCP_CELLS = TCP_COUNTERS.length;
 const BYTES = 8;
 
@@ -193,7 +196,17 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
       slotNumbers.set(key, slot);
       return slot;
     },
-    recordRequest(slot, code, flags, durationMs, requestBytes, responseBytes, grpcStatus) {
+    recordRequest(
+      slot,
+      code,
+      flags,
+      durationMs,
+      requestBytes,
+      responseBytes,
+      grpcStatus,
+      requestMessages = 0,
+      responseMessages = 0,
+    ) {
       const entry = requestSlots[slot >> 1];
       if (entry === undefined) return;
       // Flags use 26 bits; the product stays an exact integer.
@@ -204,6 +217,11 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
       observe(base + 1, durationMs);
       observe(base + 1 + HISTOGRAM_CELLS, requestBytes);
       observe(base + 1 + 2 * HISTOGRAM_CELLS, responseBytes);
+      if (grpcStatus !== NOT_GRPC) {
+        const messages = base + MESSAGE_CELLS;
+        requestCells[messages] = (requestCells[messages] ?? 0) + requestMessages;
+        requestCells[messages + 1] = (requestCells[messages + 1] ?? 0) + responseMessages;
+      }
       for (const counter of counters) namedCells[counter] = (namedCells[counter] ?? 0) + 1;
     },
     recordTcp(slot, opened, closed, receivedBytes, sentBytes) {

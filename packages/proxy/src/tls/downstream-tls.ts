@@ -6,6 +6,7 @@ import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import { errorCode, errorMessage } from '@weft/kit';
 import { CARRIED_ALPN } from '../http2/carried.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
+import { distinguishedNameOf, readTransport, type TransportFacts } from './transport-facts.ts';
 import { compileMaterial, type LiveSecrets, secureOptions, type TlsMaterial } from './tls-material.ts';
 
 export interface PeerIdentity {
@@ -13,9 +14,12 @@ export interface PeerIdentity {
   readonly principal: string;
   readonly fingerprint: string;
   readonly subject: string;
+  readonly transport?: TransportFacts | undefined;
 }
 
 export interface TlsTerminatorEvents {
+  /** Whether a log asks what the connection is like. */
+  wantsTransport(): boolean;
   onSecure(socket: TLSSocket, peer: PeerIdentity): void;
   /** The handshake failed, or the client is not who it must be. @param socket the accepted one. */
   onRefused(socket: Socket, refusal: TlsRefusal): void;
@@ -132,7 +136,7 @@ export class TlsTerminator {
       return;
     }
     socket.allowHalfOpen = true;
-    this.#events.onSecure(socket, peer);
+    this.#events.onSecure(socket, this.#events.wantsTransport() ? { ...peer, transport: readTransport(socket) } : peer);
   }
 
   #identify(socket: TLSSocket): PeerIdentity | string {
@@ -152,9 +156,7 @@ export class TlsTerminator {
     return {
       principal: uri === '' ? (dns[0] ?? '') : uri,
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-      subject: Object.entries(certificate.subject ?? {})
-        .map(([key, value]) => `${key}=${String(value)}`)
-        .join(','),
+      subject: distinguishedNameOf(certificate.subject ?? {}),
     };
   }
 }

@@ -11,7 +11,7 @@ describe('readSubjectAltNames', () => {
   it('reads URIs', () => {
     expect(urisOf('client')).toEqual([spiffe('client')]);
     expect(urisOf('two-names')).toEqual([spiffe('client'), spiffe('server')]);
-    expect(readSubjectAltNames(der(roots().trustedCa))).toEqual({ uris: [], dns: [] });
+    expect(readSubjectAltNames(der(roots().trustedCa))).toEqual({ uris: [], dns: [], emails: [], ips: [] });
   });
 
   it('gives no names, and no error, for what is cut or damaged', () => {

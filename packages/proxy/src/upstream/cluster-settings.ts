@@ -52,6 +52,8 @@ export interface ClusterSettings {
   readonly serviceHost: string;
   readonly serviceName: string;
   readonly serviceNamespace: string;
+  /** The whole of it, by namespace. */
+  readonly metadata: Readonly<Record<string, unknown>>;
   /** Equal texts mean that connections of one may serve the other; else new ones are made, by the new limits. */
   readonly transportFingerprint: string;
 }

@@ -3,6 +3,7 @@ import type { StatsSink } from '../ports.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
+import type { ConnectionIds } from '../http/connection-ids.ts';
 import { H2Counters } from '../http2/connection/counters.ts';
 import type { H2Shared } from '../http2/connection/h2-connection.ts';
 import { Circuit, type CircuitLimits } from './circuit.ts';
@@ -32,6 +33,7 @@ export interface ClusterDeps {
   /** Where this proxy is, and its peers, as far as that is known. */
   own(): OwnZone | undefined;
   readonly http2: H2Shared;
+  readonly ids: ConnectionIds;
 }
 
 /** One live upstream service: its hosts, their connections, the balancer's state and what is in flight. */
@@ -198,6 +200,7 @@ export class Cluster {
     return new HostPools({
       circuit,
       timers: this.#deps.timers,
+      ids: this.#deps.ids,
       http: () => this.settings.http,
       http2: this.#deps.http2,
       http2Counters: () => (this.#http2Counters ??= new H2Counters(this.#deps.stats, `cluster.${this.name}.http2.`)),

@@ -30,6 +30,8 @@ export interface HostFacts {
   readonly transportMatch: Readonly<Record<string, unknown>>;
   /** Endpoint metadata `istio.workload`. */
   readonly workload: string;
+  /** All of the endpoint's metadata, by namespace. */
+  readonly metadata: Readonly<Record<string, unknown>>;
 }
 
 /** Nothing is known of it but its address. */
@@ -46,6 +48,7 @@ export const plainHost = (address: string, port: number): HostFacts => ({
   hashKey: '',
   transportMatch: {},
   workload: '',
+  metadata: {},
 });
 
 /** "address:port", as logs and the admin page show it. */

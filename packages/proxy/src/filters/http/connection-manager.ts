@@ -3,6 +3,7 @@ import type { ReasonCode } from '@weft/contracts';
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
+import type { ConnectionIds } from '../../http/connection-ids.ts';
 import type { ConnectionEnd, ExchangeSource, ServerConnection, WeighExchange } from '../../http/connections.ts';
 import { UndecidedConnection } from '../../http/undecided-connection.ts';
 import { H1ServerConnection } from '../../http1/server-connection.ts';
@@ -37,6 +38,7 @@ export interface ManagerDeps {
   readonly mirrors: Mirrors;
   readonly overload: OverloadState;
   readonly peerState: TellPeerState;
+  readonly ids: ConnectionIds;
 }
 
 /** The HTTP side of one filter chain: makes connections of sockets, and requests of what comes over them. */
@@ -50,6 +52,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   readonly peers: PeerExchange | undefined;
   readonly requestHash = new RequestHash();
   readonly mirrors: Mirrors;
+  readonly ids: ConnectionIds;
   /** Swapped whole by updates; each request keeps the one it began with. */
   routes: HcmRoutes;
   readonly overload: OverloadState;
@@ -73,6 +76,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     this.tracer = deps.tracer;
     this.peers = deps.peers;
     this.mirrors = deps.mirrors;
+    this.ids = deps.ids;
     this.overload = deps.overload;
   }
 
@@ -152,6 +156,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       maxConnectionMs,
       maxRequests,
       connectProtocol,
+      connect: this.settings.target.connect,
       carried,
     };
     const made = new H2ServerConnection(socket, connection, this, http2, options, http2Counters);
@@ -174,6 +179,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     record.downstreamRemoteAddress = this.remoteOf(stream.connection);
     record.downstreamLocalAddress = this.localOf(stream.connection);
     record.sourcePrincipal = stream.connection.peerPrincipal;
+    record.connection = stream.connection;
     record.code = row.status;
     record.flags = row.flags;
     record.details = row.details;
@@ -259,6 +265,8 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
       record.requestBytes,
       record.responseBytes,
       record.grpcStatus,
+      record.requestMessages,
+      record.responseMessages,
     );
     if (record.reason !== '') this.count(`reason.${record.reason}`);
     this.accessLog?.log(record);

@@ -1,14 +1,16 @@
 import { PEER_METADATA, type ReasonCode } from '@weft/contracts';
-import { capture } from '../../access-log/captures.ts';
+import { capture, type LogWants } from '../../access-log/captures.ts';
 import { localReply } from '../../failures.ts';
 import { FieldsHead } from '../../head/fields-head.ts';
 import type { HeadView } from '../../head/head-view.ts';
 import { cleanTrailers } from '../../head/trailers.ts';
 import type { DownstreamStream, RequestReceiver } from '../../http/streams.ts';
+import { WireMeter } from '../../http/wire-meter.ts';
 import type { TraceSpan } from '../../ports.ts';
 import { RequestRecord } from '../../request-record.ts';
 import { flagBit } from '../../response-flags.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
+import { GrpcMessages } from './grpc-messages.ts';
 import { grpcMessage, isGrpcType, NO_GRPC_STATUS, readGrpcStatus } from './grpc.ts';
 import { applyEdits } from './header-edits.ts';
 import type { HcmRoutes, Outcome } from './hcm-settings.ts';
@@ -41,6 +43,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   readonly downstream: DownstreamStream;
   readonly record = new RequestRecord();
   readonly routes: HcmRoutes;
+  /** What the log asked for when the request began. */
+  readonly wants: LogWants | undefined;
   /** State of filters, by their slot. */
   readonly slots: unknown[] = [];
   boundTo = '';
@@ -69,6 +73,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
   #responseOver = false;
   #over = false;
   #span: TraceSpan | undefined;
+  #requestMessages: GrpcMessages | undefined;
+  #responseMessages: GrpcMessages | undefined;
   readonly #idle: Deadline;
   #requestWait: Deadline | undefined;
   idleTimeoutMs: number;
@@ -81,6 +87,11 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     this.routes = manager.routes;
     this.idleTimeoutMs = manager.settings.streamIdleTimeoutMs;
     this.#idle = new Deadline(this, STREAM_IDLE);
+    this.wants = manager.accessLog?.wants;
+    if (this.wants?.wire === true) {
+      this.record.downstreamWire = new WireMeter();
+      downstream.meter(this.record.downstreamWire);
+    }
   }
 
   // Facts.
@@ -228,6 +239,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       from = 0;
       to = replaced.length;
     }
+    // Behind the filters: gRPC-Web has become gRPC.
+    if (this.record.grpcStatus >= 0) (this.#requestMessages ??= new GrpcMessages()).take(bytes, from, to);
     this.#router?.onRequestData(bytes, from, to, last);
   }
 
@@ -288,14 +301,15 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     const chain = this.#chain;
     for (let i = chain.length - 1; i >= 0; i -= 1) chain[i]?.onResponseHead?.(this, head);
     if (last) this.#responseOver = true;
-    const wants = manager.accessLog?.wants;
-    if (wants !== undefined) this.record.responseHeaders = capture(wants.response, head);
+    const { wants } = this;
+    if (wants !== undefined && wants.response.length > 0) this.record.responseHeaders = capture(wants.response, head);
     this.touch();
     this.downstream.sendHead(status, head, last);
   }
 
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
     this.record.responseBytes += end - start;
+    if (this.record.grpcStatus >= 0) (this.#responseMessages ??= new GrpcMessages()).take(buffer, start, end);
     this.touch();
     let bytes = buffer;
     let from = start;
@@ -323,8 +337,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       data ??= this.#chain[i]?.replaceResponseTrailers?.(this, trailers);
     }
     this.#responseOver = true;
-    const wants = this.manager.accessLog?.wants;
-    if (wants !== undefined) this.record.responseTrailers = capture(wants.trailers, trailers);
+    if (this.wants !== undefined) this.record.responseTrailers = capture(this.wants.trailers, trailers);
     if (data !== undefined) return this.downstream.sendData(data, 0, data.length, true);
     this.downstream.sendTrailers(trailers);
   }
@@ -405,9 +418,13 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     this.#router?.destroy();
     const { record, manager } = this;
     record.durationMs = manager.timers.now() - record.startMs;
+    if (record.grpcStatus >= 0) {
+      record.requestMessages = this.#requestMessages?.count ?? 0;
+      record.responseMessages = this.#responseMessages?.count ?? 0;
+    }
     for (const filter of this.#chain) filter.onDestroy?.(this);
-    const wants = manager.accessLog?.wants;
-    if (wants !== undefined && this.head !== undefined) record.requestHeaders = capture(wants.request, this.head);
+    if (this.wants !== undefined && this.head !== undefined)
+      record.requestHeaders = capture(this.wants.request, this.head);
     this.#span?.finish(record);
     manager.exchangeOver(record, this.statsSlot);
   }

@@ -1,5 +1,6 @@
 import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
+import type { ConnectionIds } from '../../http/connection-ids.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
 import type { RequestRecord } from '../../request-record.ts';
@@ -26,6 +27,7 @@ export interface ManagerContext {
   count(name: string): void;
   readonly requestHash: RequestHash;
   readonly mirrors: Mirrors;
+  readonly ids: ConnectionIds;
   /** Headers that every answer gets. */
   finishResponseHead(head: HeadView, record: RequestRecord): void;
   /** @param statsSlot -1 when no host was reached. */

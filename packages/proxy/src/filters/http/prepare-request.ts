@@ -33,8 +33,9 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
   const { manager, record, downstream } = stream;
   const { settings } = manager;
   const { connection } = downstream;
-  const target = head.get(':path') ?? '/';
   stream.method = head.get(':method') ?? '';
+  // CONNECT has none.
+  const target = head.get(':path') ?? (stream.method === 'CONNECT' ? '' : '/');
   stream.authority = settleAuthority(stream, head);
   stream.scheme = connection.secure ? 'https' : 'http';
   record.startMs = manager.timers.now();
@@ -48,6 +49,7 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
   record.downstreamRemoteAddress = manager.remoteOf(connection);
   record.downstreamLocalAddress = manager.localOf(connection);
   record.requestedServerName = connection.requestedServerName;
+  record.connection = connection;
   record.sourcePrincipal = connection.peerPrincipal;
   record.mutualTls = connection.peerFingerprint !== '';
   record.peerSubject = connection.peerSubject;

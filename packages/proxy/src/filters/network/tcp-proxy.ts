@@ -2,6 +2,7 @@ import { Socket } from 'node:net';
 import type { ReasonCode } from '@weft/contracts';
 import type { Random } from '@weft/kit';
 import { localReply } from '../../failures.ts';
+import type { ConnectionIds } from '../../http/connection-ids.ts';
 import type { DownstreamConnection, UpstreamFailure } from '../../http/streams.ts';
 import type { AccessLogger, StatsSink } from '../../ports.ts';
 import { type Direction, RequestRecord } from '../../request-record.ts';
@@ -14,6 +15,8 @@ import type { Cluster } from '../../upstream/cluster.ts';
 import type { Connecting } from '../../upstream/connector.ts';
 import type { Host } from '../../upstream/host.ts';
 import { Xxh64 } from '../../upstream/hash/xxh64.ts';
+import { UpstreamLink } from '../../upstream/upstream-link.ts';
+import { noteAttempt, noteLink } from '../http/router/log-notes.ts';
 import { FIRST_ATTEMPT, type LbAttempt } from '../../upstream/lb/lb-policy.ts';
 import { type TcpUpstream, Tunnel, type TunnelSettings } from './tunnel.ts';
 
@@ -37,6 +40,7 @@ export interface TcpProxyDeps {
   readonly clusters: ReadonlyMap<string, Cluster>;
   readonly stats: StatsSink;
   readonly peerState: TellPeerState;
+  readonly ids: ConnectionIds;
 }
 
 /** One client connection joined to one host: bytes both ways, each direction ends on its own. */
@@ -84,6 +88,7 @@ export class TcpSession implements HeldClient {
     record.listener = where.listener;
     record.downstreamRemoteAddress = `${connection.remoteAddress}:${connection.remotePort}`;
     record.downstreamLocalAddress = `${connection.localAddress}:${connection.localPort}`;
+    record.connection = connection;
     record.sourcePrincipal = connection.peerPrincipal;
     record.requestedServerName = connection.requestedServerName;
     record.mutualTls = connection.peerPrincipal !== '';
@@ -173,7 +178,10 @@ export class TcpSession implements HeldClient {
     this.#attempts += 1;
     this.#record.attempts = this.#attempts;
     this.#record.upstreamHost = host.name;
+    this.#record.upstreamHostName = host.facts.hostname;
     this.#record.destinationWorkload = host.facts.workload;
+    const wants = this.#settings.accessLog?.wants;
+    if (wants !== undefined) noteAttempt(this.#record, wants, { host, cluster, route: {} }, this.#deps.timers.now());
     this.#host = host;
     host.activeRequests += 1;
     this.#connecting = this.#begin(cluster, host);
@@ -220,6 +228,9 @@ export class TcpSession implements HeldClient {
     if (this.#host !== undefined) this.#cluster?.outlier?.onConnected(this.#host, true);
     const record = this.#record;
     record.destinationPrincipal = peer;
+    record.upstreamLink = new UpstreamLink(this.#deps.ids.next(), '', socket instanceof Socket ? socket : undefined);
+    const wants = this.#settings.accessLog?.wants;
+    if (wants !== undefined) noteLink(record, wants, this.#deps.timers.now());
     record.upstreamLocalAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
     if (this.#direction !== 'inbound') record.mutualTls = peer !== '';
     socket.on('error', (error) => {

@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import type { HeadView } from '../../head/head-view.ts';
 import type { ConnectionKeeper, UpstreamConnection, UpstreamConnectionOptions } from '../../http/connections.ts';
 import type { ResponseReceiver, UpstreamStream } from '../../http/streams.ts';
+import type { UpstreamLink } from '../../upstream/upstream-link.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
 import { CODE, codeName, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames/constants.ts';
 import { H2Head } from '../h2-head.ts';
@@ -34,6 +35,7 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
   readonly localAddress: string;
   exchanges = 0;
   listed = false;
+  link: UpstreamLink | undefined = undefined;
   /** The connection broke with a reset of TCP. */
   wasReset = false;
   readonly #keeper: ConnectionKeeper;

@@ -1,5 +1,6 @@
 import type { HeadView } from '../../head/head-view.ts';
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../http/streams.ts';
+import type { WireMeter } from '../../http/wire-meter.ts';
 import { CODE, type ErrorCode } from '../frames/constants.ts';
 import type { H2Head } from '../h2-head.ts';
 import { websocketAccept } from '../websocket-accept.ts';
@@ -36,12 +37,16 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     this.#receiver = receiver;
   }
 
+  meter(into: WireMeter): void {
+    this.wire = into;
+  }
+
   sendHead(head: HeadView, last: boolean): void {
     if (this.closed) return;
     this.#toHead = head.get(':method') === 'HEAD';
     const upgrade = head.get('upgrade') ?? '';
     if (upgrade === '') {
-      this.link.writeRequest(this.id, head, last, '');
+      this.#writeHead(head, last, '');
       if (last) this.endLocal();
       return;
     }
@@ -52,7 +57,12 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
       return;
     }
     this.#websocketKey = head.get('sec-websocket-key') ?? '';
-    this.link.writeRequest(this.id, head, false, upgrade.toLowerCase());
+    this.#writeHead(head, false, upgrade.toLowerCase());
+  }
+
+  #writeHead(head: HeadView, last: boolean, protocol: string): void {
+    this.link.writeRequest(this.id, head, last, protocol);
+    this.wire?.sentHead(this.link.blockSent);
   }
 
   /** What was put leaves with the turn. */
@@ -76,6 +86,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
   /** @returns why the head can not be, or nothing. */
   takeHead(status: number, head: H2Head, contentLength: number, last: boolean): string {
     this.#anyByte = true;
+    this.wire?.receivedHead(this.link.blockReceived);
     const receiver = this.#receiver;
     if (status < 200) {
       if (last || status === 101) return `a response of ${status} that ends or upgrades`;

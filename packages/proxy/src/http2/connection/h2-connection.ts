@@ -79,6 +79,8 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   sendWindow = DEFAULT_WINDOW;
   /** Received data of streams that are paused; it takes room of the window that all share. */
   heldBytes = 0;
+  blockReceived = 0;
+  blockSent = 0;
   /** Nothing more is read: the connection has failed, or is gone. */
   stopped = false;
 
@@ -270,6 +272,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     if (start > end) return this.fail(CODE.protocolError, 'HEADERS: more padding than payload', 'framing_error');
     const endStream = (flags & FLAG.endStream) !== 0;
     if ((flags & FLAG.endHeaders) !== 0) {
+      this.blockReceived = payloadEnd - payload + FRAME_HEADER_BYTES;
       this.#decode(streamId, buffer, start, end, endStream, selfDependent);
       return;
     }
@@ -287,6 +290,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     block.append(buffer, start, end);
     if ((flags & FLAG.endHeaders) === 0) return;
     const { streamId, bytes, length, endStream, selfDependent } = block;
+    this.blockReceived = length + (1 + block.continuations) * FRAME_HEADER_BYTES;
     block.close();
     this.onBlockOpen(false);
     this.#decode(streamId, bytes, 0, length, endStream, selfDependent);
@@ -458,7 +462,9 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   }
 
   protected endBlock(frameStart: number, streamId: number, endStream: boolean): void {
-    finishHeaders(this.output.builder, frameStart, streamId, endStream, this.peer.maxFrame);
+    const { builder } = this.output;
+    finishHeaders(builder, frameStart, streamId, endStream, this.peer.maxFrame);
+    this.blockSent = builder.length - frameStart;
     this.guard.worked();
     this.output.frames += 1;
     if (this.output.frames > this.limits.maxQueuedFrames && !this.stopped) this.flood('outbound_flood');

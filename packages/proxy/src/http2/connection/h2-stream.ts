@@ -1,6 +1,7 @@
 import type { HeadView } from '../../head/head-view.ts';
+import type { WireMeter } from '../../http/wire-meter.ts';
 import { HeldBytes } from '../../http1/held-bytes.ts';
-import { CODE, DEFAULT_WINDOW, type ErrorCode } from '../frames/constants.ts';
+import { CODE, DEFAULT_WINDOW, FRAME_HEADER_BYTES, type ErrorCode } from '../frames/constants.ts';
 import { writeData, writeWindowUpdate } from '../frames/frame-writer.ts';
 import type { H2Head } from '../h2-head.ts';
 import type { Field } from '../hpack/field.ts';
@@ -31,6 +32,7 @@ export abstract class H2Stream {
   touched = false;
   /** Somebody was told that it is congested, and waits for the end of that. */
   waitsWritable = false;
+  protected wire: WireMeter | undefined;
 
   #receiveWindow: number;
   #uncredited = 0;
@@ -73,6 +75,7 @@ export abstract class H2Stream {
   receive(buffer: Buffer, start: number, end: number, flowBytes: number, last: boolean): void {
     const { link } = this;
     const length = end - start;
+    if (this.wire !== undefined) this.wire.received += flowBytes + FRAME_HEADER_BYTES;
     this.#receiveWindow -= flowBytes;
     if (this.#receiveWindow < 0) {
       link.credit(flowBytes);
@@ -105,6 +108,7 @@ export abstract class H2Stream {
 
   receiveTrailers(trailers: H2Head): void {
     this.remoteEnded = true;
+    this.wire?.receivedHead(this.link.blockReceived);
     if (this.contentLeft > 0) {
       this.link.failStream(this, CODE.protocolError, 'data and content-length differ', 'rx_messaging_error');
       return;
@@ -211,7 +215,9 @@ export abstract class H2Stream {
     const { link, id } = this;
     const { builder } = link.output;
     if (start === end) {
-      if (last) writeData(builder, id, buffer, start, end, true);
+      if (!last) return end;
+      writeData(builder, id, buffer, start, end, true);
+      if (this.wire !== undefined) this.wire.sent += FRAME_HEADER_BYTES;
       return end;
     }
     let at = start;
@@ -220,6 +226,7 @@ export abstract class H2Stream {
       if (size <= 0) break;
       writeData(builder, id, buffer, at, at + size, last && at + size === end);
       at += size;
+      if (this.wire !== undefined) this.wire.sent += size + FRAME_HEADER_BYTES;
       this.sendWindow -= size;
       link.sendWindow -= size;
       link.guard.sentData();
@@ -236,7 +243,12 @@ export abstract class H2Stream {
       this.#pendingTrailers = fields;
       return;
     }
+    this.#putTrailers(fields);
+  }
+
+  #putTrailers(fields: readonly Field[]): void {
     this.link.writeFields(this.id, fields, true);
+    this.wire?.sentHead(this.link.blockSent);
     this.endLocal();
   }
 
@@ -249,10 +261,8 @@ export abstract class H2Stream {
     pending.consume(sent - pending.start);
     if (pending.length > 0) return false;
     this.#pending = undefined;
-    if (this.#pendingTrailers !== undefined) {
-      this.link.writeFields(this.id, this.#pendingTrailers, true);
-      this.endLocal();
-    } else if (end) this.endLocal();
+    if (this.#pendingTrailers !== undefined) this.#putTrailers(this.#pendingTrailers);
+    else if (end) this.endLocal();
     this.link.output.relieve();
     return true;
   }

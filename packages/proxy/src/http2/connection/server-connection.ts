@@ -8,7 +8,7 @@ import { CODE, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames
 import type { DecodeResult } from '../hpack/decoder.ts';
 import type { Field } from '../hpack/field.ts';
 import { ownPhrase } from '../carried.ts';
-import { requestHead, trailersHead } from '../message-rules.ts';
+import { type RequestRules, requestHead, trailersHead } from '../message-rules.ts';
 import { CONTROL } from './flood-guard.ts';
 import type { H2Counters } from './counters.ts';
 import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
@@ -31,6 +31,8 @@ export interface H2ServerOptions {
   readonly maxRequests: number;
   /** Extended CONNECT (RFC 8441) is offered. */
   readonly connectProtocol: boolean;
+  /** CONNECT of its own is more than refused. */
+  readonly connect: boolean;
   /** The client is a proxy of this mesh that carries HTTP/1.1 (carried.ts). */
   readonly carried: boolean;
 }
@@ -46,6 +48,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
   readonly #source: ExchangeSource;
   readonly #options: H2ServerOptions;
   readonly #random: Random;
+  readonly #rules: RequestRules;
   readonly #idleWait: Deadline;
   readonly #headersWait: Deadline;
   readonly #drainWait: Deadline;
@@ -72,6 +75,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.#source = source;
     this.#options = options;
     this.#random = shared.random;
+    this.#rules = { carried: options.carried, connect: options.connect };
     this.#idleWait = new Deadline(this, DEADLINE.idle);
     this.#headersWait = new Deadline(this, DEADLINE.headers);
     this.#drainWait = new Deadline(this, DEADLINE.drain);
@@ -189,7 +193,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
 
   #beginRequest(stream: H2ServerStream, fields: readonly Field[], result: DecodeResult, endStream: boolean): void {
     const { id } = stream;
-    const checked = requestHead(this.known, fields, this.carried);
+    const checked = requestHead(this.known, fields, this.#rules);
     const { head, contentLength } = checked;
     const tooLarge = result === 'too-large';
     const malformed =

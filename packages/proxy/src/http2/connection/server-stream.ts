@@ -2,6 +2,7 @@ import type { ReasonCode } from '@weft/contracts';
 import type { HeadView } from '../../head/head-view.ts';
 import type { WeighExchange } from '../../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
+import type { WireMeter } from '../../http/wire-meter.ts';
 import { CODE, type ErrorCode } from '../frames/constants.ts';
 import type { H2Head } from '../h2-head.ts';
 import { H2Stream } from './h2-stream.ts';
@@ -54,9 +55,15 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
 
   // What the exchange above writes.
 
+  /** Called while the head that began the exchange is the last block that came. */
+  meter(into: WireMeter): void {
+    this.wire = into;
+    into.receivedHead(this.link.blockReceived);
+  }
+
   sendInformational(head: HeadView): void {
     if (this.closed || this.#responseStarted) return;
-    this.link.writeResponse(this.id, Number(head.get(':status')), head, false);
+    this.#writeHead(Number(head.get(':status')), head, false);
   }
 
   sendHead(status: number, head: HeadView, end: boolean): void {
@@ -64,12 +71,17 @@ export class H2ServerStream extends H2Stream implements DownstreamStream {
     this.#responseStarted = true;
     if (status === 101) {
       head.remove('sec-websocket-accept');
-      this.link.writeResponse(this.id, 200, head, false);
+      this.#writeHead(200, head, false);
       return;
     }
     if (status === 204 && head.has('content-length')) head.remove('content-length');
-    this.link.writeResponse(this.id, status, head, end);
+    this.#writeHead(status, head, end);
     if (end) this.endLocal();
+  }
+
+  #writeHead(status: number, head: HeadView, end: boolean): void {
+    this.link.writeResponse(this.id, status, head, end);
+    this.wire?.sentHead(this.link.blockSent);
   }
 
   override sendData(buffer: Buffer, start: number, end: number, last: boolean): void {

@@ -19,6 +19,9 @@ export interface StreamLink<Stream> {
   readonly waiting: Set<Stream>;
   sendWindow: number;
   heldBytes: number;
+  /** Bytes of the header block that came last, and of the one that was written last, with their frames. */
+  readonly blockReceived: number;
+  readonly blockSent: number;
   touch(stream: Stream): void;
   credit(length: number): void;
   writeFields(streamId: number, fields: readonly Field[], endStream: boolean): void;

@@ -15,6 +15,7 @@ import { WriteTurn } from '../frames/write-turn.ts';
 import { FieldTable } from '../hpack/field-table.ts';
 
 export const anyConnection: DownstreamConnection = {
+  id: 1, directPort: 1, directLocalAddress: '127.0.0.1', directLocalPort: 2, filterChain: '',
   remoteAddress: '127.0.0.1',
   directAddress: '127.0.0.1', remotePort: 1, localAddress: '127.0.0.1', localPort: 2, secure: false, peerPrincipal: '',
   ownPrincipal: '', peerFingerprint: '', peerSubject: '', requestedServerName: '', peerWorkload: '', peerKey: '',
@@ -163,6 +164,7 @@ export async function serveH2(
         maxConnectionMs: 0,
         maxRequests: 0,
         connectProtocol: false,
+        connect: false,
         carried: false,
         ...options,
       },

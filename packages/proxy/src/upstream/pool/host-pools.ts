@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import type { ConnectionKeeper, UpstreamConnection } from '../../http/connections.ts';
+import type { ConnectionIds } from '../../http/connection-ids.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
 import { H1ClientConnection } from '../../http1/client-connection.ts';
 import { CARRIED_ALPN } from '../../http2/carried.ts';
@@ -13,6 +14,7 @@ import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Circuit } from '../circuit.ts';
 import type { Connecting, ConnectOutcome } from '../connector.ts';
 import type { UpstreamHttp } from '../upstream-http.ts';
+import { UpstreamLink } from '../upstream-link.ts';
 import { HostPool } from './host-pool.ts';
 import type { Speaks } from './speaks.ts';
 
@@ -22,6 +24,7 @@ export type Caller = Pick<DownstreamConnection, 'remoteAddress' | 'remotePort' |
 export interface HostPoolsOptions {
   readonly circuit: Circuit;
   readonly timers: TimerQueue;
+  readonly ids: ConnectionIds;
   readonly http2: H2Shared;
   readonly http2Counters: () => H2Counters;
   /** As they are when a connection is made. */
@@ -104,6 +107,13 @@ export class HostPools {
   }
 
   #open(speaks: Speaks, socket: Socket, peer: string, keeper: ConnectionKeeper): UpstreamConnection {
+    const made = this.#make(speaks, socket, peer, keeper);
+    const protocol = made instanceof H2ClientConnection && !made.carried ? 'HTTP/2' : 'HTTP/1.1';
+    made.link = new UpstreamLink(this.#options.ids.next(), protocol, socket);
+    return made;
+  }
+
+  #make(speaks: Speaks, socket: Socket, peer: string, keeper: ConnectionKeeper): UpstreamConnection {
     const { timers, http, http2, http2Counters } = this.#options;
     const settings = http();
     settings.keepalive?.(socket);

@@ -4,11 +4,16 @@ import type { DownstreamConnection } from '../../../http/streams.ts';
 import { cookieValue, RequestHash } from './request-hash.ts';
 
 const connection: DownstreamConnection = {
+  id: 1,
   remoteAddress: '10.0.0.1',
   directAddress: '10.0.0.1',
+  directPort: 4000,
   remotePort: 4000,
   localAddress: '10.0.0.2',
   localPort: 80,
+  directLocalAddress: '10.0.0.2',
+  directLocalPort: 80,
+  filterChain: '',
   secure: false,
   peerPrincipal: '',
   ownPrincipal: '',

@@ -1,4 +1,5 @@
 import type { ReasonCode } from '@weft/contracts';
+import type { LogWants } from '../../../access-log/captures.ts';
 import type { HeadView } from '../../../head/head-view.ts';
 import type { DownstreamStream } from '../../../http/streams.ts';
 import type { FlagName } from '../../../response-flags.ts';
@@ -11,6 +12,7 @@ export interface RoutedStream extends FilterStream {
   readonly downstream: DownstreamStream;
   readonly head: HeadView | undefined;
   readonly upgradeType: string;
+  readonly wants: LogWants | undefined;
   /** Facts for the hash of the request. */
   readonly remoteIp: string;
   readonly query: string;

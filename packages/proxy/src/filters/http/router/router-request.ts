@@ -27,6 +27,8 @@ import type { RoutedStream } from './routed-stream.ts';
 import { stripMeshHeaders } from '../request-headers.ts';
 import { hostSlot } from './host-slot.ts';
 import { KeptBody } from './kept-body.ts';
+import { meterUpstream, noteAttempt, noteLink } from './log-notes.ts';
+import { TunnelEnd } from './tunnel-end.ts';
 import { noteFailure, noteHead, noteTrailers } from './outlier-status.ts';
 
 const ROUTE_TIMEOUT = 0;
@@ -49,7 +51,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   #action: ForwardAction | undefined;
   #cluster: Cluster | undefined;
   #host: Host | undefined;
-  #pool: HostPool | undefined;
+  #pool: Pick<HostPool, 'acquire' | 'leave'> | undefined;
   #upstream: UpstreamStream | undefined;
   #attempts = 0;
   #retries = 0;
@@ -171,6 +173,10 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     stream.record.destinationWorkload = host.facts.workload;
     host.activeRequests += 1;
     host.totalRequests += 1;
+    if (stream.wants !== undefined) {
+      const route = this.#outcome.route.metadata;
+      noteAttempt(stream.record, stream.wants, { host, cluster, route }, stream.manager.timers.now());
+    }
     const { head } = stream;
     if (head !== undefined) {
       if (this.#outcome.route.attemptCountInRequest) head.set('x-envoy-attempt-count', String(this.#attempts));
@@ -179,8 +185,25 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     }
     this.#armTryTimeouts();
     const { protocol, connection } = stream.downstream;
-    this.#pool = cluster.poolOf(host, protocol === 'HTTP/2', stream.upgradeType !== '', connection);
+    const http2 = protocol === 'HTTP/2';
+    this.#pool = this.#endsTunnel()
+      ? new TunnelEnd({
+          cluster,
+          host,
+          caller: connection,
+          ids: stream.manager.ids,
+          ended: stream.requestOver && (http2 || stream.method !== 'CONNECT'),
+        })
+      : cluster.poolOf(host, http2, stream.upgradeType !== '', connection);
     this.#pool.acquire(this);
+  }
+
+  /** Whether the client asked for TCP to the host, and not for another proxy's help to get there. */
+  #endsTunnel(): boolean {
+    const terminates = this.#action?.terminates;
+    if (terminates === undefined) return false;
+    const { method, upgradeType } = this.#stream;
+    return upgradeType === 'connect' || (terminates.post && method === 'POST');
   }
 
   #originalHost(original: OriginalHosts): Host | undefined {
@@ -239,6 +262,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (this.#over || head === undefined) return;
     const { record } = stream;
     record.upstreamLocalAddress = connection.localAddress;
+    record.upstreamLink = connection.link;
     record.destinationPrincipal = connection.peerPrincipal;
     if (stream.manager.settings.direction !== 'inbound') record.mutualTls = connection.peerPrincipal !== '';
     if (this.#host !== undefined && this.#cluster !== undefined) {
@@ -249,6 +273,10 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     record.upstreamSentMs = this.#sentMs - record.startMs;
     const upstream = connection.begin(this);
     this.#upstream = upstream;
+    if (stream.wants !== undefined) {
+      noteLink(record, stream.wants, this.#sentMs);
+      if (stream.wants.wire) meterUpstream(record, upstream);
+    }
     this.#introduce(connection, head);
     upstream.sendHead(head, !this.#hasBody);
     if (!this.#hasBody) return;

@@ -1,0 +1,108 @@
+// What logs can say of a TLS connection.
+import { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
+import { childrenOf, DER, elementAt } from './der.ts';
+import { readSubjectAltNames, type SubjectAltNames } from './subject-alt-names.ts';
+
+export interface TransportFacts {
+  /** `TLSv1.3`. */
+  readonly version: string;
+  /** OpenSSL's name. */
+  readonly cipher: string;
+  /** Lower-case hex; empty where the session has none. */
+  readonly sessionId: string;
+  /** undefined where the other end showed none, or a resumed session does not tell. */
+  readonly peer: CertificateFacts | undefined;
+  readonly local: CertificateFacts | undefined;
+}
+
+/** @returns undefined for a plain connection, and for one that is closed already. */
+export function readTransport(socket: Socket): TransportFacts | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  const version = socket.getProtocol();
+  if (version === null) return undefined;
+  return {
+    version,
+    cipher: socket.getCipher().name,
+    sessionId: sessionIdOf(socket.getSession()),
+    peer: factsOf(socket.getPeerCertificate()),
+    local: factsOf(socket.getCertificate()),
+  };
+}
+
+/** Node gives null or an empty object where there is none, whatever its types say. */
+function factsOf(certificate: unknown): CertificateFacts | undefined {
+  const raw = typeof certificate === 'object' && certificate !== null && 'raw' in certificate && certificate.raw;
+  return Buffer.isBuffer(raw) ? new CertificateFacts(raw) : undefined;
+}
+
+/** A certificate, read when something of it is asked for. */
+export class CertificateFacts {
+  readonly #der: Buffer;
+  #parsed: X509Certificate | undefined;
+  #names: SubjectAltNames | undefined;
+
+  constructor(der: Buffer) {
+    this.#der = der;
+  }
+
+  get #certificate(): X509Certificate {
+    this.#parsed ??= new X509Certificate(this.#der);
+    return this.#parsed;
+  }
+
+  get names(): SubjectAltNames {
+    this.#names ??= readSubjectAltNames(this.#der);
+    return this.#names;
+  }
+  get subject(): string {
+    return distinguishedName(this.#certificate.subject);
+  }
+  get issuer(): string {
+    return distinguishedName(this.#certificate.issuer);
+  }
+  get serial(): string {
+    return this.#certificate.serialNumber.toLowerCase();
+  }
+  get sha1(): string {
+    return hex(this.#certificate.fingerprint);
+  }
+  get sha256(): string {
+    return hex(this.#certificate.fingerprint256);
+  }
+  /** Epoch milliseconds. */
+  get validFromMs(): number {
+    return Date.parse(this.#certificate.validFrom);
+  }
+  get validToMs(): number {
+    return Date.parse(this.#certificate.validTo);
+  }
+  get pem(): string {
+    return this.#certificate.toString();
+  }
+}
+
+const hex = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();
+
+/** RFC 2253 §2.1: the last part first. Node has each part, escaped, in a line of its own. */
+const distinguishedName = (lines: string | undefined): string => (lines ?? '').split('\n').toReversed().join(',');
+
+/** RFC 2253 §2.1, of what Node's certificate objects hold. */
+export const distinguishedNameOf = (parts: object): string =>
+  Object.entries(parts)
+    .flatMap(([key, value]) =>
+      (Array.isArray(value) ? value : [value]).map(
+        (one) => `${key}=${String(one).replaceAll(/[,+"\\<>;]/g, String.raw`\$&`)}`,
+      ),
+    )
+    .toReversed()
+    .join(',');
+
+/** The fourth part of OpenSSL's SSL_SESSION, which begins with two versions and the cipher. */
+function sessionIdOf(session: Buffer | undefined): string {
+  if (session === undefined) return '';
+  const whole = elementAt(session, 0, session.length);
+  const id = whole && childrenOf(session, whole)[3];
+  return id?.tag === DER.octetString ? session.toString('hex', id.start, id.end) : '';
+}

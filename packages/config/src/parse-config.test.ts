@@ -303,3 +303,20 @@ describe('findings without end', () => {
     });
   });
 });
+
+describe('Istio’s own ConfigMap', () => {
+  const map = (mesh: string, name = 'istio'): string =>
+    `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: ${name}, namespace: istio-system}\ndata:\n  mesh: |-\n${mesh.replaceAll(/^/gm, '    ')}\n  meshNetworks: "networks: {}"\n`;
+  it('is read for the settings of the mesh in it', () => {
+    const { objects, problems } = parseConfig(map('accessLogFile: /dev/stdout\nconnectTimeout: 3s'), 'f.yaml');
+    expect(problems).toEqual([]);
+    expect(objects.map(({ object }) => [object.kind, object.metadata.name, object.spec])).toEqual([
+      ['MeshConfig', 'istio', { accessLogFile: '/dev/stdout', connectTimeout: '3s' }],
+    ]);
+  });
+  it('is told of by the line of the text that is wrong', () => {
+    expect(said(map('accessLogFile: /x\nenableTracing: true\naccesLogFormat: x'))).toEqual(['W0031 7:1', 'W0010 8:1']);
+    expect(said(map('just a text'))).toEqual(['W0011 6:1']);
+  });
+  it('is skipped under another name', () => expect(said(map('accessLogFile: /x', 'other'))).toEqual(['W0007 2:7']));
+});

@@ -2,6 +2,7 @@
 import type { ConfigObject } from '@weft/contracts/config';
 import { isError, sortProblems, type Problem } from './problems.ts';
 import { readDocuments, type SourceDocument } from './source/documents.ts';
+import { meshConfigIn } from './source/istio-config-map.ts';
 import { DEFAULT_READ_LIMITS, type ReadLimits } from './source/limits.ts';
 import type { Path, Position } from './source/locate.ts';
 import { isRecord } from './source/yaml-values.ts';
@@ -32,7 +33,8 @@ export interface ParseResult {
 
 /** Never throws. @param file how messages name the text, for example a path or `-`. */
 export function parseConfig(text: string, file: string, options: ParseOptions = {}): ParseResult {
-  const { documents, problems: unreadable } = readDocuments(text, options.limits ?? DEFAULT_READ_LIMITS);
+  const limits = options.limits ?? DEFAULT_READ_LIMITS;
+  const { documents, problems: unreadable } = readDocuments(text, limits);
   const problems: Problem[] = unreadable.map(({ code, message, fix, line, column }) => ({
     code,
     severity: 'error',
@@ -45,7 +47,7 @@ export function parseConfig(text: string, file: string, options: ParseOptions = 
   }));
   const objects: ParsedObject[] = [];
   for (const document of documents) {
-    for (const item of items(document)) {
+    for (const item of items(document, limits)) {
       const found: Finding[] = [];
       const { object, label } = validateObject(item.value, (finding) => void found.push(finding), options);
       for (const finding of found) problems.push(place(finding, item, file, label));
@@ -96,7 +98,7 @@ interface Item {
 }
 
 /** The objects of a document: itself, or the items of a List; empty documents have none. */
-function items(document: SourceDocument): readonly Item[] {
+function items(document: SourceDocument, limits: ReadLimits): readonly Item[] {
   const { value } = document;
   if (value === null || value === undefined) return [];
   if (isList(value)) {
@@ -105,6 +107,8 @@ function items(document: SourceDocument): readonly Item[] {
       return { value: item, prefix, whole: false, locate: (path, want) => document.locate([...prefix, ...path], want) };
     });
   }
+  const settings = meshConfigIn(document, limits);
+  if (settings !== undefined) return [{ ...settings, prefix: [], whole: false }];
   return [{ value, prefix: [], whole: true, locate: (path, want) => document.locate(path, want) }];
 }
 

@@ -31,7 +31,19 @@ export interface MeshOptions {
   readonly serverName: string;
   /** What paths are made equal before anything is matched against them. */
   readonly pathNormalization: PathNormalization;
+  readonly gatewayTopology: GatewayTopology;
 }
+
+/** What stands in front of gateways. */
+export interface GatewayTopology {
+  /** Proxies that are trusted to have written X-Forwarded-For. */
+  readonly numTrustedProxies: number;
+  readonly forwardClientCertDetails: ForwardClientCert;
+  /** Connections begin with a header of the PROXY protocol. */
+  readonly proxyProtocol: boolean;
+}
+
+export type ForwardClientCert = 'SANITIZE' | 'FORWARD_ONLY' | 'APPEND_FORWARD' | 'SANITIZE_SET' | 'ALWAYS_FORWARD_ONLY';
 
 export interface DefaultRetryPolicy {
   readonly attempts: number;
@@ -64,6 +76,7 @@ export const DEFAULT_MESH_OPTIONS: MeshOptions = {
   defaultDestinationRuleExportTo: ['*'],
   serverName: 'istio-envoy',
   pathNormalization: DEFAULT_PATH_NORMALIZATION,
+  gatewayTopology: { numTrustedProxies: 0, forwardClientCertDetails: 'SANITIZE_SET', proxyProtocol: false },
 };
 
 export interface PushOptions {

@@ -48,6 +48,22 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     ['a threshold of nothing', { host: 'a', tcp: {}, healthyThreshold: 0 }, 'W0014 spec.healthyThreshold'],
     ['a question without an answer', { host: 'a', tcp: { send: 'x' } }, 'W0024 spec.tcp.send'],
   ],
+  MeshConfig: [
+    ['logs', { accessLogFile: '/dev/stdout', accessLogFormat: '%PROTOCOL% %%' }, 'ok'],
+    ['logs in JSON', { accessLogEncoding: 'JSON', accessLogFormat: '{"a":"%PROTOCOL%"}' }, 'ok'],
+    ['gateways', { defaultConfig: { gatewayTopology: { numTrustedProxies: 1, proxyProtocol: {} } } }, 'ok'],
+    ['JSON that is none', { accessLogEncoding: 'JSON', accessLogFormat: '%PROTOCOL%' }, 'W0024 spec.accessLogFormat'],
+    ['JSON that is no object', { accessLogEncoding: 'JSON', accessLogFormat: '[]' }, 'W0024 spec.accessLogFormat'],
+    ['a percent sign', { accessLogFormat: '100%' }, 'W0013 spec.accessLogFormat'],
+    ['a field that nobody reads yet', { ingressClass: 'istio' }, 'W0031 spec.ingressClass'],
+    ['a field that restricts', { meshMTLS: { minProtocolVersion: 'TLSV1_3' } }, 'W0030 spec.meshMTLS'],
+    ['a field of nobody', { accessLogFiles: 'x' }, 'W0010 spec.accessLogFiles'],
+    [
+      'a setting of nobody',
+      { defaultConfig: { gatewayTopology: { trusted: 1 } } },
+      'W0010 spec.defaultConfig.gatewayTopology.trusted',
+    ],
+  ],
   LocalRateLimit: [
     ['plain', lrl({ tokenBucket: bucket() }), 'ok'],
     ['of routes', lrl({ routes: ['a'], tokenBucket: bucket() }), 'ok'],

@@ -60,6 +60,7 @@ export type {
 } from './authorization-policy.ts';
 export type { HealthCheckPolicySpec } from './health-check-policy.ts';
 export type { LocalRateLimitSpec, RateLimitAction, RequestLimit } from './local-rate-limit.ts';
+export type { MeshConfigSpec } from './mesh-config.ts';
 export type { TelemetrySpec } from './telemetry.ts';
 export type { NamespaceSpec, ServicePort, ServiceSpec } from './service.ts';
 export {

@@ -6,6 +6,7 @@ import { GatewaySpec } from './gateway.ts';
 import { HealthCheckPolicySpec } from './health-check-policy.ts';
 import { LocalRateLimitSpec } from './local-rate-limit.ts';
 import { AttributeManifestSpec, HandlerSpec, InstanceSpec, LEGACY_MIXER, RuleSpec } from './mixer.ts';
+import { MeshConfigSpec } from './mesh-config.ts';
 import { PeerAuthenticationSpec } from './peer-authentication.ts';
 import { RequestAuthenticationSpec } from './request-authentication.ts';
 import { ServiceEntrySpec } from './service-entry.ts';
@@ -73,6 +74,14 @@ export const KINDS = {
     plural: 'healthcheckpolicies',
     shortNames: ['hc'],
     spec: HealthCheckPolicySpec,
+  },
+  MeshConfig: {
+    group: 'weft.dev',
+    versions: ['v1'],
+    namespaced: false,
+    plural: 'meshconfigs',
+    shortNames: ['mesh'],
+    spec: MeshConfigSpec,
   },
   Service: {
     group: '',
@@ -144,7 +153,9 @@ const RUN = 'Weft starts workloads by `weft run --service NAME --port PORT -- CO
 /** Kinds known by name only. The key is `group/kind`; `*` stands for every other kind of a group. */
 export const UNSUPPORTED_KINDS: Readonly<Record<string, UnsupportedKind>> = {
   'networking.istio.io/EnvoyFilter': refused('Patches of generated proxy configuration are not supported yet.'),
-  'networking.istio.io/ProxyConfig': refused('Settings of single proxies are not supported yet.'),
+  'networking.istio.io/ProxyConfig': refused(
+    'Settings of single proxies are not supported yet; write defaultConfig of MeshConfig (weft.dev/v1).',
+  ),
   'networking.istio.io/WorkloadGroup': refused('Workload groups are not supported yet; write WorkloadEntry objects.'),
   'extensions.istio.io/*': refused('Extensions of the proxy are not supported yet.'),
   'gateway.networking.k8s.io/*': refused(
@@ -167,5 +178,5 @@ export const UNSUPPORTED_KINDS: Readonly<Record<string, UnsupportedKind>> = {
   '/Pod': skipped(RUN),
   '/ServiceAccount': skipped('Service accounts need no object here.'),
   '/Secret': refused('Secrets are not read yet.'),
-  '/ConfigMap': skipped('ConfigMaps are not read.'),
+  '/ConfigMap': skipped('Of ConfigMaps only the one named istio with data.mesh is read.'),
 };

@@ -24,6 +24,7 @@ export type {
   GatewaySpec,
   HeaderOperations,
   HealthCheckPolicySpec,
+  MeshConfigSpec,
   HttpRetry,
   HttpRoute,
   LocalRateLimitSpec,

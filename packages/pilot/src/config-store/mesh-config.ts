@@ -5,6 +5,7 @@ import type {
   DestinationRuleSpec,
   GatewaySpec,
   HealthCheckPolicySpec,
+  MeshConfigSpec,
   LocalRateLimitSpec,
   ServiceSpec,
   PeerAuthenticationSpec,
@@ -29,6 +30,8 @@ export interface MeshConfig {
   readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
   readonly healthCheckPolicies: readonly Config<HealthCheckPolicySpec>[];
   readonly services: readonly Config<ServiceSpec>[];
+  /** Settings of the mesh; the first one counts. */
+  readonly settings: readonly Config<MeshConfigSpec>[];
   /** Mixer's; their specs are read where they are judged. */
   readonly mixerRules: readonly Config<unknown>[];
   readonly mixerHandlers: readonly Config<unknown>[];
@@ -49,6 +52,7 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'HealthCheckPolicy',
   'Telemetry',
   'Service',
+  'MeshConfig',
   'rule',
   'handler',
   'denier',
@@ -81,6 +85,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     localRateLimits: of('weft.dev/LocalRateLimit'),
     healthCheckPolicies: of('weft.dev/HealthCheckPolicy'),
     services: of('/Service'),
+    settings: of('weft.dev/MeshConfig'),
     mixerRules: of('config.istio.io/rule'),
     mixerHandlers: [...of('config.istio.io/handler'), ...of('config.istio.io/denier')],
     mixerInstances: ['instance', 'checknothing', 'metric', 'logentry'].flatMap((kind) => of(`config.istio.io/${kind}`)),

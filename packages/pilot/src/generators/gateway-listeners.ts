@@ -8,6 +8,7 @@ import type { GeneratorContext } from './context.ts';
 import { socketAddress } from './envoy.ts';
 import { planGateway } from './gateway-plan.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
+import { proxyProtocol } from './listener-parts.ts';
 import { limitFilters } from './local-rate-limit.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 
@@ -22,6 +23,7 @@ export function buildGatewayListeners(context: GeneratorContext): readonly Gener
       address: socketAddress(listener.bind, listener.port),
       trafficDirection: TrafficDirection.OUTBOUND,
       bindToPort: true,
+      listenerFilters: context.snapshot.mesh.gatewayTopology.proxyProtocol ? [proxyProtocol()] : [],
       filterChains: [
         {
           name,

@@ -16,6 +16,7 @@ import {
   type HttpConnectionManager_TracingSchema,
   type HttpFilter,
 } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import type { MeshOptions } from '../options.ts';
 import { canonicalName, canonicalRevision } from '../model/labels.ts';
 import { accessLogging } from '../snapshot/access-logging.ts';
 import { accessLogs } from './access-log.ts';
@@ -73,7 +74,7 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
           accessLogging(context.snapshot, context.proxy, isServer(stack.side) ? 'SERVER' : 'CLIENT'),
         ),
         ...(mesh.enableTracing ? { tracing: tracing(context) } : {}),
-        ...sideOf(stack.side, mesh.serverName),
+        ...sideOf(stack.side, mesh),
       }),
     },
   });
@@ -101,7 +102,7 @@ function paths(mode: PathNormalization): Hcm {
 const isServer = (side: HttpSide): boolean => side === 'inbound';
 
 /** What is trusted of the caller, and what it is told. */
-function sideOf(side: HttpSide, serverName: string): Hcm {
+function sideOf(side: HttpSide, { serverName, gatewayTopology }: MeshOptions): Hcm {
   switch (side) {
     case 'inbound':
       return {
@@ -113,6 +114,7 @@ function sideOf(side: HttpSide, serverName: string): Hcm {
     case 'gateway':
       return {
         useRemoteAddress: true,
+        xffNumTrustedHops: gatewayTopology.numTrustedProxies,
         // Applications that turn names into variables would take `x_forwarded_for` for `x-forwarded-for`.
         commonHttpProtocolOptions: {
           headersWithUnderscoresAction: HttpProtocolOptions_HeadersWithUnderscoresAction.REJECT_REQUEST,
@@ -121,7 +123,8 @@ function sideOf(side: HttpSide, serverName: string): Hcm {
         streamIdleTimeout: duration(EDGE_TIMEOUT_MS),
         requestTimeout: duration(EDGE_TIMEOUT_MS),
         serverName,
-        forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET,
+        forwardClientCertDetails:
+          HttpConnectionManager_ForwardClientCertDetails[gatewayTopology.forwardClientCertDetails],
         setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },
       };
     case 'http-proxy':

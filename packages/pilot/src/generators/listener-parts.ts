@@ -7,6 +7,7 @@ import {
 } from '@weft/contracts/full/envoy/config/listener/v3/listener_components';
 import { HttpInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/http_inspector/v3/http_inspector';
 import { TlsInspectorSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
+import { ProxyProtocolSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
 import { pack, type Init } from './envoy.ts';
 
 export type ChainInit = Init<typeof FilterChainSchema>;
@@ -24,6 +25,13 @@ export function listenerFilters(chains: readonly ChainInit[]): ListenerFilter[] 
     ...(chains.some(needsHttpInspector) ? [httpInspector()] : []),
   ];
 }
+
+/** Connections begin with the header of a proxy in front, whose word is taken for who the client is; others are closed. */
+export const proxyProtocol = (): ListenerFilter =>
+  create(ListenerFilterSchema, {
+    name: 'envoy.filters.listener.proxy_protocol',
+    configType: { case: 'typedConfig', value: pack(ProxyProtocolSchema) },
+  });
 
 export const needsTlsInspector = ({ filterChainMatch }: ChainInit): boolean =>
   (filterChainMatch?.transportProtocol ?? '') !== '';

@@ -35,6 +35,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   healthCheckPolicies: ['cluster'],
   telemetries: ['listener'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
+  settings: ['cluster', 'endpoint', 'listener', 'route'],
   mixerRules: ['listener'],
   mixerHandlers: ['listener'],
   mixerInstances: ['listener'],

@@ -41,6 +41,16 @@ export function diagnose(config: MeshConfig): readonly Problem[] {
           : [],
       ),
     ),
+    ...config.settings
+      .slice(1)
+      .map((settings) =>
+        problem(
+          settings,
+          'spec',
+          'another MeshConfig is older and counts; this one has no effect',
+          'Keep one of them.',
+        ),
+      ),
     ...config.authorizationPolicies.flatMap(authorizationProblems),
     ...config.telemetries.flatMap((telemetry) =>
       (telemetry.spec.accessLogging ?? []).flatMap(({ filter }, index) => {

@@ -7,6 +7,7 @@ import { buildModel, serviceKey } from '../model/build-model.ts';
 import type { Endpoint, Service } from '../model/service.ts';
 import type { MeshOptions } from '../options.ts';
 import { diagnose, diagnoseInterception } from './diagnose.ts';
+import { withSettings } from './mesh-settings.ts';
 
 /** One consistent view of the mesh. Frozen when built; every generator of a push reads the same one. */
 export interface MeshSnapshot {
@@ -27,12 +28,14 @@ export interface SnapshotInput {
   readonly version: number;
   readonly objects: readonly ConfigObject[];
   readonly registry: RegistryState;
+  /** As the control plane was started; a MeshConfig object overrides. */
   readonly mesh: MeshOptions;
 }
 
 /** Pure: equal input, in any order, gives an equal snapshot. */
-export function buildSnapshot({ version, objects, registry, mesh }: SnapshotInput): MeshSnapshot {
+export function buildSnapshot({ version, objects, registry, mesh: started }: SnapshotInput): MeshSnapshot {
   const config = buildMeshConfig(objects);
+  const mesh = withSettings(started, config.settings[0]?.spec);
   const model = buildModel(config, registry, mesh);
   const { denials, problems } = readDenials(config);
   const diagnostics = [...problems, ...diagnose(config), ...diagnoseInterception(config, model.workloads.values())];

@@ -7,6 +7,7 @@ import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/rout
 import { NameTableSchema } from '@weft/contracts/full/istio/networking/nds/v1/nds';
 import { FileAccessLogSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/file/v3/file';
 import { CorsPolicySchema, CorsSchema } from '@weft/contracts/full/envoy/extensions/filters/http/cors/v3/cors';
+import { ProxyProtocolSchema } from '@weft/contracts/full/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
 import { LocalRateLimitSchema } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
 import { ExpressionFilterSchema } from '@weft/contracts/full/envoy/extensions/access_loggers/filters/cel/v3/cel';
 import { HTTPFaultSchema } from '@weft/contracts/full/envoy/extensions/filters/http/fault/v3/fault';
@@ -41,6 +42,7 @@ const registry = createRegistry(
   HTTPFaultSchema,
   ExpressionFilterSchema,
   LocalRateLimitSchema,
+  ProxyProtocolSchema,
   PreviousPrioritiesConfigSchema,
   StatefulSessionSchema,
   StatefulSessionPerRouteSchema,

@@ -4,6 +4,7 @@ import { gateway } from './gateway.ts';
 import { healthCheckPolicy } from './health-check-policy.ts';
 import { handler, instance, mixerRule, prometheus } from './mixer.ts';
 import { localRateLimit } from './local-rate-limit.ts';
+import { meshConfig } from './mesh-config.ts';
 import type { Rule } from './rule.ts';
 import { authorizationPolicy, peerAuthentication, requestAuthentication } from './security.ts';
 import { serviceEntry, workloadEntry } from './service-entry.ts';
@@ -26,6 +27,7 @@ export const RULES: { readonly [Kind in KindName]?: Rule<Kind> } = {
   Telemetry: telemetry,
   LocalRateLimit: localRateLimit,
   HealthCheckPolicy: healthCheckPolicy,
+  MeshConfig: meshConfig,
   Service: service,
   handler,
   instance,

@@ -60,6 +60,20 @@ spec:
   http: [{ fault: { abort: { httpStatus: ${status}, percentage: { value: 100 } } }, route: [{ destination: { host: echo } }] }]
 `;
 
+const FORMAT = JSON.stringify({
+  path: '%REQ(:PATH)%',
+  response_flags: '%RESPONSE_FLAGS%',
+  connection: '%CONNECTION_ID%',
+  sent: { body: '%BYTES_RECEIVED%', head: '%UPSTREAM_HEADER_BYTES_SENT%', wire: '%UPSTREAM_WIRE_BYTES_SENT%' },
+  tried: '%UPSTREAM_HOSTS_ATTEMPTED%',
+  tls: {
+    version: '%COALESCE({"operators": ["UPSTREAM_TLS_VERSION", "DOWNSTREAM_TLS_VERSION"]})%',
+    server: '%UPSTREAM_PEER_URI_SAN%',
+    client: '%DOWNSTREAM_PEER_URI_SAN%',
+  },
+  service: '%CLUSTER_METADATA(istio:services)%',
+});
+
 describe('OB-04 access logs', () => {
   it('OB-04 a line per request, in JSON with types, on both sides', async () => {
     const [client, server] = [logOf('client', '/typed'), logOf('echo-v1', '/typed')];
@@ -86,6 +100,45 @@ describe('OB-04 access logs', () => {
     expect(line).toMatchObject({ duration: expect.any(Number), upstream_service_time: expect.stringMatching(/^\d+$/) });
     const [other] = await waitFor(() => (server().length === 1 ? server() : undefined), { what: 'the server’s line' });
     expect(other).toMatchObject({ request_id: line?.['request_id'], upstream_cluster: 'inbound|8000||' });
+  });
+
+  it('OB-04 MeshConfig says by a format of its own what is written, at once and for as long as it stands', async () => {
+    const settings = (format: string): string => `
+apiVersion: weft.dev/v1
+kind: MeshConfig
+metadata: { name: mesh }
+spec:
+  accessLogFile: /dev/stdout
+  accessLogEncoding: JSON
+  accessLogFormat: '${format}'
+`;
+    const [client, server] = [logOf('client', '/own-format'), logOf('echo-v1', '/own-format')];
+    await mesh.apply(settings(FORMAT));
+    expect((await http(`${echo}/own-format?a=b`, { method: 'POST', body: 'four' })).status).toBe(200);
+    const [mine] = await waitFor(() => (client().length === 1 ? client() : undefined), { what: 'the client’s line' });
+    expect(mine).toMatchObject({
+      path: '/own-format?a=b',
+      response_flags: '-',
+      connection: expect.any(Number),
+      sent: { body: 4, head: expect.any(Number), wire: expect.any(Number) },
+      tried: expect.stringMatching(/^[\d.]+:\d+$/),
+      tls: { version: 'TLSv1.3', server: expect.stringMatching(/^spiffe:.*\/echo$/), client: null },
+      service: [expect.objectContaining({ host: 'echo.default.svc.cluster.local' })],
+    });
+    const [other] = await waitFor(() => (server().length === 1 ? server() : undefined), { what: 'the server’s line' });
+    expect(other).toMatchObject({ tls: { client: expect.stringMatching(/^spiffe:.*\/client$/), server: null } });
+    // What can not be is refused, and the former stands.
+    await expect(mesh.apply(settings('no JSON'))).rejects.toThrow('W0024');
+    await http(`${echo}/own-format/again`);
+    await waitFor(() => client().length === 2, { what: 'another line of the same form' });
+    expect(client()[1]).toHaveProperty('tried');
+    await mesh.delete('meshconfig/mesh');
+    const usual = logOf('client', '/usual');
+    await http(`${echo}/usual`);
+    const [line] = await waitFor(() => (usual().length === 1 ? usual() : undefined), {
+      what: 'a line of the usual form',
+    });
+    expect(line).toHaveProperty('x_forwarded_for');
   });
 
   it('OB-04 a filter in CEL decides what is written; the rest is not', async () => {

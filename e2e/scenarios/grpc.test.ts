@@ -4,6 +4,7 @@ import { status as GRPC } from '@grpc/grpc-js';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { grpcClient, type GrpcClient } from '../harness/grpc.ts';
+import { http } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { counterSum, scrape } from '../harness/metrics.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
@@ -294,5 +295,35 @@ describe('OB-01 gRPC metrics', () => {
     );
     expect(counterSum(page, /^istio_requests_total\{.*request_protocol="grpc".*grpc_response_status="0"/)).toBeGreaterThan(10); // prettier-ignore
     expect(counterSum(page, /^istio_requests_total\{.*destination_service_name="calls".*request_protocol="grpc".*grpc_response_status="5"/)).toBe(1); // prettier-ignore
+  });
+
+  it('OB-01 istio_request_messages_total and istio_response_messages_total count messages of calls, at both ends', async () => {
+    const count = async (): Promise<readonly number[]> => {
+      const pages = await Promise.all(
+        ['caller-v1', 'calls-v1', 'calls-v2'].map(async (name) => scrape((await mesh.workload(name)).adminAddress)),
+      );
+      const ends = [pages.slice(0, 1), pages.slice(1)];
+      return ends.flatMap((some) =>
+        ['request', 'response'].map((way) =>
+          some.reduce((sum, page) => sum + counterSum(page, new RegExp(`^istio_${way}_messages_total\\{.*destination_service_name="calls"`)), 0),
+        ),
+      ); // prettier-ignore
+    };
+    const before = await count();
+    expect(await client.unary({ text: 'x'.repeat(100_000) })).toMatchObject({ code: GRPC.OK });
+    expect(await client.pingPong([{ text: 'a' }, { text: 'b' }, { text: 'c' }])).toMatchObject({ code: GRPC.OK });
+    const after = await waitFor(
+      async () => {
+        const now = await count();
+        return now.every((value, i) => value >= (before[i] ?? 0) + 4) ? now : undefined;
+      },
+      { timeoutMs: 15_000, what: 'four messages each way, at both ends' },
+    );
+    expect(after.map((value, i) => value - (before[i] ?? 0))).toEqual([4, 4, 4, 4]);
+    // What is no gRPC has no messages.
+    await http(`${await mesh.outbound('caller-v1', 'caller', 8000)}/plain`);
+    expect(await scrape((await mesh.workload('caller-v1')).adminAddress)).not.toMatch(
+      /^istio_request_messages_total\{.*request_protocol="http"/m,
+    );
   });
 });

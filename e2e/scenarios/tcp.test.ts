@@ -1,10 +1,13 @@
 /** Connections that are no HTTP: routes, splits, TLS by name, tunnels, and who speaks first. */
 import { connect } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { foreignCertificate } from '../harness/certificates.ts';
+import { edgeTo } from '../harness/edge.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
+import { raw } from '../harness/raw.ts';
 
 let mesh: TestMesh;
 
@@ -183,6 +186,38 @@ spec: { selector: { matchLabels: { app: first } }, mtls: { mode: DISABLE } }
     const plain = Buffer.from((await talk('first', 7001, 'payload', { ends: false, until: '\n' })).trim(), 'hex');
     expect(plain.toString()).toBe('payload');
     await mesh.delete('peerauthentication/first');
+  });
+
+  it('TR-14 a gateway behind another proxy is told of its clients by the PROXY protocol, and serves nobody else', async () => {
+    const get = 'GET /who HTTP/1.1\r\nhost: caller\r\nconnection: close\r\n\r\n';
+    await mesh.apply(edgeTo('caller'));
+    await waitFor(async () => (await raw(mesh.gateway, get)).includes('200 OK'), {
+      what: 'the gateway',
+      timeoutMs: 15_000,
+    });
+    await mesh.apply(`
+apiVersion: weft.dev/v1
+kind: MeshConfig
+metadata: { name: mesh }
+spec: { defaultConfig: { gatewayTopology: { proxyProtocol: {} } } }
+`);
+    const v2 = Buffer.from('0d0a0d0a000d0a515549540a2111000c0908070601020304138800500000', 'hex')
+      .subarray(0, 28)
+      .toString('latin1');
+    for (const header of ['PROXY TCP4 9.8.7.6 1.2.3.4 5000 80\r\n', v2]) {
+      const answer = await raw(mesh.gateway, header + get);
+      expect(answer).toContain('200 OK');
+      expect(answer).toMatch(/"x-forwarded-for":"9\.8\.7\.6/);
+    }
+    for (const other of [get, `PROXY NONSENSE\r\n${get}`]) expect(await raw(mesh.gateway, other)).toBe('');
+    // Sidecars are no gateways.
+    expect(await talk('lines', 7000, 'one\n')).toMatch(/^v[12]:one\n/);
+    await mesh.delete('meshconfig/mesh');
+    const answer = await raw(mesh.gateway, get);
+    expect(answer).toContain('200 OK');
+    expect(answer).not.toContain('9.8.7.6');
+    await mesh.delete('gateway/edge');
+    await mesh.delete('virtualservice/edge');
   });
 
   it('TR-14 TCP goes through a tunnel of a forward proxy, and nowhere when that says no', async () => {

@@ -1,8 +1,13 @@
+import { connect } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { ProxyProtocolConfig_Version } from '@weft/contracts/lean/envoy/config/core/v3/proxy_protocol';
 import { ProxyProtocolSchema } from '@weft/contracts/lean/envoy/extensions/filters/listener/proxy_protocol/v3/proxy_protocol';
+import { waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
 import { writeProxyHeader } from '../proxy-protocol/header.ts';
+import { certificate, type CertificateName, spiffe } from '../test-support/certificates.ts';
 import { exchange, startProxy, type TestProxy } from '../test-support/harness.ts';
+import { secretsOf, serverSocket } from '../test-support/mutual-tls.ts';
 import { httpChain, listener, pack, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { echoUpstream } from '../test-support/upstream.ts';
 
@@ -64,5 +69,48 @@ describe('a listener behind another proxy', () => {
     await using upstream = await echoUpstream('a');
     await using proxy = await through(upstream.port);
     expect(await exchange(proxy.portOf('in'), `PROXY UNKNOWN\r\n${GET}`)).toContain('"x-forwarded-for":"127.0.0.1"');
+  });
+
+  it('believes nobody’s word about who holds which key: handshakes of two that claim one address stay apart', async () => {
+    await using upstream = await echoUpstream('a');
+    await using proxy = await startProxy(
+      resourceSet({
+        listeners: [
+          listener('in', [httpChain(routes(toCluster('a')), {}, { transportSocket: serverSocket })], filter()),
+        ],
+        clusters: [staticCluster('a', [upstream.port])],
+      }),
+      { secrets: secretsOf('server') },
+    );
+    /** @param begin when the handshake may begin. */
+    const by = async (name: CertificateName, begin: Promise<unknown>): Promise<string> => {
+      const { certificateChain: cert = '', privateKey: key = '' } = certificate(name);
+      const raw = connect({ host: '127.0.0.1', port: proxy.portOf('in') });
+      raw.write(header(2), 'latin1');
+      await begin;
+      const socket = connectTls({ socket: raw, cert, key, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] });
+      socket.write(GET);
+      let got = '';
+      for await (const chunk of socket) got += String(chunk);
+      return got;
+    };
+    const second = by('stranger', Promise.resolve()).catch(() => '');
+    const third = by('server', Promise.resolve());
+    const first = by('client', third);
+    expect(await third).toContain('200 OK');
+    expect(await first).toContain('200 OK');
+    expect(await second).toBe('');
+    await waitFor(() => proxy.records.length === 3);
+    const served = proxy.records.filter(({ code }) => code === 200);
+    expect(
+      served.map(({ sourcePrincipal, downstreamRemoteAddress }) => [sourcePrincipal, downstreamRemoteAddress]),
+    ).toEqual([
+      [spiffe('server'), '9.8.7.6:5000'],
+      [spiffe('client'), '9.8.7.6:5000'],
+    ]);
+    expect(proxy.records.find(({ code }) => code === 0)).toMatchObject({
+      reason: 'downstream-tls-failure',
+      sourcePrincipal: '',
+    });
   });
 });

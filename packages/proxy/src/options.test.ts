@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { type ProxyFlags, readOptions } from './options.ts';
+import { type ProxyFlags, readOptions as readOptionsFor } from './options.ts';
 
+const CORES = 4;
+const readOptions = (flags: ProxyFlags) => readOptionsFor(flags, CORES);
 const NODE = 'sidecar~127.66.3.1~reviews-v1.default~default.svc.cluster.local';
 
 describe('readOptions', () => {
@@ -23,7 +25,7 @@ describe('readOptions', () => {
         dnsListen: '127.0.0.1:15053',
         dnsUpstream: '10.96.0.10:53',
         dnsAuthoritative: true,
-        concurrency: '1',
+        concurrency: '3',
         logLevel: 'debug',
         rejectUnknownDynamicFields: true,
       }),
@@ -51,6 +53,7 @@ describe('readOptions', () => {
         upstream: { kind: 'ip', address: '10.96.0.10', port: 53 },
         authoritative: true,
       },
+      concurrency: 3,
       logLevel: 'debug',
       refuseUnknownFields: true,
     });
@@ -61,7 +64,9 @@ describe('readOptions', () => {
       xdsAddress: undefined,
       parentFd: undefined,
       logLevel: 'info',
+      concurrency: 1,
     });
+    expect(readOptions({ nodeId: NODE, concurrency: '0' }).concurrency).toBe(CORES);
     expect(readOptions({ nodeId: NODE, xds: 'unix:/run/x.sock' }).xdsAddress).toBe('unix:/run/x.sock');
   });
   it('takes a control plane without TLS where nobody is on the way, and certificates from a folder', () => {
@@ -80,7 +85,8 @@ describe('readOptions', () => {
   });
   it.each<[string, Partial<ProxyFlags>]>([
     ['--node-id: "reviews" is not TYPE~IP~NAME.NAMESPACE~DOMAIN', { nodeId: 'reviews' }],
-    ['--concurrency: only 1 is possible in this version', { concurrency: '2' }],
+    ['--concurrency: "9" is not a number from 0 to 8, twice the cores', { concurrency: '9' }],
+    ['--concurrency: "many" is not a number', { concurrency: 'many' }],
     ['--metadata: is not JSON', { metadata: '{' }],
     ['--metadata: is not a JSON object', { metadata: '[]' }],
     ['--xds: "here" is not ADDRESS:PORT', { xds: 'here' }],

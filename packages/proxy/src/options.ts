@@ -44,6 +44,8 @@ export interface ProxyOptions {
         readonly authoritative: boolean;
       }
     | undefined;
+  /** Threads that carry the traffic; 1 = the main thread alone. */
+  readonly concurrency: number;
   readonly logLevel: LogLevel;
   /** Resources with fields that the proxy does not read are refused. */
   readonly refuseUnknownFields: boolean;
@@ -78,13 +80,10 @@ const refuse = (flag: string, reason: string, fix?: string): never => {
   throw new WeftError('WEFT_OPTION', `${flag}: ${reason}`, fix === undefined ? { where: flag } : { where: flag, fix });
 };
 
-/** @throws {WeftError} WEFT_OPTION naming the flag. */
-export function readOptions(flags: ProxyFlags): ProxyOptions {
+/** @param cores of the machine. @throws {WeftError} WEFT_OPTION naming the flag. */
+export function readOptions(flags: ProxyFlags, cores: number): ProxyOptions {
   if (parseNodeId(flags.nodeId) === undefined) {
     refuse('--node-id', `"${flags.nodeId}" is not TYPE~IP~NAME.NAMESPACE~DOMAIN with TYPE sidecar or router`);
-  }
-  if (flags.concurrency !== undefined && flags.concurrency !== '1') {
-    refuse('--concurrency', 'only 1 is possible in this version', 'Leave it out, or start more proxies.');
   }
   if (flags.replace === true && flags.parentFd === undefined)
     refuse('--replace', 'is of no use without --parent-fd: nobody would tell the other process to go');
@@ -108,6 +107,7 @@ export function readOptions(flags: ProxyFlags): ProxyOptions {
     parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),
     socketMark: flags.socketMark === undefined ? undefined : readMark(flags.socketMark),
     dns: readDns(flags),
+    concurrency: readConcurrency(flags.concurrency ?? '1', cores),
     logLevel: readLevel(flags.logLevel ?? 'info'),
     refuseUnknownFields: flags.rejectUnknownDynamicFields ?? false,
   };
@@ -205,6 +205,19 @@ function readListenFd(flag: string, text: string): readonly [string, number] {
   const address = text.slice(0, split);
   splitAddress(flag, address);
   return [address, readFd(flag, text.slice(split + 1))];
+}
+
+/** More threads than twice the cores only wait for each other. */
+function readConcurrency(text: string, cores: number): number {
+  const [count, most] = [Number(text), 2 * cores];
+  if (!/^\d+$/.test(text) || count > most) {
+    return refuse(
+      '--concurrency',
+      `"${text}" is not a number from 0 to ${most}, twice the cores`,
+      'Leave it out for one thread, or say 0 for one per core.',
+    );
+  }
+  return count === 0 ? cores : count;
 }
 
 function readCount(flag: string, text: string, most: number): number {

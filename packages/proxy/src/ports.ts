@@ -21,6 +21,9 @@ export interface ResourceSet {
 /** All that is held and saved; the data path itself reads no name tables. */
 export type ResourceType = 'listener' | 'route' | 'cluster' | 'endpoint' | 'nameTable';
 
+/** What a resource that is held came as. */
+export type BytesOf = (type: ResourceType, name: string) => Uint8Array | undefined;
+
 /** One resource that was refused. What stood under its name before stays in force. */
 export interface RejectedResource {
   readonly type: ResourceType;
@@ -208,8 +211,13 @@ export interface DrainPlan {
 
 /** What the rest of the process asks of the data path. */
 export interface DataPath {
-  /** Takes a whole new set. @returns what was refused; the former version of each stands. */
-  update(resources: ResourceSet): readonly RejectedResource[];
+  /**
+   * Takes a whole new set. @returns what was refused; the former version of each stands.
+   * @param bytesOf what each came as, for a data path that hands resources on.
+   */
+  update(resources: ResourceSet, bytesOf?: BytesOf): readonly RejectedResource[];
+  /** Brings up to date what the next four tell, where that is counted elsewhere. */
+  refresh(): void | Promise<void>;
   listeners(): readonly ListenerStatus[];
   clusters(): readonly ClusterStatus[];
   activeConnections(): number;

@@ -17,6 +17,7 @@ import { createDnsProxy, type DnsProxyDeps } from './dns/dns-proxy.ts';
 import { startOverloadMonitor } from './overload/overload-monitor.ts';
 import { descriptorLimit, descriptorsLeft } from './overload/descriptors.ts';
 import { readMemory, systemMemoryLimit } from './overload/process-memory.ts';
+import { tellWorkers, withWorkers } from './overload/shared-overload.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
@@ -29,13 +30,16 @@ import { openParentChannel, openParentSocket, type ParentChannel } from './secre
 import { watchSecretFiles } from './secrets/secret-files.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import { createPeerExchange } from './stats/peer-exchange.ts';
+import { mergeStats } from './stats/merged-stats.ts';
 import { createStats } from './stats/stats.ts';
 import { localityOfMetadata, workloadOfMetadata } from './stats/workload-labels.ts';
 import { createTracer } from './tracing/tracer.ts';
+import { startWorkers } from './workers/start-workers.ts';
+import { reserveProcessMemory } from './workers/worker-memory.ts';
 
 // After a graceful drain of listeners, when clients have had their time.
 const END_DRAIN_MS = 1_000;
-// Who can not trust its own state should not go on for long, and its parent waits to start another.
+// Who can not trust its own state, or has lost a worker, should not go on for long: its parent waits to start another.
 const FAILED_DRAIN_MS = 1_000;
 
 export interface ProxyProcessDeps {
@@ -46,7 +50,9 @@ export interface ProxyProcessDeps {
   /** Loads the code of `/config_dump` when it is first asked for. */
   readonly loadConfigDump: () => Promise<{ configDump(input: ConfigDumpInput, query: URLSearchParams): string }>;
   /** Called when the process is to end: drained, or its parent is gone. */
-  readonly onEnd: (why: string) => void;
+  readonly onEnd: (why: string, failed?: boolean) => void;
+  /** What the thread of a worker runs. */
+  readonly workerProgram: URL;
   readonly version: string;
   /** Of the machine, and its environment, for the access log. */
   readonly hostname: string;
@@ -61,16 +67,26 @@ export interface ProxyProcess {
 }
 
 export async function startProxyProcess(options: ProxyOptions, deps: ProxyProcessDeps): Promise<ProxyProcess> {
-  const { clock, random, logger, lifecycle } = deps;
+  const { clock, random, lifecycle } = deps;
   const startedAt = clock.now();
   const self = workloadOfMetadata(options.metadata);
   const locality = localityOfMetadata(options.metadata);
   const secrets = createSecretStore();
-  const stats = createStats(self, { ownPrincipal: () => secrets.identity?.spiffeId ?? '' });
+  const memory = options.concurrency > 1 ? reserveProcessMemory(options.concurrency) : undefined;
+  const ownStats = createStats(self, { ownPrincipal: () => secrets.identity?.spiffeId ?? '' });
+  const stats = memory === undefined ? ownStats : mergeStats(ownStats, memory.stats);
+  const logger: Logger = {
+    ...deps.logger,
+    setLevel(level) {
+      deps.logger.setLevel(level);
+      workers?.setLogLevel(level);
+    },
+  };
   let xdsAddress = options.xdsAddress;
   let adminToken: string | undefined;
   let draining: Promise<void> | undefined;
   let listenersDrain = false;
+  let failed = false;
   let admin: AdminServer | undefined;
   const predecessorCut = stats.counter('server.predecessor_cut_connections');
   const unexpected = stats.counter('server.unexpected_errors');
@@ -113,7 +129,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   });
   lifecycle.defer('access logs', () => accessLogs.close());
   const overload = startOverloadMonitor({
-    read: readMemory,
+    read: memory === undefined ? readMemory : withWorkers(readMemory, memory.overload),
+    ...(memory === undefined ? {} : { onState: tellWorkers(memory.overload) }),
     limits: { maxBytes: options.maxMemoryBytes, systemBytes: systemMemoryLimit() },
     relieve: (bytes) => dataPath.relieve(bytes),
     stats,
@@ -124,34 +141,57 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   const descriptors = descriptorLimit() ?? Infinity;
   const openMarked =
     options.socketMark === undefined ? undefined : markedSockets(loadSocketCalls(), options.socketMark);
-  const dataPath: DataPath = createProxy({
-    resources: resourceSetOf(EMPTY_BOOK),
-    secrets,
-    stats,
-    accessLogs,
-    tracer: createTracer({
+  const maxConnections = options.maxConnections ?? defaultConnections();
+  const maxDescriptor = descriptors - Math.min(DESCRIPTORS_KEPT, descriptors / 4);
+  const workers =
+    memory === undefined
+      ? undefined
+      : startWorkers({
+          program: deps.workerProgram,
+          options,
+          maxConnections,
+          maxDescriptor,
+          hostname: deps.hostname,
+          memory,
+          secrets,
+          stats,
+          accessLogs,
+          reporter,
+          onFailed: () => fail(),
+          clock,
+          random,
+          logger,
+        });
+  const createOwn = (): DataPath =>
+    createProxy({
+      resources: resourceSetOf(EMPTY_BOOK),
+      secrets,
+      stats,
+      accessLogs,
+      tracer: createTracer({
+        random,
+        nodeId: options.nodeId,
+        meshId: textOf(options.metadata['MESH_ID']),
+        self,
+        onSpan: (span) => reporter.span(span),
+      }),
+      peers: createPeerExchange(options.nodeId, self),
+      clock,
       random,
-      nodeId: options.nodeId,
-      meshId: textOf(options.metadata['MESH_ID']),
-      self,
-      onSpan: (span) => reporter.span(span),
-    }),
-    peers: createPeerExchange(options.nodeId, self),
-    clock,
-    random,
-    inheritedFds: options.inherited,
-    held: options.replaces,
-    maxConnections: options.maxConnections ?? defaultConnections(),
-    overload,
-    descriptors: { max: descriptors - Math.min(DESCRIPTORS_KEPT, descriptors / 4), left: descriptorsLeft },
-    drainMs: options.drainTimeMs,
-    hasAddress: machineHasAddress,
-    locality: locality.region === '' ? '' : localityName(locality),
-    // What it loads is heavy, and few listeners want it.
-    loadOriginalDestinations: () => originalDestinations(loadSocketCalls()),
-    ...(openMarked === undefined ? {} : { openMarked }),
-    logger,
-  });
+      inheritedFds: options.inherited,
+      held: options.replaces,
+      maxConnections,
+      overload,
+      descriptors: { max: maxDescriptor, left: descriptorsLeft },
+      drainMs: options.drainTimeMs,
+      hasAddress: machineHasAddress,
+      locality: locality.region === '' ? '' : localityName(locality),
+      // What it loads is heavy, and few listeners want it.
+      loadOriginalDestinations: () => originalDestinations(loadSocketCalls()),
+      ...(openMarked === undefined ? {} : { openMarked }),
+      logger,
+    });
+  const dataPath: DataPath = workers ?? createOwn();
   lifecycle.defer('data path', () => dataPath.close());
 
   const node = parseNodeId(options.nodeId);
@@ -188,7 +228,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
         logger,
         held,
       }),
-    apply: (resources) => dataPath.update(resources),
+    apply: (resources, bytesOf) => dataPath.update(resources, bytesOf),
     ...(dns === undefined ? {} : { applyNames: (tables) => dns.setNames(tables) }),
     saved: createSavedConfig({ dir: options.saveDir, nodeId: options.nodeId, clock, logger }),
     clock,
@@ -220,6 +260,12 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     });
   };
 
+  const fail = (): void => {
+    failed = true;
+    stats.add(unexpected, 1);
+    void drain(FAILED_DRAIN_MS);
+  };
+
   const drain = (ms: number, replaced = false): Promise<void> => {
     draining ??= (async () => {
       logger.info({ ms, replaced }, 'draining');
@@ -228,7 +274,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       const cutConnections = await dataPath.drain(clock.now() + ms);
       logger.info({ cutConnections }, 'drained');
       parent?.send({ type: 'drained', cutConnections });
-      deps.onEnd('drained');
+      deps.onEnd('drained', failed);
     })();
     return draining;
   };
@@ -308,7 +354,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
             connected: discovery.state().client?.connected ?? false,
             dataPath,
             stats,
-            accessLogDropped: accessLogs.dropped(),
+            concurrency: options.concurrency,
+            accessLogDropped: accessLogs.dropped() + (workers?.lostLines() ?? 0),
             reports: reporter.counters(),
           }),
         dataPath,
@@ -329,7 +376,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
           state: stateOf(readiness()),
           uptime_current_epoch: `${Math.floor((clock.now() - startedAt) / 1000)}s`,
           node: { id: options.nodeId, metadata: options.metadata },
-          command_line_options: { concurrency: 1, log_level: logger.level() },
+          command_line_options: { concurrency: options.concurrency, log_level: logger.level() },
         }),
         logger,
         failHealthCheck: (fails) => {
@@ -380,13 +427,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   }
   // Without an identity there is nobody to talk to: the first secret begins it.
   if (parent === undefined) begin();
-  return {
-    drain,
-    fail() {
-      stats.add(unexpected, 1);
-      void drain(FAILED_DRAIN_MS);
-    },
-  };
+  return { drain, fail };
 }
 
 function setLevel(logger: Logger, level: string): void {

@@ -1,15 +1,12 @@
 import type { RouteConfiguration } from '@weft/contracts/lean/envoy/config/route/v3/route';
-import { ConfigRejectedError, createRegexEngine } from '@weft/evaluator';
-import { type Clock, errorMessage, type Logger, type Random } from '@weft/kit';
+import type { Clock, Logger, Random } from '@weft/kit';
 import { NO_ROUTES, type HcmRoutes } from './filters/http/hcm-settings.ts';
-import type { FilterDeps } from './filters/http/http-filter.ts';
-import { TokenBuckets } from './filters/http/local-rate-limit/token-bucket.ts';
 import { Mirrors } from './filters/http/mirror/mirrors.ts';
 import { ConnectionIds } from './http/connection-ids.ts';
 import { H2Counters } from './http2/connection/counters.ts';
 import { WriteTurn } from './http2/frames/write-turn.ts';
 import { FieldTable } from './http2/hpack/field-table.ts';
-import { InheritedSockets } from './listeners/inherited-sockets.ts';
+import { InheritedSockets, type ListenerSockets } from './listeners/inherited-sockets.ts';
 import { AcceptControl } from './listeners/accept-control.ts';
 import { ConnectionGate } from './listeners/connection-gate.ts';
 import { ListenerSet } from './listeners/listener-set.ts';
@@ -28,15 +25,18 @@ import type {
   StatsSink,
   Tracer,
 } from './ports.ts';
-import type { CompiledHcm, ListenerDeps } from './runtime/http-connection-manager.ts';
-import { createRuntime } from './runtime/runtime.ts';
+import { createCompiler } from './runtime/compiler.ts';
+import type { CompiledHcm } from './runtime/http-connection-manager.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
+import { PRIVATE_CELLS, type SharedCells } from './shared/shared-cells.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
 import { peerStates, type TellPeerState } from './sockets/peer-state.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
 import { watchSecrets } from './tls/tls-material.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
+import { ALONE, type HostVerdict, type HostVerdicts } from './upstream/host-verdicts.ts';
+import type { EjectionKind } from './upstream/outlier/outlier-settings.ts';
 
 export interface ProxyOptions {
   readonly resources: ResourceSet;
@@ -48,6 +48,8 @@ export interface ProxyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly inheritedFds?: InheritedFds;
+  /** Sockets that listeners take instead of making their own, where something else makes them. */
+  readonly sockets?: ListenerSockets;
   readonly logger: Logger;
   /** "region/zone/subzone" where this proxy runs; default: not known. */
   readonly locality?: string;
@@ -69,6 +71,25 @@ export interface ProxyOptions {
   readonly openMarked?: OpenMarked;
   /** Whether a client that nothing is read from is still there. Default: the system is asked, where it can be. */
   readonly peerState?: TellPeerState;
+  /** Present where this is one of several workers. */
+  readonly worker?: WorkerPart;
+}
+
+/** A data path in this thread, with what the workers of a process say to each other. */
+export interface ProxyPath extends DataPath {
+  /** Who leads has found something of a host. */
+  follow(verdict: HostVerdict): void;
+  /** A follower saw a host fail as often as it may. */
+  suspected(cluster: string, host: string, kind: EjectionKind): void;
+}
+
+/** What a worker has in common with the others. */
+export interface WorkerPart {
+  /** From 0. */
+  readonly number: number;
+  /** Where all count together. */
+  readonly shared: SharedCells;
+  readonly verdicts: HostVerdicts;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
@@ -77,10 +98,10 @@ const ANY_ADDRESS = '0.0.0.0';
 const DEFAULT_DRAIN_MS = 45_000;
 
 /** The data path: listeners, filters, upstreams, all from one set of resources that can be replaced at any time. */
-export function createProxy(options: ProxyOptions): DataPath {
-  const { clock, random, logger, stats } = options;
+export function createProxy(options: ProxyOptions): ProxyPath {
+  const { clock, random, logger, stats, worker } = options;
+  const shared = worker?.shared ?? PRIVATE_CELLS;
   const timers = new TimerQueue(clock);
-  const regex = createRegexEngine();
   const readBuffer = createReadBuffer();
   const secrets = watchSecrets(options.secrets, () => {
     for (const listener of listeners.live()) listener.refreshSecrets();
@@ -101,31 +122,31 @@ export function createProxy(options: ProxyOptions): DataPath {
     random,
     readBuffer,
     stats,
+    shared,
+    verdicts: worker?.verdicts ?? ALONE,
     http2,
     locality: options.locality ?? '',
     logger,
     openMarked: options.openMarked,
     isOwnListener,
   });
-  let tellOriginal: TellOriginalDestination | undefined;
-  const filterDeps: FilterDeps = { clock, timers, random, regex, stats, buckets: new TokenBuckets() };
-  const listenerDeps: ListenerDeps = {
-    ...filterDeps,
+  const {
+    runtime,
+    filters: filterDeps,
+    originalOf,
+  } = createCompiler({
+    clock,
+    timers,
+    random,
+    stats,
+    shared,
+    secrets,
     accessLogs: options.accessLogs,
     hasAddress,
-    needOriginalDestinations(resource) {
-      try {
-        tellOriginal ??= options.loadOriginalDestinations?.();
-      } catch (error) {
-        throw new ConfigRejectedError(resource, `original destinations: ${errorMessage(error)}`);
-      }
-      if (tellOriginal === undefined)
-        throw new ConfigRejectedError(resource, 'original destinations can not be told here');
-    },
-  };
+    loadOriginalDestinations: options.loadOriginalDestinations,
+  });
   const overload = options.overload ?? NOT_OVERLOADED;
-  const runtime = createRuntime({ filters: filterDeps, listeners: listenerDeps, clusters: { secrets, regex } });
-  const inherited = new InheritedSockets(options.inheritedFds ?? new Map());
+  const inherited = options.sockets ?? new InheritedSockets(options.inheritedFds ?? new Map());
   let tables: ReadonlyMap<string, Table> = new Map();
 
   /** What filters remember of a route lives as long as its message. */
@@ -146,6 +167,7 @@ export function createProxy(options: ProxyOptions): DataPath {
   const gate = new ConnectionGate({
     max: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
     overload,
+    cells: shared.open('connections', 1),
     maxDescriptor: options.descriptors?.max ?? Infinity,
     descriptorsLeft: options.descriptors?.left ?? (() => true),
   });
@@ -163,8 +185,10 @@ export function createProxy(options: ProxyOptions): DataPath {
   const liveDeps: LiveListenerDeps = {
     timers,
     random,
-    regex,
+    regex: filterDeps.regex,
     stats,
+    shared,
+    workerNumber: worker?.number,
     tracer: options.tracer,
     peers: options.peers,
     clusters: clusters.live,
@@ -179,7 +203,7 @@ export function createProxy(options: ProxyOptions): DataPath {
     gate,
     peerState: options.peerState ?? peerStates(),
     overload,
-    originalOf: (socket) => tellOriginal?.(socket),
+    originalOf,
     listenerAt: (address, port) => listeners.at(address, port),
     clock,
   };
@@ -212,6 +236,9 @@ export function createProxy(options: ProxyOptions): DataPath {
     listeners: () => listeners.statuses(),
     clusters: (): ClusterStatus[] => clusters.status(),
     relieve: (bytes) => cutHeaviest(bytes, (take) => listeners.weigh(take)),
+    refresh: () => {},
+    follow: (verdict) => clusters.follow(verdict),
+    suspected: (cluster, host, kind) => clusters.live.get(cluster)?.suspected(host, kind),
     serve: () => listeners.serve(),
     sockets: () => listeners.sockets(),
     drainListeners: (plan) => listeners.drainSome(plan),

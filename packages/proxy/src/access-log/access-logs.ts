@@ -21,6 +21,8 @@ import type { OperatorContext } from './log-value.ts';
 import { requestUuid } from '../filters/http/request-headers.ts';
 
 export interface AccessLogsDeps extends LineWriterDeps {
+  /** Default: writes to the file. @throws when it can not be opened for appending. */
+  readonly openWriter?: (path: string) => LineWriter;
   /** Gets every record, for the entries of telemetry. */
   readonly onRecord: (record: RequestRecord) => void;
   readonly random: Random;
@@ -33,6 +35,8 @@ export interface AccessLogsDeps extends LineWriterDeps {
 export interface AccessLogsHandle extends AccessLogs {
   /** Lines that found no room or could not be written. */
   dropped(): number;
+  /** Whole lines that a worker made, for a file that a listener named. */
+  append(path: string, text: string, lines: number): void;
   /** Opens every file by its name again, after somebody moved it away. @returns those that could not be opened. */
   reopen(): readonly string[];
   close(): Promise<void>;
@@ -52,7 +56,7 @@ export function createAccessLogs(deps: AccessLogsDeps): AccessLogsHandle {
     const former = writers.get(path);
     if (former !== undefined) return former;
     try {
-      const made = createLineWriter(path, deps);
+      const made = deps.openWriter?.(path) ?? createLineWriter(path, deps);
       writers.set(path, made);
       return made;
     } catch (error) {
@@ -90,6 +94,7 @@ export function createAccessLogs(deps: AccessLogsDeps): AccessLogsHandle {
         },
       };
     },
+    append: (path, text, lines) => writers.get(path)?.write(text, lines),
     dropped: () => [...writers.values()].reduce((sum, writer) => sum + writer.dropped, 0),
     reopen: () => [...writers].filter(([, writer]) => !writer.reopen()).map(([path]) => path),
     async close() {

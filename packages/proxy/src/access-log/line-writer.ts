@@ -4,7 +4,8 @@ import { errorMessage, type Clock, type Logger, type Timer } from '@weft/kit';
 
 /** Takes lines and writes them in batches; never waits, never throws. */
 export interface LineWriter {
-  write(line: string): void;
+  /** @param lines how many these are. */
+  write(text: string, lines?: number): void;
   /** Opens the file by its name again. What waits goes to the new one. @returns false when that can not be; then the old one stays. */
   reopen(): boolean;
   /** Writes what is left. */
@@ -29,6 +30,7 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
   const standard = STANDARD[path];
   let fd = standard ?? openSync(path, 'a', 0o600);
   let waiting: string[] = [];
+  let waitingLines = 0;
   let size = 0;
   let dropped = 0;
   let timer: Timer | undefined;
@@ -45,16 +47,17 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
     timer?.cancel();
     timer = undefined;
     if (writing !== undefined || waiting.length === 0) return;
-    const lines = waiting;
+    const [texts, lines] = [waiting, waitingLines];
     waiting = [];
+    waitingLines = 0;
     size = 0;
-    writing = writeAll(Buffer.from(lines.join(''), 'utf8'))
+    writing = writeAll(Buffer.from(texts.join(''), 'utf8'))
       .then(
         () => {
           failed = false;
         },
         (error: unknown) => {
-          dropped += lines.length;
+          dropped += lines;
           if (!failed) logger.warn({ path, error: errorMessage(error) }, 'access log can not be written');
           failed = true;
         },
@@ -69,13 +72,14 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
     timer ??= clock.after(FLUSH_AFTER_MS, flush);
   };
   return {
-    write(line) {
-      if (size + line.length > MAX_WAITING_CHARS) {
-        dropped += 1;
+    write(text, lines = 1) {
+      if (size + text.length > MAX_WAITING_CHARS) {
+        dropped += lines;
         return;
       }
-      waiting.push(line);
-      size += line.length;
+      waiting.push(text);
+      waitingLines += lines;
+      size += text.length;
       if (size >= FLUSH_AT_CHARS) flush();
       else arm();
     },

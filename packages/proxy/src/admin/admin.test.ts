@@ -46,6 +46,7 @@ const CLUSTER: ClusterStatus = {
 };
 const dataPath: DataPath = {
   update: () => [],
+  refresh: () => {},
   listeners: () => [
     { name: 'a', address: '127.0.0.1:80', state: 'active', reason: '' },
     { name: 'b', address: '127.0.0.1:81', state: 'failed', reason: 'EADDRINUSE' },

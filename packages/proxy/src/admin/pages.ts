@@ -72,11 +72,12 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
         }
       },
     ),
-    read('/clusters', 'upstream hosts and what they did (format=json)', (query) =>
-      query.get('format') === 'json'
+    read('/clusters', 'upstream hosts and what they did (format=json)', async (query) => {
+      await dataPath.refresh();
+      return query.get('format') === 'json'
         ? { type: JSON_TYPE, body: clustersJson(dataPath.clusters()) }
-        : { body: clustersText(dataPath.clusters()) },
-    ),
+        : { body: clustersText(dataPath.clusters()) };
+    }),
     read('/listeners', 'listeners and their addresses (format=json)', (query) => listenersPage(dataPath, query)),
     read('/stats', 'counters and gauges (filter=REGEX, usedonly, type=, format=json|prometheus)', (query) =>
       statsPage(deps, query),
@@ -100,7 +101,8 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
   ];
 }
 
-function listenersPage(dataPath: DataPath, query: URLSearchParams): AdminReply {
+async function listenersPage(dataPath: DataPath, query: URLSearchParams): Promise<AdminReply> {
+  await dataPath.refresh();
   const listeners = dataPath.listeners();
   if (query.get('format') !== 'json') {
     return {
@@ -144,7 +146,12 @@ function loggingPage(logger: Logger, query: URLSearchParams): AdminReply {
 
 const TYPES: readonly string[] = ['All', 'Counters', 'Gauges', 'Histograms', 'TextReadouts'];
 
-function statsPage({ stats, readings }: PagesDeps, query: URLSearchParams, format = query.get('format')): AdminReply {
+async function statsPage(
+  { dataPath, stats, readings }: PagesDeps,
+  query: URLSearchParams,
+  format = query.get('format'),
+): Promise<AdminReply> {
+  await dataPath.refresh();
   let filter: ((name: string) => boolean) | undefined;
   const pattern = query.get('filter');
   if (pattern !== null) {

@@ -8,6 +8,7 @@ export interface ReadingsInput {
   readonly connected: boolean;
   readonly dataPath: Pick<DataPath, 'clusters' | 'listeners' | 'activeConnections' | 'armedTimers'>;
   readonly stats: Pick<Stats, 'overflowed'>;
+  readonly concurrency: number;
   readonly accessLogDropped: number;
   readonly reports: { readonly droppedSpans: number; readonly droppedLogs: number; readonly connected: boolean };
 }
@@ -29,7 +30,7 @@ export function readingsOf(input: ReadingsInput): NamedStat[] {
     gauge('listener_manager.total_listeners_warming', inState('warming')),
     flag('server.live', input.live),
     gauge('server.uptime', Math.floor(input.uptimeMs / 1000)),
-    gauge('server.concurrency', 1),
+    gauge('server.concurrency', input.concurrency),
     gauge('server.memory_allocated', memory.rss),
     gauge('server.memory_heap_size', memory.heapTotal),
     gauge('server.total_connections', dataPath.activeConnections()),

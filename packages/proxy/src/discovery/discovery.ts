@@ -9,7 +9,7 @@ import type {
   RejectedName,
 } from '@weft/xds';
 import type { NameTable } from '@weft/contracts/lean/istio/networking/nds/v1/nds';
-import type { RejectedResource, ResourceSet, ResourceType } from '../ports.ts';
+import type { BytesOf, RejectedResource, ResourceSet, ResourceType } from '../ports.ts';
 import type { SavedConfig } from '../saved-config/saved-config.ts';
 import { decodeResource, ownName, RESOURCE_TYPES, resourceTypeOf, routeNamesOf, unknownFields } from './decode.ts';
 import {
@@ -28,7 +28,7 @@ export interface DiscoveryDeps {
   /** Makes the client of the control plane; `held` is what this proxy has from an earlier run. */
   readonly createClient: (handlers: AdsClientHandlers, held: HeldVersions) => AdsClient;
   /** Puts a set in force, at once. */
-  readonly apply: (resources: ResourceSet) => readonly RejectedResource[];
+  readonly apply: (resources: ResourceSet, bytesOf: BytesOf) => readonly RejectedResource[];
   /** Takes the names that are to be answered for; undefined: they are not asked for. */
   readonly applyNames?: (tables: readonly NameTable[]) => void;
   readonly saved: SavedConfig;
@@ -78,7 +78,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const put = (next: ResourceBook): readonly RejectedResource[] => {
     const before = book;
     book = next;
-    const rejected = deps.apply(resourceSetOf(next));
+    const rejected = deps.apply(resourceSetOf(next), (type, name) => next.held[type].get(name)?.bytes);
     book = restore(next, before, rejected, clock.now());
     if (next.held.nameTable !== names) {
       names = next.held.nameTable;

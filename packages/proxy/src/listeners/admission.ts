@@ -2,6 +2,7 @@
 import type { Socket } from 'node:net';
 import type { Clock, Logger } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
+import type { SharedCells } from '../shared/shared-cells.ts';
 import { AcceptControl } from './accept-control.ts';
 import { CLIENT_REFUSALS, ClientBook, type ClientLimits, type ClientRefusal } from './client-book.ts';
 import { type ConnectionGate, type ConnectionPlace, lowMark, type Refusal } from './connection-gate.ts';
@@ -16,6 +17,8 @@ export interface ListenerLimits {
 
 export interface AdmissionDeps {
   readonly gate: ConnectionGate;
+  /** Where workers count together. */
+  readonly shared: SharedCells;
   readonly stats: StatsSink;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -32,7 +35,8 @@ export class Admission {
   #book: ClientBook | undefined;
   #clientSlots: Readonly<Record<ClientRefusal, number>> | undefined;
   #limits: ListenerLimits;
-  #open = 0;
+  /** Connections, of all workers. */
+  readonly #open: Int32Array;
 
   constructor(name: string, limits: ListenerLimits, deps: AdmissionDeps) {
     this.#name = name;
@@ -43,6 +47,7 @@ export class Admission {
       memory: stats.counter(`listener.${name}.downstream_cx_overload_reject`),
       descriptors: stats.counter(`listener.${name}.downstream_cx_no_descriptor`),
     };
+    this.#open = deps.shared.open(`listener ${name} connections`, 1);
     this.#limits = limits;
     this.update(limits);
   }
@@ -71,15 +76,16 @@ export class Admission {
       return undefined;
     }
     const { maxConnections } = this.#limits;
-    if (this.#open >= maxConnections) {
+    const before = Atomics.add(this.#open, 0, 1);
+    if (before >= maxConnections) {
+      Atomics.sub(this.#open, 0, 1);
       place.leave();
       this.#shut();
       this.#refuse(socket, this.#refused.connections);
       return undefined;
     }
-    this.#open += 1;
     place.whenLeft(this.#onLeft);
-    if (this.#open === maxConnections) this.#shut();
+    if (before + 1 === maxConnections) this.#shut();
     return place;
   }
 
@@ -105,7 +111,7 @@ export class Admission {
   }
 
   readonly #onLeft = (): void => {
-    this.#open -= 1;
+    Atomics.sub(this.#open, 0, 1);
     this.#control?.look();
   };
 
@@ -115,7 +121,7 @@ export class Admission {
       name: `listener.${this.#name}`,
       hold,
       open,
-      stillShut: () => (this.#open > lowMark(this.#limits.maxConnections) ? 'connections' : undefined),
+      stillShut: () => (Atomics.load(this.#open, 0) > lowMark(this.#limits.maxConnections) ? 'connections' : undefined),
       stats,
       clock,
       logger,

@@ -7,6 +7,8 @@ export interface GateOptions {
   /** Connections at once. */
   readonly max: number;
   readonly overload: OverloadState;
+  /** One, which all workers count in. */
+  readonly cells: Int32Array;
   /**
    * A connection on a descriptor of this number, or above, was let in last: the system gives the lowest that is free, so
    * that all below are taken. The rest is for connections to upstreams, logs and files.
@@ -19,10 +21,10 @@ export interface GateOptions {
 /** Descriptors that must be free again before connections are taken. */
 export const DESCRIPTORS_TO_RESUME = 64;
 
-/** Counts the client connections of the whole proxy from the moment they are accepted. */
+/** Counts the client connections of the whole proxy, all workers together, from the moment they are accepted. */
 export class ConnectionGate {
   readonly #options: GateOptions;
-  #open = 0;
+  readonly #open: Int32Array;
   /** Told when there is no place, or the last one was taken. */
   onShut: (cause: Refusal) => void = () => {};
   /** Told when a connection has left. */
@@ -30,36 +32,34 @@ export class ConnectionGate {
 
   constructor(options: GateOptions) {
     this.#options = options;
-  }
-
-  get open(): number {
-    return this.#open;
+    this.#open = options.cells;
   }
 
   /** @returns the connection's place, or why it has none. */
   enter(descriptor: number): ConnectionPlace | Refusal {
     const { max, overload, maxDescriptor } = this.#options;
+    const before = Atomics.add(this.#open, 0, 1);
     const refusal = overload.refusing
       ? 'memory'
-      : this.#open >= max
+      : before >= max
         ? 'connections'
         : descriptor >= maxDescriptor
           ? 'descriptors'
           : undefined;
     if (refusal !== undefined) {
+      Atomics.sub(this.#open, 0, 1);
       this.onShut(refusal);
       return refusal;
     }
-    this.#open += 1;
     const place = new ConnectionPlace();
     place.whenLeft(this.#onLeft);
     // Who comes next waits outside rather than to be refused.
-    if (this.#open === max) this.onShut('connections');
+    if (before + 1 === max) this.onShut('connections');
     return place;
   }
 
   readonly #onLeft = (): void => {
-    this.#open -= 1;
+    Atomics.sub(this.#open, 0, 1);
     this.onLeft();
   };
 
@@ -67,7 +67,7 @@ export class ConnectionGate {
   stillShut(cause: Refusal): Refusal | undefined {
     const { max, overload, descriptorsLeft } = this.#options;
     if (overload.refusing) return 'memory';
-    if (this.#open > lowMark(max)) return 'connections';
+    if (Atomics.load(this.#open, 0) > lowMark(max)) return 'connections';
     return cause === 'descriptors' && !descriptorsLeft(DESCRIPTORS_TO_RESUME) ? 'descriptors' : undefined;
   }
 }

@@ -19,11 +19,19 @@ export interface InheritedSocket {
   open(): void;
 }
 
+/** Sockets that a listener takes instead of binding. */
+export interface ListenerSockets {
+  /** @param address `127.0.0.1:8080`. @returns undefined: the listener binds for itself. */
+  get(address: string): InheritedSocket | undefined;
+  /** Accepts nothing more. */
+  close(): void;
+}
+
 /**
  * Servers on the parent's descriptors. Closing a server closes its descriptor for good, so a listener that goes away only
  * lets go: connections are then reset until another listener takes the address, or all are closed with the process.
  */
-export class InheritedSockets {
+export class InheritedSockets implements ListenerSockets {
   readonly #fds: InheritedFds;
   readonly #open = new Map<string, OpenSocket>();
   #closed = false;

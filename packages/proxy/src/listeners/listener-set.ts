@@ -3,12 +3,12 @@ import type { Clock, Logger } from '@weft/kit';
 import type { WeighExchange } from '../http/connections.ts';
 import type { DrainPlan, ListenerSocket, ListenerStatus, StatsSink } from '../ports.ts';
 import type { CompiledListener } from '../runtime/listeners.ts';
-import type { InheritedSockets } from './inherited-sockets.ts';
+import type { ListenerSockets } from './inherited-sockets.ts';
 import type { LiveListener } from './live-listener.ts';
 
 export interface ListenerSetDeps {
   readonly create: (compiled: CompiledListener) => LiveListener;
-  readonly inherited: InheritedSockets;
+  readonly inherited: ListenerSockets;
   /** How long connections of what was removed or changed may go on. */
   readonly drainMs: number;
   /** Until `serve`, nothing listens: another process still does. */

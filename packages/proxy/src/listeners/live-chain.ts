@@ -13,7 +13,8 @@ import type { DownstreamConnection } from '../http/streams.ts';
 import type { AccessLogger } from '../ports.ts';
 import { RequestRecord } from '../request-record.ts';
 import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
-import type { CompiledChain, CompiledListener } from '../runtime/listeners.ts';
+import type { CompiledChain, CompiledListener, ConnectionLimit } from '../runtime/listeners.ts';
+import type { SharedCells } from '../shared/shared-cells.ts';
 import { readAccepted, readByEvents, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
@@ -28,6 +29,8 @@ export interface ChainDeps extends ManagerDeps {
   readonly regex: RegexEngine;
   readonly secrets: LiveSecrets;
   readonly readBuffer: Buffer;
+  /** Where workers count together. */
+  readonly shared: SharedCells;
   routesOf(hcm: CompiledHcm): HcmRoutes;
 }
 
@@ -45,6 +48,8 @@ export class LiveChain {
   readonly #deps: ChainDeps;
   readonly #manager: ConnectionManager | undefined;
   readonly #terminator: TlsTerminator | undefined;
+  /** Connections, where there is a limit to them. */
+  #limited: Int32Array | undefined;
   readonly #sessions = new Set<TcpSession>();
   readonly #handshaking = new Map<string, Handshake>();
   /** The same by accepted socket, until some time after its close. */
@@ -183,7 +188,7 @@ export class LiveChain {
     let take: TakeBytes = ignore;
     const socket = open((buffer, start, end) => take(buffer, start, end));
     socket.once('close', place.leave);
-    if (connectionLimit !== undefined && this.connections >= connectionLimit.max) {
+    if (connectionLimit !== undefined && !this.#enter(connectionLimit, socket)) {
       const { stats } = this.#deps;
       stats.add(stats.counter(`connection_limit.${connectionLimit.statPrefix}.limited_connections`), 1);
       socket.on('error', ignore);
@@ -216,6 +221,18 @@ export class LiveChain {
     }
     socket.resume();
     if (bytes.length > 0) take(bytes, 0, bytes.length);
+  }
+
+  /** @returns false when the chain has as many connections as it may, in all workers. */
+  #enter({ statPrefix, max }: ConnectionLimit, socket: Socket): boolean {
+    const count = (this.#limited ??= this.#deps.shared.open(
+      `connection_limit ${this.#listener.name} ${statPrefix}`,
+      1,
+    ));
+    const enters = Atomics.add(count, 0, 1) < max;
+    if (enters) socket.once('close', () => Atomics.sub(count, 0, 1));
+    else Atomics.sub(count, 0, 1);
+    return enters;
   }
 
   /** A connection that got no answer leaves a line in the log. */

@@ -22,6 +22,8 @@ export interface LiveListenerDeps extends ChainDeps {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly gate: ConnectionGate;
+  /** undefined where there is one worker only. */
+  readonly workerNumber: number | undefined;
   readonly originalOf: TellOriginalDestination;
   /** Who serves this address: the listener of exactly it, else that of the port on all addresses. */
   listenerAt(address: string, port: number): LiveListener | undefined;
@@ -46,6 +48,8 @@ export class LiveListener {
   readonly #noChain: number;
   readonly #accepted: number;
   readonly #noProxyHeader: number;
+  /** Envoy's count of what this worker took. */
+  readonly #ofWorker: number | undefined;
 
   constructor(compiled: CompiledListener, deps: LiveListenerDeps) {
     this.name = compiled.name;
@@ -59,6 +63,8 @@ export class LiveListener {
       hold: () => this.hold('listener'),
       open: () => this.open('listener'),
     });
+    if (deps.workerNumber !== undefined)
+      this.#ofWorker = deps.stats.counter(`listener.${compiled.name}.worker_${deps.workerNumber}.downstream_cx_total`);
     this.#build(compiled);
   }
 
@@ -239,6 +245,7 @@ export class LiveListener {
   #take(socket: Socket, original: OriginalDestination | undefined): void {
     const { stats } = this.#deps;
     stats.add(this.#accepted, 1);
+    if (this.#ofWorker !== undefined) stats.add(this.#ofWorker, 1);
     const place = this.#admission.enter(socket);
     if (place === undefined) return;
     const { proxyProtocol, inspectTimeoutMs } = this.#compiled;

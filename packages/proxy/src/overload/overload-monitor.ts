@@ -20,6 +20,8 @@ export interface OverloadMonitorDeps {
   readonly limits: MemoryLimits;
   /** Ends requests that hold at least so many bytes together, the heaviest first. @returns how many it were. */
   readonly relieve: (bytes: number) => number;
+  /** Told after each look, for other threads. */
+  readonly onState?: (state: OverloadState) => void;
   readonly stats: Pick<StatsSink, 'gauge' | 'set' | 'counter' | 'add'>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -30,14 +32,8 @@ const READ_EVERY_MS = 250;
 const RELIEVE_EVERY_READINGS = 4;
 
 /** Looks at the memory of this process again and again. */
-export function startOverloadMonitor({
-  read,
-  limits,
-  relieve,
-  stats,
-  clock,
-  logger,
-}: OverloadMonitorDeps): OverloadMonitor {
+export function startOverloadMonitor(deps: OverloadMonitorDeps): OverloadMonitor {
+  const { read, limits, relieve, stats, clock, logger } = deps;
   const resetSlot = stats.counter('overload.streams_reset');
   const pressureSlot = stats.gauge('overload.memory.pressure');
   const activeSlots = OVERLOAD_ACTIONS.map((action) => [action, stats.gauge(`overload.${action}.active`)] as const);
@@ -59,6 +55,7 @@ export function startOverloadMonitor({
       else logger.info(fields, 'no longer overloaded');
     }
     state = next;
+    deps.onState?.(state);
     sinceRelief += 1;
     if (next.resetting && sinceRelief >= RELIEVE_EVERY_READINGS) {
       sinceRelief = 0;

@@ -18,6 +18,8 @@ export interface MemoryReading {
   /** In use by V8's heap, and what it may grow to. */
   readonly heapUsed: number;
   readonly heapLimit: number;
+  /** Of several heaps, where there are: then `heapUsed` is that of all. */
+  readonly fullest?: { readonly used: number; readonly limit: number };
   /** Buffers beside the heap. */
   readonly external: number;
   /** Of the whole process. */
@@ -44,9 +46,9 @@ export interface Pressure {
 }
 
 export function pressureOf(reading: MemoryReading, limits: MemoryLimits): Pressure {
-  const { heapUsed, heapLimit, external, resident } = reading;
+  const { heapUsed, heapLimit, external, resident, fullest = { used: heapUsed, limit: heapLimit } } = reading;
   const uses: (readonly [used: number, limit: number])[] = [
-    [heapUsed, heapLimit],
+    [fullest.used, fullest.limit],
     [heapUsed + external, limits.maxBytes],
   ];
   if (limits.systemBytes !== undefined) uses.push([resident, limits.systemBytes]);

@@ -9,7 +9,8 @@ import type { RequestRecord } from '../request-record.ts';
 import type { Stats } from '../stats/stats.ts';
 import type { WorkloadLabels } from '../stats/workload-labels.ts';
 import type { SpanData } from '../tracing/tracer.ts';
-import { isNotable, type LogEntryInit, logEntryOf, type SpanInit, spanInitOf } from './log-entry.ts';
+import { type LogEntryInit, type SpanInit, spanInitOf } from './log-entry.ts';
+import { createLogIntake, ORDINARY_LOGS_PER_SECOND } from './log-intake.ts';
 import { createSeriesCursor, type SeriesCursor } from './series-report.ts';
 
 /** One stream to the receiver. */
@@ -41,6 +42,8 @@ export interface Reporter {
   start(): void;
   span(span: SpanData): void;
   log(record: RequestRecord): void;
+  /** What workers took in. @param held entries that they held back. */
+  take(spans: readonly SpanInit[], logs: readonly LogEntryInit[], held: number): void;
   counters(): { readonly droppedSpans: number; readonly droppedLogs: number; readonly connected: boolean };
   /** Sends what is left and waits a moment for the answer. */
   close(): Promise<void>;
@@ -52,8 +55,7 @@ const MIN_INTERVAL_MS = 100;
 const WAITING_SPANS = 4_096;
 const WAITING_LOGS = 4_096;
 const PER_MESSAGE = 1_024;
-/** Entries of requests that went well, per second; failures are always told. */
-const ORDINARY_LOGS_PER_SECOND = 100;
+
 const CLOSE_WITHIN_MS = 500;
 /** A message that nobody answers: the stream is given up. */
 const ANSWER_WITHIN_MS = 20_000;
@@ -72,9 +74,8 @@ export function createReporter(deps: ReporterDeps): Reporter {
   const startMs = clock.now();
   const spans = createBoundedQueue<SpanInit>(WAITING_SPANS);
   const logs = createBoundedQueue<LogEntryInit>(WAITING_LOGS);
-  let held = 0;
-  let second = 0;
-  let ordinary = 0;
+  const intake = createLogIntake(ORDINARY_LOGS_PER_SECOND);
+  let heldByWorkers = 0;
   let stream: ReportStream | undefined;
   let cursor: SeriesCursor | undefined;
   let introduced = false;
@@ -169,7 +170,7 @@ export function createReporter(deps: ReporterDeps): Reporter {
         spans: [...message.spans],
         logs: [...message.logs],
         droppedSpans: spans.dropped,
-        droppedLogs: logs.dropped + held,
+        droppedLogs: logs.dropped + intake.held() + heldByWorkers,
       }),
     );
     introduced = true;
@@ -186,27 +187,21 @@ export function createReporter(deps: ReporterDeps): Reporter {
     version: deps.self.canonicalRevision,
   });
 
-  /** Lets a share of ordinary entries through, so that a busy proxy does not spend itself on telling. */
-  const hasRoom = (now: number): boolean => {
-    const thisSecond = Math.floor(now / 1000);
-    if (thisSecond !== second) {
-      second = thisSecond;
-      ordinary = 0;
-    }
-    ordinary += 1;
-    return ordinary <= ORDINARY_LOGS_PER_SECOND;
-  };
-
   return {
     start: connect,
     span: (span) => spans.push(spanInitOf(span)),
     log(record) {
-      if (!isNotable(record) && !hasRoom(record.startMs)) held += 1;
-      else logs.push(logEntryOf(record));
+      const entry = intake.take(record);
+      if (entry !== undefined) logs.push(entry);
+    },
+    take(moreSpans, moreLogs, held) {
+      for (const span of moreSpans) spans.push(span);
+      for (const entry of moreLogs) logs.push(entry);
+      heldByWorkers += held;
     },
     counters: () => ({
       droppedSpans: spans.dropped,
-      droppedLogs: logs.dropped + held,
+      droppedLogs: logs.dropped + intake.held() + heldByWorkers,
       connected: stream !== undefined && introduced,
     }),
     async close() {

@@ -73,6 +73,7 @@ export function createSeriesCursor(stats: Stats): SeriesCursor {
   let toldTcp: number[] = [];
   return {
     next() {
+      stats.refresh();
       const report: SeriesReport = {
         metrics: defined ? [] : [...DEFINITIONS],
         series: [],

@@ -2,13 +2,12 @@
  * What only the C library can do with a socket: tell where a redirected connection was going, mark a connection before it
  * is made, tell of the other side of one that is not read (peer-state.ts). Loaded when it is asked for.
  */
-import { createRequire } from 'node:module';
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Socket } from 'node:net';
-import type * as Koffi from 'koffi';
-import { errorMessage, WeftError } from '@weft/kit';
+import { WeftError } from '@weft/kit';
 import { descriptorOf } from './descriptor.ts';
+import { loadLibc } from './libc.ts';
 
 export interface OriginalDestination {
   readonly address: string;
@@ -45,23 +44,13 @@ const ADDRESS_BYTES = 28;
 
 /** @throws {WeftError} WEFT_NATIVE_CALLS where the C library can not be called. */
 export function loadSocketCalls(): SocketCalls {
-  const fix = 'Use Linux with the GNU C library, and a proxy whose installation has the package koffi beside it.';
-  if (process.platform !== 'linux')
-    throw new WeftError('WEFT_NATIVE_CALLS', `redirected connections need Linux, not ${process.platform}`, { fix });
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof Koffi;
-    const libc = koffi.load('libc.so.6');
-    const call = (declaration: string): ((...args: unknown[]) => number) =>
-      libc.func(declaration) as (...args: unknown[]) => number;
-    return {
-      socket: call('int socket(int domain, int type, int protocol)'),
-      setsockopt: call('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)'),
-      getsockopt: call('int getsockopt(int fd, int level, int name, void *value, void *length)'),
-      errno: () => koffi.errno(),
-    };
-  } catch (error) {
-    throw new WeftError('WEFT_NATIVE_CALLS', `the C library can not be called: ${errorMessage(error)}`, { fix });
-  }
+  const libc = loadLibc('redirected connections');
+  return {
+    socket: libc.call('int socket(int domain, int type, int protocol)'),
+    setsockopt: libc.call('int setsockopt(int fd, int level, int name, const void *value, unsigned int length)'),
+    getsockopt: libc.call('int getsockopt(int fd, int level, int name, void *value, void *length)'),
+    errno: () => libc.errno(),
+  };
 }
 
 export function originalDestinations(calls: SocketCalls): TellOriginalDestination {

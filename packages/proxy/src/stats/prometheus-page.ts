@@ -30,6 +30,7 @@ export function prometheusPage(
   filter?: (name: string) => boolean,
 ): string {
   const lines: string[] = [];
+  stats.refresh();
   requestLines(stats, lines);
   messageLines(stats, lines);
   tcpLines(stats, lines);

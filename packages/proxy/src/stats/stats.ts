@@ -11,15 +11,21 @@ import {
   tcpLabelValues,
 } from './standard-metrics.ts';
 import { NOT_GRPC } from '../filters/http/grpc.ts';
+import { NameLogWriter } from './name-log.ts';
 import type { WorkloadLabels } from './workload-labels.ts';
 
-export interface StatsOptions {
+export interface StatsLimits {
   /** Series of HTTP requests: label sets times codes and flags. Default 4096. */
   readonly maxRequestSeries?: number;
   /** Default 2048. */
   readonly maxTcpSeries?: number;
   /** Named counters and gauges. Default 65536. */
   readonly maxNamed?: number;
+}
+
+export interface StatsOptions extends StatsLimits {
+  /** Where a worker counts, for the main thread to read. Default: memory of its own. */
+  readonly memory?: StatsMemory;
   /** SPIFFE id of this proxy; empty until it has one. */
   readonly ownPrincipal?: () => string;
 }
@@ -33,6 +39,25 @@ export const MESSAGE_CELLS = 1 + REQUEST_HISTOGRAMS.length * HISTOGRAM_CELLS;
 export const REQUEST_CELLS = MESSAGE_CELLS + MESSAGE_COUNTERS.length;
 export const TCP_CELLS = TCP_COUNTERS.length;
 const BYTES = 8;
+
+export interface StatsMemory {
+  readonly request: SharedArrayBuffer;
+  readonly tcp: SharedArrayBuffer;
+  readonly named: SharedArrayBuffer;
+  /** What the cells stand for, where another thread reads them. */
+  readonly names: SharedArrayBuffer | undefined;
+}
+
+/** Reserved at once and used page by page. */
+export const reserveStats = (
+  { maxRequestSeries = 4096, maxTcpSeries = 2048, maxNamed = 65_536 }: StatsLimits,
+  names: SharedArrayBuffer | undefined,
+): StatsMemory => ({
+  request: new SharedArrayBuffer(maxRequestSeries * REQUEST_CELLS * BYTES),
+  tcp: new SharedArrayBuffer(maxTcpSeries * TCP_CELLS * BYTES),
+  named: new SharedArrayBuffer(maxNamed * BYTES),
+  names,
+});
 
 // A slot holds its kind in the lowest bit, so that one number space serves requests and TCP.
 const TCP_BIT = 1;
@@ -68,9 +93,11 @@ export interface NamedStat {
 
 /**
  * All numbers of a proxy, in typed arrays over shared memory: a worker adds to cells that it owns, the main thread reads
- * them. Memory is reserved at once and used page by page.
+ * them.
  */
 export interface Stats extends StatsSink {
+  /** Brings in what others counted, before cells and series are read; those of this thread are always up to date. */
+  refresh(): void;
   readonly requestCells: Float64Array;
   readonly requestSeries: readonly Series[];
   readonly tcpCells: Float64Array;
@@ -84,10 +111,13 @@ export interface Stats extends StatsSink {
 }
 
 export function createStats(self: WorkloadLabels, options: StatsOptions = {}): Stats {
-  const { maxRequestSeries = 4096, maxTcpSeries = 2048, maxNamed = 65_536, ownPrincipal = () => '' } = options;
-  const requestCells = new Float64Array(new SharedArrayBuffer(maxRequestSeries * REQUEST_CELLS * BYTES));
-  const tcpCells = new Float64Array(new SharedArrayBuffer(maxTcpSeries * TCP_CELLS * BYTES));
-  const namedCells = new Float64Array(new SharedArrayBuffer(maxNamed * BYTES));
+  const { memory = reserveStats(options, undefined), ownPrincipal = () => '' } = options;
+  const requestCells = new Float64Array(memory.request);
+  const tcpCells = new Float64Array(memory.tcp);
+  const namedCells = new Float64Array(memory.named);
+  const [maxRequestSeries, maxTcpSeries] = [requestCells.length / REQUEST_CELLS, tcpCells.length / TCP_CELLS];
+  const maxNamed = namedCells.length;
+  const names = memory.names === undefined ? undefined : new NameLogWriter(memory.names);
   const requestSeries: Series[] = [];
   const tcpSeries: Series[] = [];
   const requestSlots: RequestSlot[] = [];
@@ -96,6 +126,10 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
   const namedNumbers = new Map<string, number>();
   const kinds: ('counter' | 'gauge')[] = [];
   let overflowed = 0;
+  const overflow = (): void => {
+    overflowed += 1;
+    names?.countOverflow();
+  };
 
   /** The number of these label values; the last number is kept for what comes after the limit. */
   const seriesOf = (
@@ -109,13 +143,17 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     const former = seriesNumbers.get(key);
     if (former !== undefined) return former;
     if (list.length >= max - 1) {
-      overflowed += 1;
-      if (list.length === max - 1) list.push({ labels: spare, base: (max - 1) * cells });
+      overflow();
+      if (list.length === max - 1) {
+        list.push({ labels: spare, base: (max - 1) * cells });
+        names?.append(list === tcpSeries ? 'tcp' : 'request', max - 1, JSON.stringify(spare));
+      }
       seriesNumbers.set(key, max - 1);
       return max - 1;
     }
     const number = list.length;
     list.push({ labels, base: number * cells });
+    names?.append(list === tcpSeries ? 'tcp' : 'request', number, JSON.stringify(labels));
     seriesNumbers.set(key, number);
     return number;
   };
@@ -149,12 +187,13 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
     const former = namedNumbers.get(name);
     if (former !== undefined) return former;
     if (kinds.length >= maxNamed) {
-      overflowed += 1;
+      overflow();
       namedNumbers.set(name, maxNamed - 1);
       return maxNamed - 1;
     }
     const number = kinds.length;
     kinds.push(kind);
+    names?.append(kind, number, name);
     namedNumbers.set(name, number);
     return number;
   };
@@ -176,6 +215,7 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
   };
 
   return {
+    refresh: () => {},
     requestCells,
     requestSeries,
     tcpCells,
@@ -189,7 +229,7 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
         const spare = JSON.stringify(overflowLabelValues(labels));
         const slot = slotNumbers.get(spare) ?? takeSlot(otherLabels(labels));
         slotNumbers.set(spare, slot);
-        overflowed += 1;
+        overflow();
         return slot;
       }
       const slot = takeSlot(labels);
@@ -213,7 +253,6 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
       const key = ((grpcStatus + 1) * 1000 + code) * 0x400_0000 + flags;
       const known = entry.lastKey === key ? entry.last : undefined;
       const { base, counters } = known ?? findTarget(entry, key, code, flags, grpcStatus);
-      requestCells[base] = (requestCells[base] ?? 0) + 1;
       observe(base + 1, durationMs);
       observe(base + 1 + HISTOGRAM_CELLS, requestBytes);
       observe(base + 1 + 2 * HISTOGRAM_CELLS, responseBytes);
@@ -222,6 +261,8 @@ export function createStats(self: WorkloadLabels, options: StatsOptions = {}): S
         requestCells[messages] = (requestCells[messages] ?? 0) + requestMessages;
         requestCells[messages + 1] = (requestCells[messages + 1] ?? 0) + responseMessages;
       }
+      // Last: who reads from another thread takes a new count for a sign that the rest is there.
+      requestCells[base] = (requestCells[base] ?? 0) + 1;
       for (const counter of counters) namedCells[counter] = (namedCells[counter] ?? 0) + 1;
     },
     recordTcp(slot, opened, closed, receivedBytes, sentBytes) {

@@ -32,17 +32,23 @@ const OVERFLOW_COUNTERS = [
 ] as const;
 export type OverflowCounter = (typeof OVERFLOW_COUNTERS)[number];
 
-/** What is in flight to one cluster, in shared memory, so that workers can count together. */
+export const CIRCUIT_CELLS = 4;
+
+/** What is in flight to one cluster, in cells that all workers count in. */
 export class Circuit {
   limits: CircuitLimits;
-  readonly #counts = new Int32Array(new SharedArrayBuffer(4 * Int32Array.BYTES_PER_ELEMENT));
-
+  readonly #counts: Int32Array;
   readonly #onOverflow: ((counter: OverflowCounter) => void) | undefined;
 
   /** @param onOverflow called with the name of what is counted, each time that a limit says no. */
-  constructor(limits: CircuitLimits, onOverflow?: (counter: OverflowCounter) => void) {
+  constructor(
+    limits: CircuitLimits,
+    onOverflow?: (counter: OverflowCounter) => void,
+    cells: Int32Array = new Int32Array(CIRCUIT_CELLS),
+  ) {
     this.limits = limits;
     this.#onOverflow = onOverflow;
+    this.#counts = cells;
   }
 
   get connections(): number {
@@ -67,7 +73,7 @@ export class Circuit {
   tryConnection(): boolean {
     return this.#tryAdd(CONNECTIONS, this.limits.maxConnections);
   }
-  /** A host without any connection gets one, whatever the limit says. */
+  /** A host without any connection gets one, whatever the limit says; with workers, in each of them. */
   forceConnection(): void {
     Atomics.add(this.#counts, CONNECTIONS, 1);
   }

@@ -5,10 +5,11 @@ import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import { createResolver, type Resolver } from './dns.ts';
 import type { Host } from './host.ts';
+import { type HostVerdict, VerdictBook } from './host-verdicts.ts';
 import type { OwnZone } from './lb/balancer.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type Endpoints, type HostFacts } from './host-facts.ts';
 
-export interface ClusterSetDeps extends Omit<ClusterDeps, 'own'> {
+export interface ClusterSetDeps extends Omit<ClusterDeps, 'own' | 'verdictOn'> {
   readonly logger: Logger;
   /** "region/zone/subzone" of this proxy; empty when it is not known. */
   readonly locality: string;
@@ -25,9 +26,15 @@ export class ClusterSet {
   /** What each cluster was last given, so that an unchanged one is left alone. */
   readonly #applied = new Map<string, { readonly settings: ClusterSettings; readonly facts: readonly HostFacts[] }>();
 
+  readonly #verdicts = new VerdictBook();
+
   constructor(deps: ClusterSetDeps) {
     this.live = this.#clusters;
-    this.#deps = { ...deps, own: () => this.#ownZone(deps.locality) };
+    this.#deps = {
+      ...deps,
+      own: () => this.#ownZone(deps.locality),
+      verdictOn: (cluster, host, checked) => this.#verdicts.of(cluster, host, checked),
+    };
     this.#resolver = createResolver(deps.timers, (name) => this.#refresh(name));
   }
 
@@ -46,6 +53,12 @@ export class ClusterSet {
       this.#resolver.forget(name);
       cluster.retire();
     }
+  }
+
+  /** Who leads has found something of a host. */
+  follow(verdict: HostVerdict): void {
+    this.#verdicts.take(verdict);
+    if (verdict.out !== undefined) this.#clusters.get(verdict.cluster)?.follow(verdict.host, verdict.out);
   }
 
   status(): ClusterStatus[] {

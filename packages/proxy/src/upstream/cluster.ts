@@ -6,15 +6,18 @@ import type { TakeBytes } from '../sockets/byte-reader.ts';
 import type { ConnectionIds } from '../http/connection-ids.ts';
 import { H2Counters } from '../http2/connection/counters.ts';
 import type { H2Shared } from '../http2/connection/h2-connection.ts';
-import { Circuit, type CircuitLimits } from './circuit.ts';
+import { PRIVATE_CELLS, type SharedCells } from '../shared/shared-cells.ts';
+import { Circuit, CIRCUIT_CELLS, type CircuitLimits } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
 import { HealthChecks } from './health/health-checks.ts';
 import { Host } from './host.ts';
+import { type HostVerdicts, type OutOfService, VerdictTeller } from './host-verdicts.ts';
 import { DEFAULT_OVERPROVISIONING_PERCENT, type HostFacts, hostName } from './host-facts.ts';
 import { Balancer, type OwnZone } from './lb/balancer.ts';
 import type { LbAttempt } from './lb/lb-policy.ts';
 import { OutlierDetection } from './outlier/outlier-detection.ts';
+import type { EjectionKind } from './outlier/outlier-settings.ts';
 import { OriginalHosts } from './original-hosts.ts';
 import type { HostPool } from './pool/host-pool.ts';
 import { writeProxyHeader } from '../proxy-protocol/header.ts';
@@ -30,6 +33,11 @@ export interface ClusterDeps {
   readonly random: Random;
   readonly readBuffer: Buffer;
   readonly stats: StatsSink;
+  /** Where workers count together. */
+  readonly shared: SharedCells;
+  readonly verdicts: HostVerdicts;
+  /** What who leads has found of a host, for those who follow. */
+  verdictOn(cluster: string, host: string, checked: boolean): OutOfService;
   /** Where this proxy is, and its peers, as far as that is known. */
   own(): OwnZone | undefined;
   readonly http2: H2Shared;
@@ -47,6 +55,7 @@ export class Cluster {
   #outlier: OutlierDetection | undefined;
   #checks: HealthChecks | undefined;
   #original: OriginalHosts | undefined;
+  readonly #teller: VerdictTeller | undefined;
   #http2Counters: H2Counters | undefined;
   #closed = false;
 
@@ -54,9 +63,13 @@ export class Cluster {
     this.settings = settings;
     this.#deps = deps;
     const { stats } = deps;
-    this.circuit = new Circuit(settings.circuit, (counter) =>
-      stats.add(stats.counter(`cluster.${settings.name}.${counter}`), 1),
+    this.circuit = new Circuit(
+      settings.circuit,
+      (counter) => stats.add(stats.counter(`cluster.${settings.name}.${counter}`), 1),
+      deps.shared.open(`circuit ${settings.name}`, CIRCUIT_CELLS),
     );
+    const { tell } = deps.verdicts;
+    if (tell !== undefined) this.#teller = new VerdictTeller(settings.name, tell);
     this.#balancer = this.#balance();
     this.#updateOriginal();
   }
@@ -87,7 +100,7 @@ export class Cluster {
     const hosts = new Map<string, Host>();
     for (const one of facts) {
       const name = hostName(one);
-      const host = former.get(name) ?? new Host(one, this.#deps.timers.now());
+      const host = former.get(name) ?? this.#newHost(one);
       const speaksOtherwise =
         transportChanged || JSON.stringify(host.facts.transportMatch) !== JSON.stringify(one.transportMatch);
       host.facts = one;
@@ -102,6 +115,29 @@ export class Cluster {
     this.rebalance();
     if (transportChanged) for (const host of this.#original?.hosts ?? []) dropPool(host);
     this.#updateOriginal();
+  }
+
+  #newHost(facts: HostFacts): Host {
+    const host = new Host(facts, this.#deps.timers.now());
+    const { verdicts, verdictOn } = this.#deps;
+    if (!verdicts.leads) Object.assign(host, verdictOn(this.name, host.name, this.settings.healthCheck !== undefined));
+    return host;
+  }
+
+  /** Who leads has found something of a host. */
+  follow(hostName: string, out: OutOfService): void {
+    const host = this.#hosts.get(hostName);
+    if (host === undefined) return;
+    const wasOut = host.checkFailed || host.checkPending;
+    Object.assign(host, out);
+    if (wasOut && !host.checkFailed && !host.checkPending) host.inServiceSinceMs = this.#deps.timers.now();
+    this.rebalance();
+  }
+
+  /** A follower saw a host fail as often as it may. */
+  suspected(hostName: string, kind: EjectionKind): void {
+    const host = this.#hosts.get(hostName);
+    if (host !== undefined) this.#outlier?.suspected(host, kind);
   }
 
   #updateOriginal(): void {
@@ -127,12 +163,16 @@ export class Cluster {
       this.#outlier?.close();
       this.#outlier = undefined;
     } else if (this.#outlier === undefined) {
-      const { timers, random, stats } = this.#deps;
+      const { timers, random, stats, shared, verdicts } = this.#deps;
+      // Where callers say where to go, each worker has hosts of its own, and decides on them.
+      const alone = this.settings.original !== undefined;
       this.#outlier = new OutlierDetection(outlier, {
         cluster: name,
         timers,
         random,
         stats,
+        shared: alone ? PRIVATE_CELLS : shared,
+        suspect: alone || verdicts.leads ? undefined : (host, kind) => verdicts.suspect(name, host.name, kind),
         hosts: () => this.hosts,
         onChange: () => this.rebalance(),
       });
@@ -141,7 +181,7 @@ export class Cluster {
 
   #updateChecks(): void {
     const { healthCheck, name } = this.settings;
-    if (healthCheck === undefined) {
+    if (healthCheck === undefined || !this.#deps.verdicts.leads) {
       this.#checks?.close();
       this.#checks = undefined;
       return;
@@ -167,6 +207,7 @@ export class Cluster {
   /** After hosts changed, or their health. */
   rebalance(): void {
     this.#balancer = this.#balance(this.#balancer);
+    this.#teller?.tell(this.#hosts);
   }
 
   #balance(former?: Balancer): Balancer {
@@ -245,6 +286,7 @@ export class Cluster {
     this.#outlier = undefined;
     for (const host of this.hosts) dropPool(host);
     this.#original?.close();
+    this.#teller?.tell(new Map());
   }
 
   close(): void {

@@ -6,6 +6,7 @@ import type { DownstreamStream } from '../../http/streams.ts';
 import type { StatsSink } from '../../ports.ts';
 import type { TokenBuckets } from './local-rate-limit/token-bucket.ts';
 import type { RequestRecord } from '../../request-record.ts';
+import type { SharedCells } from '../../shared/shared-cells.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 
 /**
@@ -70,6 +71,8 @@ export interface FilterDeps {
   readonly regex: RegexEngine;
   readonly stats: StatsSink;
   readonly buckets: TokenBuckets;
+  /** Where workers count together. */
+  readonly shared: SharedCells;
 }
 
 /** What is known when the filters of one connection manager's routes are made. */

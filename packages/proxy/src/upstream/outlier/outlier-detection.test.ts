@@ -1,6 +1,7 @@
 import { seededRandom } from '@weft/kit';
 import { FakeClock } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
+import { PRIVATE_CELLS } from '../../shared/shared-cells.ts';
 import { host } from '../../test-support/hosts.ts';
 import { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Host } from '../host.ts';
@@ -52,6 +53,7 @@ function detection(count: number, more: Partial<OutlierSettings> = {}) {
         add: (at, by) => values.set(names[at] ?? '', (values.get(names[at] ?? '') ?? 0) + by),
         set: (at, value) => values.set(names[at] ?? '', value),
       },
+      shared: PRIVATE_CELLS,
       hosts: () => hosts,
       onChange: () => (changes += 1),
     },

@@ -1,8 +1,9 @@
 import type { Random } from '@weft/kit';
 import type { StatsSink } from '../../ports.ts';
 import { Deadline, type TimerQueue } from '../../timers/timer-queue.ts';
+import type { SharedCells } from '../../shared/shared-cells.ts';
 import type { Host } from '../host.ts';
-import { OutlierCounts } from './outlier-counts.ts';
+import { OUTLIER_CELLS, OutlierCounts } from './outlier-counts.ts';
 import { EJECTION_KINDS, type EjectionKind, type OutlierSettings } from './outlier-settings.ts';
 import { successRateThreshold } from './success-rate.ts';
 
@@ -11,7 +12,11 @@ export interface OutlierDeps {
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly stats: Pick<StatsSink, 'counter' | 'gauge' | 'add' | 'set'>;
+  /** Where workers count together. */
+  readonly shared: SharedCells;
   hosts(): readonly Host[];
+  /** Where another worker decides: asks it to eject. */
+  readonly suspect?: ((host: Host, kind: EjectionKind) => void) | undefined;
   /** Some host went out or came back. */
   onChange(): void;
 }
@@ -33,7 +38,7 @@ export class OutlierDetection {
     this.#settings = settings;
     this.#deps = deps;
     this.#slots = takeSlots(deps);
-    deps.timers.arm(this.#sweep, settings.intervalMs);
+    if (deps.suspect === undefined) deps.timers.arm(this.#sweep, settings.intervalMs);
   }
 
   get ejected(): number {
@@ -42,10 +47,16 @@ export class OutlierDetection {
 
   /** After hosts or settings changed. Hosts that stay keep what is known of them. */
   update(settings: OutlierSettings): void {
-    const { timers } = this.#deps;
-    if (settings.intervalMs !== this.#settings.intervalMs) timers.arm(this.#sweep, settings.intervalMs);
+    const { timers, suspect } = this.#deps;
+    if (suspect === undefined && settings.intervalMs !== this.#settings.intervalMs)
+      timers.arm(this.#sweep, settings.intervalMs);
     this.#settings = settings;
     this.#setEjected(this.#deps.hosts().filter((host) => host.ejected).length);
+  }
+
+  /** Another worker saw it fail as often as it may. */
+  suspected(host: Host, kind: EjectionKind): void {
+    this.#found(host, kind);
   }
 
   close(): void {
@@ -59,47 +70,30 @@ export class OutlierDetection {
 
   /** A host answered. */
   onStatus(host: Host, status: number): void {
-    const counts = countsOf(host);
+    const counts = this.#countsOf(host);
     const success = status < ANSWER_FAILED;
     counts.answers.add(success);
-    if (success) {
-      counts.consecutive5xx = 0;
-      counts.consecutiveGateway = 0;
-      return;
-    }
+    if (success) return counts.succeeded();
     const { consecutive5xx, consecutiveGateway } = this.#settings;
-    if (status >= 502 && status <= 504) {
-      counts.consecutiveGateway += 1;
-      if (consecutiveGateway > 0 && counts.consecutiveGateway >= consecutiveGateway) {
-        counts.consecutiveGateway = 0;
-        this.#found(host, 'consecutive_gateway_failure');
-      }
-    } else counts.consecutiveGateway = 0;
-    counts.consecutive5xx += 1;
-    if (consecutive5xx > 0 && counts.consecutive5xx >= consecutive5xx) {
-      counts.consecutive5xx = 0;
-      this.#found(host, 'consecutive_5xx');
-    }
+    if (status < 502 || status > 504) counts.noGatewayFailure();
+    else if (counts.anotherGateway(consecutiveGateway)) this.#found(host, 'consecutive_gateway_failure');
+    if (counts.another5xx(consecutive5xx)) this.#found(host, 'consecutive_5xx');
   }
 
   /** No answer came. @param status what it counts as when such failures are not kept apart. */
   onLocalFailure(host: Host, status: 503 | 504): void {
     if (!this.#settings.splitLocal) return this.onStatus(host, status);
-    const counts = countsOf(host);
-    const { consecutiveLocal } = this.#settings;
+    const counts = this.#countsOf(host);
     counts.local.add(false);
-    counts.consecutiveLocal += 1;
-    if (consecutiveLocal === 0 || counts.consecutiveLocal < consecutiveLocal) return;
-    counts.consecutiveLocal = 0;
-    this.#found(host, 'consecutive_local_origin_failure');
+    if (counts.anotherLocal(this.#settings.consecutiveLocal)) this.#found(host, 'consecutive_local_origin_failure');
   }
 
   /** A connection was there for a request. @param final nothing more will tell of success (TCP). */
   onConnected(host: Host, final: boolean): void {
     if (this.#settings.splitLocal) {
-      const counts = countsOf(host);
+      const counts = this.#countsOf(host);
       counts.local.add(true);
-      counts.consecutiveLocal = 0;
+      counts.connected();
     } else if (final) this.onStatus(host, 200);
   }
 
@@ -116,7 +110,7 @@ export class OutlierDetection {
     const nowMs = timers.now();
     let changed = false;
     for (const host of this.#deps.hosts()) {
-      const counts = countsOf(host);
+      const counts = this.#countsOf(host);
       if (this.#isDue(host, counts, nowMs)) {
         this.#bringBack(host);
         changed = true;
@@ -144,13 +138,14 @@ export class OutlierDetection {
   /** Hosts among each other, by the calls of the last interval. */
   #compare(window: 'answers' | 'local', rateKind: EjectionKind, percentKind: EjectionKind): void {
     const { successRate, failurePercentage } = this.#settings;
-    const rated = this.#deps.hosts().filter((host) => !host.ejected && countsOf(host)[window].lastTotal > 0);
-    const withVolume = (volume: number): Host[] => rated.filter((host) => countsOf(host)[window].lastTotal >= volume);
+    const rated = this.#deps.hosts().filter((host) => !host.ejected && this.#countsOf(host)[window].lastTotal > 0);
+    const withVolume = (volume: number): Host[] =>
+      rated.filter((host) => this.#countsOf(host)[window].lastTotal >= volume);
     for (const host of withVolume(Math.min(successRate.volume, failurePercentage.volume))) {
-      const one = countsOf(host)[window];
+      const one = this.#countsOf(host)[window];
       one.shownRate = one.lastRate;
     }
-    const rateOf = (host: Host): number => countsOf(host)[window].lastRate;
+    const rateOf = (host: Host): number => this.#countsOf(host)[window].lastRate;
     const comparable = withVolume(successRate.volume);
     if (comparable.length >= Math.max(1, successRate.minHosts)) {
       const { threshold } = successRateThreshold(comparable.map(rateOf), successRate.factor);
@@ -163,7 +158,8 @@ export class OutlierDetection {
 
   #found(host: Host, kind: EjectionKind): void {
     if (host.ejected) return;
-    const { stats, random, timers } = this.#deps;
+    const { stats, random, timers, suspect } = this.#deps;
+    if (suspect !== undefined) return suspect(host, kind);
     const slots = this.#slots;
     stats.add(slots.detected[kind], 1);
     const { maxEjectionPercent, alwaysEjectOne, enforcing, jitterMs } = this.#settings;
@@ -173,7 +169,7 @@ export class OutlierDetection {
       return;
     }
     if (random.next() * 100 >= enforcing[kind]) return;
-    const counts = countsOf(host);
+    const counts = this.#countsOf(host);
     host.ejected = true;
     counts.backoff += 1;
     counts.ejectedAtMs = timers.now();
@@ -186,13 +182,14 @@ export class OutlierDetection {
 
   #setEjected(count: number): void {
     this.#ejected = count;
-    this.#deps.stats.set(this.#slots.active, count);
+    if (this.#deps.suspect === undefined) this.#deps.stats.set(this.#slots.active, count);
   }
-}
 
-function countsOf(host: Host): OutlierCounts {
-  host.outlier ??= new OutlierCounts();
-  return host.outlier;
+  #countsOf(host: Host): OutlierCounts {
+    const { cluster, shared } = this.#deps;
+    host.outlier ??= new OutlierCounts(shared.open(`outlier ${cluster} ${host.name}`, OUTLIER_CELLS));
+    return host.outlier;
+  }
 }
 
 interface Slots {

@@ -46,8 +46,10 @@ export interface FaultConfig {
   /** Of the caller, as it says itself; empty = any. */
   readonly downstreamNodes: readonly string[];
   readonly maxActive: number;
-  /** Faults that are being injected now. */
-  readonly active: { count: number };
+  /** Faults that are being injected now, by all workers. */
+  readonly active: Int32Array;
+  /** Those of this thread. */
+  readonly own: { active: number };
 }
 
 const NONE: Share = { parts: 0, of: 100 };
@@ -83,7 +85,8 @@ function parse(packed: PackedConfig, deps: FilterDeps, resource: string): FaultC
     upstreamCluster: fault.upstreamCluster,
     downstreamNodes: fault.downstreamNodes,
     maxActive: fault.maxActiveFaults ?? Infinity,
-    active: { count: 0 },
+    active: deps.shared.open(`fault ${resource} ${Buffer.from(packed.value).toString('base64')}`, 1),
+    own: { active: 0 },
   };
 }
 
@@ -149,9 +152,10 @@ class FaultFilter implements HttpFilter {
     const injection = stream.slots[this.#slot] as Injection | undefined;
     if (injection === undefined) return;
     if (injection.wait !== undefined) this.#deps.timers.cancel(injection.wait);
-    const { active } = this.#config;
-    active.count -= 1;
-    this.#deps.stats.set(this.#counters.active, active.count);
+    const { active, own } = this.#config;
+    Atomics.sub(active, 0, 1);
+    own.active -= 1;
+    this.#deps.stats.set(this.#counters.active, own.active);
   }
 
   #matches(stream: FilterStream): boolean {
@@ -198,13 +202,14 @@ class FaultFilter implements HttpFilter {
 
   /** @returns false when as many faults as may be are being injected already. */
   #begin(stream: FilterStream, wait: Deadline | undefined): boolean {
-    const { active, maxActive } = this.#config;
-    if (active.count >= maxActive) {
+    const { active, own, maxActive } = this.#config;
+    if (Atomics.add(active, 0, 1) >= maxActive) {
+      Atomics.sub(active, 0, 1);
       this.#deps.stats.add(this.#counters.overflow, 1);
       return false;
     }
-    active.count += 1;
-    this.#deps.stats.set(this.#counters.active, active.count);
+    own.active += 1;
+    this.#deps.stats.set(this.#counters.active, own.active);
     const injection: Injection = { wait };
     stream.slots[this.#slot] = injection;
     return true;

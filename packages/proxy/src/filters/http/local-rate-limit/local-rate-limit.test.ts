@@ -19,7 +19,8 @@ import {
   toCluster,
 } from '../../../test-support/resources.ts';
 import { echoUpstream, type TestServer } from '../../../test-support/upstream.ts';
-import { TokenBucket, TokenBuckets } from './token-bucket.ts';
+import { PRIVATE_CELLS, reserveCells, SharedTable } from '../../../shared/shared-cells.ts';
+import { TokenBuckets } from './token-bucket.ts';
 
 type Init = Exclude<MessageInitShape<typeof LocalRateLimitSchema>, { $typeName: string }>;
 type RateLimitInit = Exclude<MessageInitShape<typeof RateLimitSchema>, { $typeName: string }>;
@@ -58,7 +59,7 @@ const headersOf = ({ headers }: Answer, ...names: string[]): unknown[] => names.
 describe('a token bucket', () => {
   const settings = { maxTokens: 3, tokensPerFill: 2, fillIntervalMs: 100 };
   it('lets a burst pass, then what each interval brings, and never holds more than it may', () => {
-    const made = new TokenBuckets().of('k', settings, 1000);
+    const made = new TokenBuckets(PRIVATE_CELLS).of('k', settings, 1000);
     const take = (nowMs: number, count: number): boolean[] => Array.from({ length: count }, () => made.take(nowMs));
     expect(take(1000, 4)).toEqual([true, true, true, false]);
     expect(take(1099, 1)).toEqual([false]);
@@ -67,18 +68,23 @@ describe('a token bucket', () => {
     expect([made.remaining, made.secondsToFill(5030)]).toEqual([0, 1]);
   });
   it('gives nothing for a clock that goes back', () => {
-    const made = new TokenBuckets().of('k', settings, 1_000_000);
+    const made = new TokenBuckets(PRIVATE_CELLS).of('k', settings, 1_000_000);
     for (let i = 0; i < 3; i += 1) made.take(1_000_500);
     expect([made.take(900_000), made.take(900_050)]).toEqual([false, false]);
     expect(made.take(900_150)).toBe(true);
   });
   it('is one for all who share its memory', () => {
-    const cells = new Int32Array(new SharedArrayBuffer(8));
-    const mine = new TokenBucket(settings, cells, 0, 0);
-    expect([mine.take(0), Atomics.load(cells, 0)]).toEqual([true, 2]);
+    const memory = reserveCells(16);
+    const [mine, theirs] = [memory, memory].map((one, i) =>
+      new TokenBuckets(new SharedTable(one)).of('k', settings, 1_700_000_000_000 + i),
+    );
+    expect([mine, theirs, mine, theirs].map((one) => one?.take(1_700_000_000_099))).toEqual([true, true, true, false]);
+    // The second one's time begins with the first.
+    expect([theirs?.take(1_700_000_000_100), mine?.take(1_700_000_000_100)]).toEqual([true, true]);
+    expect([mine?.remaining, theirs?.remaining]).toEqual([0, 0]);
   });
   it('stays as it is for the same place and settings', () => {
-    const buckets = new TokenBuckets();
+    const buckets = new TokenBuckets(PRIVATE_CELLS);
     const first = buckets.of('a', settings, 0);
     expect(buckets.of('a', settings, 50)).toBe(first);
     expect(buckets.of('b', settings, 0)).not.toBe(first);

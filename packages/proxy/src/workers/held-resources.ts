@@ -1,0 +1,69 @@
+// The configuration as a worker has it, and what of it another thread has: changes go between them.
+import { decodeResource } from '../discovery/decode.ts';
+import type { BytesOf, ResourceSet, ResourceType } from '../ports.ts';
+import type { WorkerUpdate } from './messages.ts';
+
+export const NO_RESOURCES: ResourceSet = {
+  listeners: new Map(),
+  routes: new Map(),
+  clusters: new Map(),
+  endpoints: new Map(),
+};
+
+const FIELDS = [
+  ['cluster', 'clusters'],
+  ['endpoint', 'endpoints'],
+  ['listener', 'listeners'],
+  ['route', 'routes'],
+] as const satisfies readonly (readonly [ResourceType, keyof ResourceSet])[];
+
+export type ResourceChange = Pick<WorkerUpdate, 'changed' | 'removed'>;
+
+/** Takes changes in. Messages that did not change stay the same objects. */
+export class HeldResources {
+  readonly #held: Record<ResourceType, Map<string, object>> = {
+    cluster: new Map(),
+    endpoint: new Map(),
+    listener: new Map(),
+    route: new Map(),
+    nameTable: new Map(),
+  };
+
+  change({ changed, removed }: ResourceChange): ResourceSet {
+    for (const { type, name } of removed) this.#held[type].delete(name);
+    for (const { type, name, bytes } of changed) this.#held[type].set(name, decodeResource(type, bytes));
+    return Object.fromEntries(
+      FIELDS.map(([type, field]) => [field, new Map(this.#held[type])]),
+    ) as unknown as ResourceSet;
+  }
+}
+
+/** Knows what others were told, and says what they are to be told. */
+export class ToldResources {
+  readonly #told = new Map<ResourceType, Map<string, object>>(FIELDS.map(([type]) => [type, new Map()]));
+
+  /** @param refused what did not come into force: what was told before under its name stands. */
+  change(resources: ResourceSet, refused: ReadonlySet<string>, bytesOf: BytesOf): ResourceChange {
+    const changed: { type: ResourceType; name: string; bytes: Uint8Array }[] = [];
+    const removed: { type: ResourceType; name: string }[] = [];
+    for (const [type, field] of FIELDS) {
+      const told = this.#told.get(type) ?? new Map<string, object>();
+      const { [field]: now } = resources;
+      for (const name of told.keys()) {
+        if (now.has(name)) continue;
+        told.delete(name);
+        removed.push({ type, name });
+      }
+      for (const [name, message] of now) {
+        const bytes = bytesOf(type, name);
+        if (told.get(name) === message || bytes === undefined || refused.has(refusedKey(type, name))) continue;
+        told.set(name, message);
+        // A copy: a message to a thread takes along all of the memory that its bytes are a part of.
+        changed.push({ type, name, bytes: new Uint8Array(bytes) });
+      }
+    }
+    return { changed, removed };
+  }
+}
+
+export const refusedKey = (type: ResourceType, name: string): string => `${type} ${name}`;

@@ -1,0 +1,88 @@
+// What the main thread and its workers say to each other. Numbers that change all the time are not said: they are in
+// memory that both see.
+import type { WorkloadSecret } from '@weft/contracts';
+import type { LogLevel } from '@weft/kit';
+import type { OverloadMemory } from '../overload/shared-overload.ts';
+import type { ClusterStatus, DrainPlan, ListenerStatus, ResourceType } from '../ports.ts';
+import type { LogEntryInit, SpanInit } from '../reporting/log-entry.ts';
+import type { StatsMemory } from '../stats/stats.ts';
+import type { HostVerdict } from '../upstream/host-verdicts.ts';
+import type { EjectionKind } from '../upstream/outlier/outlier-settings.ts';
+
+/** What a worker is told at its start. */
+export interface WorkerStart {
+  /** From 0; the first one checks the health of hosts and ejects them, for all. */
+  readonly number: number;
+  readonly workers: number;
+  readonly nodeId: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly hostname: string;
+  readonly maxConnections: number;
+  readonly maxDescriptor: number;
+  readonly drainTimeMs: number;
+  readonly socketMark: number | undefined;
+  readonly logLevel: LogLevel;
+  readonly memory: {
+    readonly cells: SharedArrayBuffer;
+    readonly stats: StatsMemory;
+    readonly overload: OverloadMemory;
+    /** Characters of access logs on their way to the main thread. */
+    readonly logged: SharedArrayBuffer;
+  };
+}
+
+/** What changed of the configuration. All of it was judged by the main thread before. */
+export interface WorkerUpdate {
+  readonly type: 'update';
+  readonly version: number;
+  readonly changed: readonly { readonly type: ResourceType; readonly name: string; readonly bytes: Uint8Array }[];
+  readonly removed: readonly { readonly type: ResourceType; readonly name: string }[];
+  /** Descriptors for this worker alone, by "ADDRESS:PORT". */
+  readonly sockets: readonly (readonly [address: string, fd: number])[];
+  /** Where nobody is to connect any more. */
+  readonly closed: readonly string[];
+}
+
+export type ToWorker =
+  | WorkerUpdate
+  | { readonly type: 'secrets'; readonly default: WorkloadSecret; readonly rootCaPem: string }
+  | { readonly type: 'log-level'; readonly level: LogLevel }
+  | { readonly type: 'drain-listeners'; readonly plan: DrainPlan }
+  | { readonly type: 'drain'; readonly deadlineMs: number }
+  /** Ends the requests that hold most memory, until it is as much as this. */
+  | { readonly type: 'relieve'; readonly bytes: number }
+  | { readonly type: 'tell-status'; readonly id: number }
+  | { readonly type: 'verdict'; readonly verdict: HostVerdict }
+  | { readonly type: 'suspect'; readonly suspect: Suspect };
+
+export interface Suspect {
+  readonly cluster: string;
+  readonly host: string;
+  readonly kind: EjectionKind;
+}
+
+export interface WorkerStatus {
+  readonly listeners: readonly ListenerStatus[];
+  readonly clusters: readonly ClusterStatus[];
+  readonly connections: number;
+  readonly timers: number;
+}
+
+export type FromWorker =
+  | { readonly type: 'updated'; readonly version: number }
+  | { readonly type: 'status'; readonly id: number; readonly status: WorkerStatus }
+  | { readonly type: 'drained'; readonly cutConnections: number }
+  /** Whole lines of one access log. */
+  | { readonly type: 'lines'; readonly path: string; readonly text: string; readonly lines: number }
+  | { readonly type: 'entries'; readonly entries: ReportEntries }
+  | { readonly type: 'verdict'; readonly verdict: HostVerdict }
+  | { readonly type: 'suspect'; readonly suspect: Suspect };
+
+/** For telemetry. */
+export interface ReportEntries {
+  readonly spans: readonly SpanInit[];
+  readonly logs: readonly LogEntryInit[];
+  /** Entries that were held back since the last ones, and lines of access logs that found no room. */
+  readonly held: number;
+  readonly droppedLines: number;
+}

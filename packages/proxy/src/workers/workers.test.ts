@@ -1,0 +1,483 @@
+import { createServer, type Server } from 'node:http';
+import { connect, type Socket, type AddressInfo } from 'node:net';
+import { symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
+import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
+import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
+import { LocalRateLimitSchema } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
+import { XDS_TYPE } from '@weft/contracts';
+import { createTestAuthority, freePort, tempDir, type TempDir, waitFor } from '@weft/testkit';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { anyOf, encode, type Resources, startControlPlane } from '../test-support/control-plane.ts';
+import { connectionManager, listenerOf, secureCluster, withMutualTls } from '../test-support/mesh-resources.ts';
+import { bundleProxy, fetchPage, type ProxyChild, startProxyChild } from '../test-support/proxy-program.ts';
+
+// The program with two workers, as its parent starts it, beside a control plane that speaks the real protocols.
+
+const NODE = 'sidecar~127.0.0.1~w-v1.default~default.svc.cluster.local';
+const METADATA = { NAMESPACE: 'default', SERVICE_ACCOUNT: 'w', WORKLOAD_NAME: 'w-v1', LABELS: { app: 'w' } };
+const ID = 'spiffe://cluster.local/ns/default/sa/w';
+const LISTENER = 'in';
+const token = { authorization: 'Bearer the token' };
+
+let dir: TempDir;
+let program: string;
+let app: Server;
+let appPort: number;
+/** Answers of `/wait` that were not given yet. */
+const waiting = new Set<() => void>();
+const authority = createTestAuthority();
+
+beforeAll(async () => {
+  dir = await tempDir();
+  program = bundleProxy(join(dir.path, 'dist'));
+  await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
+  app = createServer((request, response) => {
+    if (request.url === '/fail') response.statusCode = 500;
+    if (request.url !== '/wait') return void response.end(request.url);
+    const answer = (): void => {
+      waiting.delete(answer);
+      response.end('waited');
+    };
+    waiting.add(answer);
+    response.on('close', () => waiting.delete(answer));
+  });
+  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
+  appPort = (app.address() as AddressInfo).port;
+}, 60_000);
+afterAll(async () => {
+  app.closeAllConnections();
+  app.close();
+  await dir.remove();
+});
+
+const endpointAt = (port: number): JsonObject => ({
+  endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue: port } } },
+});
+const clusterOf = (name: string, more: JsonObject = {}, ports = [appPort]): Uint8Array =>
+  encode(ClusterSchema, {
+    name,
+    type: 'STATIC',
+    connectTimeout: '1s',
+    loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: ports.map(endpointAt) }] },
+    ...more,
+  });
+const routesTo = (cluster: string): JsonObject => ({
+  name: 'routes',
+  virtualHosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] }],
+});
+const ADS = { ads: {}, resourceApiVersion: 'V3' };
+
+interface Wanted {
+  readonly cluster?: Uint8Array;
+  readonly routes?: JsonObject;
+  /** Path of the access log. */
+  readonly log?: string;
+}
+
+function resourcesOf(port: number, { cluster = clusterOf('app'), routes = routesTo('app') }: Wanted = {}): Resources {
+  const hcm = connectionManager({ rds: { routeConfigName: 'routes', configSource: ADS } });
+  return {
+    [XDS_TYPE.cluster]: { app: cluster },
+    [XDS_TYPE.listener]: { [LISTENER]: toBinary(ListenerSchema, listenerOf(LISTENER, port, 'OUTBOUND', hcm)) },
+    [XDS_TYPE.route]: { routes: encode(RouteConfigurationSchema, routes) },
+  };
+}
+
+interface Started extends AsyncDisposable {
+  readonly proxy: ProxyChild;
+  readonly admin: string;
+  renew(): void;
+}
+
+async function start(
+  xds: string,
+  name: string,
+  more: readonly string[] = [],
+  ofNode: readonly string[] = [],
+): Promise<Started> {
+  const admin = `127.0.0.1:${await freePort()}`;
+  const proxy = startProxyChild(program, [
+    '--node-id', NODE, '--metadata', JSON.stringify(METADATA), '--xds', xds, '--save-dir', join(dir.path, name),
+    '--admin', admin, '--parent-fd', '3', '--concurrency', '2', ...more,
+  ], ofNode); // prettier-ignore
+  const renew = (): void => {
+    const { certChainPem, privateKeyPem } = authority.issue(ID);
+    proxy.send({
+      type: 'secrets',
+      default: { certChainPem, privateKeyPem, spiffeId: ID, expiresAt: Date.now() + 3_600_000 },
+      rootCaPem: authority.rootsPem,
+    });
+  };
+  proxy.send({ type: 'admin-token', token: 'the token' });
+  renew();
+  await waitFor(
+    async () => {
+      if (proxy.child.exitCode !== null) throw new Error(proxy.stderr());
+      return (await fetchPage(admin, '/ready').catch(() => ({ status: 0 }))).status === 200;
+    },
+    { what: 'ready', timeoutMs: 20_000 },
+  );
+  return { proxy, admin, renew, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
+}
+
+/** A client's connection, with what came over it. */
+interface Client {
+  readonly socket: Socket;
+  answers(): number[];
+  ask(path: string): void;
+}
+
+async function open(port: number, count: number): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (let i = 0; i < count; i += 1) {
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    await new Promise((resolve) => socket.once('connect', resolve));
+    clients.push({
+      socket,
+      answers: () => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1])),
+      ask: (path) => void socket.write(`GET ${path} HTTP/1.1\r\nHost: app\r\n\r\n`),
+    });
+  }
+  return clients;
+}
+
+async function statsOf(admin: string): Promise<(name: string) => number> {
+  const { stats } = JSON.parse((await fetchPage(admin, '/stats?format=json')).body) as {
+    readonly stats: readonly { readonly name: string; readonly value: number }[];
+  };
+  const values = new Map(stats.map(({ name, value }) => [name, value]));
+  return (name) => values.get(name) ?? 0;
+}
+const takenBy = (stat: (name: string) => number): number[] =>
+  [0, 1].map((worker) => stat(`listener.${LISTENER}.worker_${worker}.downstream_cx_total`));
+
+/** Connections until both workers have some: which one takes a connection is the system's choice. */
+async function openAtBoth(port: number, admin: string, atLeast: number): Promise<Client[]> {
+  const clients: Client[] = [];
+  await waitFor(
+    async () => {
+      clients.push(...(await open(port, atLeast)));
+      return takenBy(await statsOf(admin)).every((count) => count > 0);
+    },
+    { what: 'connections of both workers', timeoutMs: 20_000 },
+  );
+  return clients;
+}
+const close = (clients: readonly Client[]): void => clients.forEach(({ socket }) => socket.destroy());
+
+describe('a proxy with two workers', () => {
+  it('serves with both, counts what both did, and follows changes in both', async () => {
+    const port = await freePort();
+    await using plane = await startControlPlane(authority, resourcesOf(port));
+    await using started = await start(plane.address, 'save-1');
+    const { admin, proxy } = started;
+    expect((await statsOf(admin))('server.concurrency')).toBe(2);
+    const clients = await openAtBoth(port, admin, 8);
+    for (let round = 0; round < 5; round += 1) {
+      for (const client of clients) client.ask('/a');
+      await waitFor(() => clients.every((client) => client.answers().length === round + 1), { what: 'answers' });
+    }
+    const total = clients.length * 5;
+    await waitFor(async () => (await statsOf(admin))(`http.${LISTENER}.downstream_rq_total`) === total, {
+      what: 'all requests counted',
+    });
+    const stat = await statsOf(admin);
+    expect(takenBy(stat).reduce((sum, one) => sum + one, 0)).toBe(clients.length);
+    expect(stat(`listener.${LISTENER}.downstream_cx_total`)).toBe(clients.length);
+    expect(stat('cluster.app.upstream_rq_200')).toBe(total);
+    expect(stat('server.total_connections')).toBe(clients.length);
+    expect((await fetchPage(admin, '/stats/prometheus')).body).toMatch(
+      new RegExp(`istio_requests_total\\{[^\\n]*response_code="200"[^\\n]*\\} ${total}\\n`),
+    );
+    expect((await fetchPage(admin, '/clusters')).body).toContain(`app::127.0.0.1:${appPort}::rq_total::${total}\n`);
+    expect((await fetchPage(admin, '/listeners')).body).toBe(`${LISTENER}::127.0.0.1:${port}\n`);
+    expect((await fetchPage(admin, '/config_dump')).body).toContain('"route_config_name":"routes"'.replace(':', ': '));
+    // What telemetry is told is the sum, as are spans and lines of the log.
+    await waitFor(() => plane.reports.some(({ counters }) => counters?.values.includes(total)), { what: 'report' });
+    await waitFor(() => plane.reports.flatMap(({ spans }) => spans).length === total, { what: 'spans' });
+    await waitFor(() => proxy.stdout().split('\n').length === total + 1, { what: 'log lines' });
+    expect(
+      proxy
+        .stdout()
+        .split('\n')
+        .filter((line) => !line.includes('"GET /a HTTP/1.1" 200 - via_upstream')),
+    ).toEqual(['']);
+
+    plane.set(
+      resourcesOf(port, {
+        routes: {
+          name: 'routes',
+          virtualHosts: [
+            { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, directResponse: { status: 418 } }] },
+          ],
+        },
+      }),
+    );
+    await waitFor(() => plane.ads.connections()[0]?.types.every(({ status }) => status === 'synced'));
+    await waitFor(
+      async () => {
+        const before = clients.map((client) => client.answers().length);
+        for (const client of clients) client.ask('/b');
+        await waitFor(() => clients.every((client, i) => client.answers().length > (before[i] ?? 0)));
+        return clients.every((client) => client.answers().at(-1) === 418);
+      },
+      { what: 'the new route at all connections' },
+    );
+
+    // A resource that is refused is refused once, with its reason, and the former one stands in both.
+    plane.set({
+      ...resourcesOf(port),
+      [XDS_TYPE.route]: {
+        routes: encode(RouteConfigurationSchema, {
+          name: 'routes',
+          virtualHosts: [
+            { name: 'a', domains: ['*'] },
+            { name: 'b', domains: ['*'] },
+          ],
+        }),
+      },
+    });
+    const nacked = (): string =>
+      plane.ads.connections()[0]?.types.find(({ typeUrl }) => typeUrl === XDS_TYPE.route)?.nacked?.message ?? '';
+    await waitFor(() => nacked() !== '', { what: 'NACK' });
+    expect(nacked()).toContain('domain "*" is in two virtual hosts');
+    const before = clients.map((client) => client.answers().length);
+    for (const client of clients) client.ask('/c');
+    await waitFor(() => clients.every((client, i) => client.answers().length > (before[i] ?? 0)));
+    expect(clients.map((client) => client.answers().at(-1))).toEqual(clients.map(() => 418));
+    expect(proxy.stderr()).not.toContain('"level":"error"');
+
+    // A listener that goes away is refused at once; its address can come back.
+    plane.set({ ...resourcesOf(port), [XDS_TYPE.listener]: {} });
+    const tryOnce = (): Promise<string> =>
+      fetchPage(`127.0.0.1:${port}`, '/d').then(
+        ({ body }) => body,
+        (error: Error & { readonly code?: string }) => error.code ?? '',
+      );
+    await waitFor(async () => (await tryOnce()) === 'ECONNREFUSED', { what: 'nobody listens' });
+    plane.set(resourcesOf(port));
+    await waitFor(async () => (await tryOnce()) === '/d', { what: 'the listener again' });
+    close(clients);
+  }, 60_000);
+
+  it('holds the limits of a cluster over both', async () => {
+    const port = await freePort();
+    const limits: JsonObject = {
+      circuitBreakers: {
+        thresholds: [{ maxRequests: 5, maxConnections: 100, maxPendingRequests: 100, maxRetries: 0 }],
+      },
+    };
+    await using plane = await startControlPlane(authority, resourcesOf(port, { cluster: clusterOf('app', limits) }));
+    await using started = await start(plane.address, 'save-2');
+    const clients = await openAtBoth(port, started.admin, 8);
+    for (const client of clients) client.ask('/wait');
+    await waitFor(() => clients.filter((client) => client.answers().length > 0).length === clients.length - 5, {
+      what: 'refusals',
+    });
+    await waitFor(() => waiting.size === 5, { what: 'requests at the application' });
+    expect(new Set(clients.flatMap((client) => client.answers()))).toEqual(new Set([503]));
+    for (const answer of waiting) answer();
+    await waitFor(() => clients.every((client) => client.answers().length === 1));
+    expect(clients.flatMap((client) => client.answers()).filter((status) => status === 200)).toHaveLength(5);
+    // What was in flight is free again, at both.
+    for (const client of clients) {
+      client.ask('/a');
+      await waitFor(() => client.answers().length === 2);
+    }
+    expect(clients.map((client) => client.answers()[1])).toEqual(clients.map(() => 200));
+    close(clients);
+  }, 60_000);
+
+  it('holds a rate limit and the limit of connections over both', async () => {
+    const port = await freePort();
+    const good = resourcesOf(port);
+    const hcm = connectionManager({
+      routeConfig: routesTo('app'),
+      httpFilters: [{ name: 'limit' }, { name: 'envoy.filters.http.router' }],
+    });
+    const all = { defaultValue: { numerator: 100 } };
+    const [limit] = hcm.httpFilters;
+    if (limit !== undefined)
+      limit.configType = {
+        case: 'typedConfig',
+        value: anyOf(LocalRateLimitSchema, {
+          statPrefix: 'limit', tokenBucket: { maxTokens: 12, tokensPerFill: 1, fillInterval: '3600s' }, filterEnabled: all, filterEnforced: all,
+        }), // prettier-ignore
+      };
+    const listener = toBinary(ListenerSchema, listenerOf(LISTENER, port, 'OUTBOUND', hcm));
+    await using plane = await startControlPlane(authority, { ...good, [XDS_TYPE.listener]: { [LISTENER]: listener } });
+    await using started = await start(plane.address, 'save-3', ['--max-connections', '20']);
+    const clients = await openAtBoth(port, started.admin, 20);
+    const isOpen = ({ socket }: Client): boolean => !socket.destroyed;
+    await waitFor(() => clients.filter(isOpen).length <= 20, { what: 'connections too many reset' });
+    const stat = await statsOf(started.admin);
+    expect(clients.filter(isOpen)).toHaveLength(20);
+    expect(stat(`listener.${LISTENER}.downstream_cx_overflow`)).toBe(clients.length - 20);
+    for (const client of clients.filter(isOpen)) client.ask('/a');
+    await waitFor(() => clients.filter(isOpen).every((client) => client.answers().length === 1));
+    const statuses = clients.flatMap((client) => client.answers());
+    expect([200, 429].map((status) => statuses.filter((one) => one === status).length)).toEqual([12, 8]);
+    close(clients);
+  }, 60_000);
+
+  it('takes a host out of both, when both together saw it fail', async () => {
+    const port = await freePort();
+    const other = createServer((_, response) => response.writeHead(500).end('bad'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const bad = (other.address() as AddressInfo).port;
+    const outlier: JsonObject = {
+      outlierDetection: { consecutive5xx: 10, interval: '60s', baseEjectionTime: '600s', maxEjectionPercent: 100 },
+      commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    };
+    await using plane = await startControlPlane(
+      authority,
+      resourcesOf(port, { cluster: clusterOf('app', outlier, [bad, appPort]) }),
+    );
+    await using started = await start(plane.address, 'save-4');
+    const clients = await openAtBoth(port, started.admin, 8);
+    const isOut = async (): Promise<boolean> =>
+      (await fetchPage(started.admin, '/clusters')).body.includes(
+        `127.0.0.1:${bad}::health_flags::/failed_outlier_check`,
+      );
+    await waitFor(
+      async () => {
+        for (const client of clients) client.ask('/a');
+        return await isOut();
+      },
+      { what: 'ejection', timeoutMs: 20_000 },
+    );
+    expect((await statsOf(started.admin))('cluster.app.outlier_detection.ejections_active')).toBe(1);
+    await waitFor(
+      async () => {
+        const before = clients.map((client) => client.answers().length);
+        for (const client of clients) {
+          client.ask('/a');
+          client.ask('/a');
+        }
+        await waitFor(() => clients.every((client, i) => client.answers().length >= (before[i] ?? 0) + 2));
+        return clients.every((client) =>
+          client
+            .answers()
+            .slice(-2)
+            .every((status) => status === 200),
+        );
+      },
+      { what: 'both do without it' },
+    );
+    close(clients);
+    other.closeAllConnections();
+    other.close();
+  }, 60_000);
+
+  it('drains both, and loses nothing', async () => {
+    const port = await freePort();
+    await using plane = await startControlPlane(authority, resourcesOf(port));
+    await using started = await start(plane.address, 'save-5');
+    const { proxy, admin } = started;
+    const clients = await openAtBoth(port, admin, 8);
+    for (const client of clients) client.ask('/wait');
+    await waitFor(() => waiting.size === clients.length, { what: 'requests in flight' });
+    expect(await fetchPage(admin, '/healthcheck/fail', { method: 'POST', headers: token })).toMatchObject({
+      status: 200,
+    });
+    expect((await fetchPage(admin, '/ready')).status).toBe(503);
+    proxy.send({ type: 'drain', deadlineMs: 20_000 });
+    await waitFor(
+      () =>
+        fetchPage(`127.0.0.1:${port}`, '/').then(
+          () => false,
+          (error: Error & { readonly code?: string }) => error.code === 'ECONNREFUSED',
+        ),
+      { what: 'nothing more accepted' },
+    );
+    for (const answer of waiting) answer();
+    expect(await proxy.exited).toBe(0);
+    expect(clients.map((client) => client.answers())).toEqual(clients.map(() => [200]));
+    expect(proxy.messages.at(-1)).toEqual({ type: 'drained', cutConnections: 0 });
+    expect(
+      proxy
+        .stdout()
+        .split('\n')
+        .filter((line) => line.includes('"GET /wait HTTP/1.1" 200')),
+    ).toHaveLength(clients.length);
+  }, 60_000);
+
+  it('uses a new certificate in both, with connections as they were', async () => {
+    const [inPort, outPort] = [await freePort(), await freePort()];
+    const inbound = connectionManager({ routeConfig: routesTo('app') });
+    const outbound = connectionManager({ routeConfig: routesTo('secure') });
+    const secure = secureCluster(
+      {
+        name: 'secure',
+        type: 'STATIC',
+        connectTimeout: '1s',
+        loadAssignment: { clusterName: 'secure', endpoints: [{ lbEndpoints: [endpointAt(inPort)] }] },
+      },
+      ID,
+    );
+    await using plane = await startControlPlane(authority, {
+      [XDS_TYPE.cluster]: { app: clusterOf('app'), secure },
+      [XDS_TYPE.listener]: {
+        server: withMutualTls(listenerOf('server', inPort, 'INBOUND', inbound)),
+        [LISTENER]: toBinary(ListenerSchema, listenerOf(LISTENER, outPort, 'OUTBOUND', outbound)),
+      },
+    });
+    await using started = await start(plane.address, 'save-6');
+    const clients = await openAtBoth(outPort, started.admin, 8);
+    const round = async (): Promise<void> => {
+      const before = clients.map((client) => client.answers().length);
+      for (const client of clients) client.ask('/a');
+      await waitFor(() => clients.every((client, i) => client.answers().length > (before[i] ?? 0)), {
+        what: 'answers',
+      });
+      expect(clients.map((client) => client.answers().at(-1))).toEqual(clients.map(() => 200));
+    };
+    const serialOf = async (): Promise<string> =>
+      /"serial_number": "([^"]+)"/.exec(
+        (await fetchPage(started.admin, '/certs')).body.split('cert_chain')[1] ?? '',
+      )?.[1] ?? '';
+    await round();
+    const before = await serialOf();
+    started.renew();
+    await waitFor(async () => (await serialOf()) !== before, { what: 'the new certificate' });
+    await round();
+    expect(clients.every(({ socket }) => !socket.destroyed)).toBe(true);
+    close(clients);
+  }, 60_000);
+
+  it('ends in order when one of them does', async () => {
+    const port = await freePort();
+    const trouble = join(dir.path, 'trouble');
+    const saboteur = join(dir.path, 'saboteur.mjs');
+    await writeFile(
+      saboteur,
+      `import { existsSync } from 'node:fs';
+       import { workerData } from 'node:worker_threads';
+       if (workerData?.number === 1)
+         setInterval(() => { if (existsSync(${JSON.stringify(trouble)})) throw new Error('sabotage'); }, 20);`,
+    );
+    await using plane = await startControlPlane(authority, resourcesOf(port));
+    await using started = await start(plane.address, 'save-7', [], ['--import', saboteur]);
+    const { proxy, admin } = started;
+    const clients = await openAtBoth(port, admin, 8);
+    for (const client of clients) client.ask('/wait');
+    await waitFor(() => waiting.size === clients.length, { what: 'requests in flight' });
+    await writeFile(trouble, '');
+    await waitFor(() => proxy.stderr().includes('sabotage'), { what: 'the end of a worker' });
+    expect((await fetchPage(admin, '/ready')).body).toMatch(/^DRAINING\n/);
+    await waitFor(() => waiting.size < clients.length, { what: 'requests of that worker gone' });
+    for (const answer of waiting) answer();
+    expect(await proxy.exited).toBe(1);
+    const answered = clients.filter((client) => client.answers()[0] === 200).length;
+    expect(answered).toBeGreaterThan(0);
+    expect(answered).toBeLessThan(clients.length);
+    expect(proxy.messages.at(-1)?.type).toBe('drained');
+  }, 60_000);
+});

@@ -38,7 +38,7 @@ describe.skipIf(process.platform !== 'linux')('listening sockets', () => {
 describe('the address of a socket', () => {
   it.each([
     ['127.0.0.1', 8080, '02001f907f0000010000000000000000'],
-    ['::1', 80, '0a00005000000000' + '00000000000000000000000000000001' + '00000000'],
+    ['::1', 80, '0a000050000000000000000000000000000000000000000100000000'],
   ])('%s', (address, port, hex) => {
     expect(socketAddress(address, port).toString('hex')).toBe(hex);
   });

@@ -25,7 +25,10 @@ export const IS_VALUE: Uint8Array = table((byte) => byte === HTAB || (byte >= 0x
 /** What may stand in a request target: visible ASCII, no fragment. */
 export const IS_TARGET: Uint8Array = table((byte) => byte > 0x20 && byte < 0x7f && byte !== 0x23);
 
-/** What may stand in a host name or an address outside brackets (RFC 3986 §3.2.2), without the colon. */
+/**
+ * What may stand in a host name or an address outside brackets, without the colon. RFC 3986 §3.2.2 would also have `%`,
+ * which one reader decodes and the next does not, and `,`, which is what two Host lines look like to who joined them.
+ */
 export const IS_HOST: Uint8Array = table(
-  (byte) => isAlphaNumeric(byte) || (byte < 0x80 && "-._~%!$&'()*+,;=".includes(String.fromCharCode(byte))),
+  (byte) => isAlphaNumeric(byte) || (byte < 0x80 && "-._~!$&'()*+;=".includes(String.fromCharCode(byte))),
 );

@@ -34,7 +34,7 @@ const REFUSED: readonly (readonly [row: string, bytes: string, status: number])[
   ['a10 NUL in a value', `GET / HTTP/1.1\r\n${H}A: b\0c\r\n\r\n`, 400],
   ['a11 no Host', `GET / HTTP/1.1\r\n\r\n`, 400],
   ['a11 two Hosts', `GET / HTTP/1.1\r\n${H}Host: i\r\n\r\n`, 400],
-  ...['a b', 'h/evil', 'u@h', 'h#x', 'h:x', 'h:123456', '[::1', ''].map(
+  ...['a b', 'h/evil', 'u@h', 'h#x', 'h:x', 'h:123456', '[::1', 'a,b', 'a%41', ''].map(
     (host) => [`a11 Host "${host}"`, `GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`, 400] as const,
   ),
   ['a12 userinfo', `GET http://u@h/ HTTP/1.1\r\n${H}\r\n`, 400],

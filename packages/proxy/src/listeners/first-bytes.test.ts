@@ -52,6 +52,19 @@ describe('inspect', () => {
     for (let end = 0; end < hello.length; end += 1) expect(inspect(hello.subarray(0, end), true)).toBe('more');
   });
 
+  it('tells the same of a hello that can not be, however much of it is there', async () => {
+    const hello = await clientHello();
+    const tooLong = Buffer.from(hello);
+    tooLong.writeUIntBE(0x20_0000, 6, 3);
+    const another = Buffer.from(hello);
+    another[5] = 2;
+    const nothing = { transport: 'tls', serverName: '', applicationProtocols: [] };
+    for (const bytes of [tooLong, another]) {
+      for (let end = 9; end <= bytes.length; end += 1) expect(inspect(bytes.subarray(0, end), true)).toEqual(nothing);
+    }
+    expect(inspect(inSmallRecords(hello, 1), true)).toMatchObject({ serverName: 'name.example' });
+  });
+
   it('never throws, whatever a byte is', async () => {
     const hello = await clientHello();
     for (let at = 5; at < hello.length; at += 1) {

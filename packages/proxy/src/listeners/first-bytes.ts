@@ -14,7 +14,10 @@ const MAX_HELLO_BYTES = 64 * 1024;
 const MAX_HTTP_LINE_BYTES = 8 * 1024;
 const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 const HANDSHAKE_RECORD = 0x16;
+const RECORD_HEADER_BYTES = 5;
 const CLIENT_HELLO = 0x01;
+const HELLO_HEADER_BYTES = 4;
+const NO_HELLO = Buffer.alloc(0);
 const EXTENSION_SERVER_NAME = 0;
 const EXTENSION_ALPN = 16;
 
@@ -44,25 +47,30 @@ function inspectTls(bytes: Buffer): FirstBytes | 'more' {
   return { transport: 'tls', ...readHello(hello) };
 }
 
-/** The handshake message, which may be spread over records. Stops at what is not TLS: the handshake will refuse it. */
+/**
+ * The handshake message, which may be spread over records; empty for what is no hello, or none of a size that a client
+ * has reason for: the handshake will refuse it. Records may be tiny, so nothing is copied before all of them are there.
+ */
 function gatherHello(bytes: Buffer): Buffer | 'more' {
-  let message = Buffer.alloc(0);
-  let at = 0;
-  for (;;) {
-    if (bytes.length < at + 5) return 'more';
-    if (bytes[at] !== HANDSHAKE_RECORD) return message;
+  const parts: Buffer[] = [];
+  let gathered = 0;
+  let wanted = -1;
+  for (let at = 0; ;) {
+    if (bytes.length < at + RECORD_HEADER_BYTES) return 'more';
     const length = bytes.readUInt16BE(at + 3);
-    if (length === 0) return message;
-    const available = bytes.subarray(at + 5, at + 5 + length);
-    message = Buffer.concat([message, available]);
-    if (message.length >= 4) {
-      if (message[0] !== CLIENT_HELLO) return message;
-      const wanted = 4 + message.readUIntBE(1, 3);
-      if (message.length >= wanted) return message.subarray(0, wanted);
-      if (wanted > MAX_HELLO_BYTES) return message;
+    if (bytes[at] !== HANDSHAKE_RECORD || length === 0) return NO_HELLO;
+    const part = bytes.subarray(at + RECORD_HEADER_BYTES, at + RECORD_HEADER_BYTES + length);
+    parts.push(part);
+    gathered += part.length;
+    if (wanted < 0 && gathered >= HELLO_HEADER_BYTES) {
+      const [head] = parts;
+      const start = head !== undefined && head.length >= HELLO_HEADER_BYTES ? head : Buffer.concat(parts);
+      wanted = HELLO_HEADER_BYTES + start.readUIntBE(1, 3);
+      if (start[0] !== CLIENT_HELLO || wanted > MAX_HELLO_BYTES) return NO_HELLO;
     }
-    if (available.length < length) return 'more';
-    at += 5 + length;
+    if (wanted >= 0 && gathered >= wanted) return Buffer.concat(parts, wanted);
+    if (part.length < length) return 'more';
+    at += RECORD_HEADER_BYTES + length;
   }
 }
 

@@ -375,6 +375,24 @@ describe('what goes wrong upstream', () => {
   });
 
   it.each([
+    ['data', data(1, 'no head', false)],
+    ['data that ends the stream', data(1, '', true)],
+    ['data behind an informational answer', Buffer.concat([headers(1, [':status:103'], false), data(1, 'x', true)])],
+  ])('%s in front of the head is no answer', async (_, bytes) => {
+    await using server = await rawServer();
+    const { connection } = await open(server.port);
+    const peer = await server.peer();
+    const { answer } = send(connection);
+    await peer.until(() => peer.of(FRAME.headers).length === 1, 'the request');
+    peer.send(bytes);
+    await until(answer);
+    expect(answer.events.at(-2)).toMatch(/^failed upstream-protocol-error/);
+    expect(answer.chunks).toEqual([]);
+    await peer.until(() => peer.resetOf(1) === CODE.protocolError, 'the end of the stream');
+    connection.destroy();
+  });
+
+  it.each([
     ['pushes', frame(FRAME.pushPromise, FLAG.endHeaders, 1, u32(2)), CODE.protocolError],
     ['allows pushes', settings([SETTING.enablePush, 1]), CODE.protocolError],
     ['answers what nobody asked', headers(3, [':status:200']), CODE.protocolError],

@@ -23,7 +23,6 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
   readonly localAddress: string;
   reused: boolean;
   #receiver: ResponseReceiver | undefined;
-  #headSeen = false;
   #anyByte = false;
   #toHead = false;
   #upgrade = '';
@@ -35,6 +34,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     this.localAddress = link.localAddress;
     this.reused = link.exchanges > 1;
     this.#receiver = receiver;
+    this.headSeen = false;
   }
 
   meter(into: WireMeter): void {
@@ -93,7 +93,7 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
       receiver?.onInformational(head);
       return '';
     }
-    this.#headSeen = true;
+    this.headSeen = true;
     const bodyless = this.#toHead || status === 204 || status === 304;
     this.contentLeft = bodyless ? 0 : contentLength;
     if (last && this.contentLeft > 0) return 'content-length without data';
@@ -109,10 +109,6 @@ export class H2ClientStream extends H2Stream implements UpstreamStream {
     receiver?.onResponseHead(status, head, last);
     if (last) this.headWasAll();
     return '';
-  }
-
-  get headSeen(): boolean {
-    return this.#headSeen;
   }
 
   protected onData(buffer: Buffer, start: number, end: number, last: boolean): void {

@@ -245,7 +245,8 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
     this.credit(flowBytes);
     if (stream !== undefined)
       return this.failStream(stream, CODE.streamClosed, 'DATA behind the end of the stream', 'rx_messaging_error');
-    this.#onClosedStream(streamId);
+    // A frame counts once, in however many pieces it comes.
+    if (!this.reader.continued) this.#onClosedStream(streamId);
   }
 
   /** Frames for a stream we cut off may still come for a while; for others they are an error. */

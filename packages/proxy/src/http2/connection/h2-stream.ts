@@ -22,6 +22,8 @@ export abstract class H2Stream {
   sendWindow: number;
   /** The peer has sent everything. */
   remoteEnded = false;
+  /** The head of the peer's message has come: nothing else may be first. */
+  headSeen = true;
   /** We have, and it is in the output. */
   localEnded = false;
   /** No longer one of the connection's streams. */
@@ -76,6 +78,11 @@ export abstract class H2Stream {
     const { link } = this;
     const length = end - start;
     if (this.wire !== undefined) this.wire.received += flowBytes + FRAME_HEADER_BYTES;
+    if (!this.headSeen) {
+      link.credit(flowBytes);
+      link.failStream(this, CODE.protocolError, 'DATA in front of the head', 'rx_messaging_error');
+      return;
+    }
     this.#receiveWindow -= flowBytes;
     if (this.#receiveWindow < 0) {
       link.credit(flowBytes);

@@ -489,6 +489,22 @@ describe('abuse', () => {
     expect(server.count(counter)).toBe(1);
   });
 
+  it('DATA of a request that was answered early counts once, in however many pieces it comes', async () => {
+    await using server = await serveH2(
+      ({ stream }) => stream.sendHead(413, FieldsHead.response(413), true),
+      {},
+      { controlBurst: 10, controlPerSecond: 0 },
+    );
+    using peer = await RawPeer.connect(server.port);
+    peer.send(headers(1, POST, false));
+    await peer.until(() => peer.endOf(1), 'the answer');
+    const bytes = data(1, Buffer.alloc(500));
+    for (let at = 0; at < bytes.length; at += 1) server.connections[0]?.onBytes(bytes, at, at + 1);
+    peer.send(headers(3, GET));
+    await peer.until(() => peer.endOf(3), 'the next answer');
+    expect(peer.goaways).toEqual([]);
+  });
+
   it('empty DATA in a row is taken up to the limit', async () => {
     await using server = await serveH2(echo, {}, { maxEmptyFrames: 5 });
     using peer = await RawPeer.connect(server.port);

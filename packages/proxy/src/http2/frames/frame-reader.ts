@@ -23,6 +23,8 @@ const SKIPPING = 4;
 
 /** Cuts received bytes into frames. Data is handed on where it lies; only what a read cuts in two is copied. */
 export class FrameReader {
+  /** What `onData` hands on belongs to a frame of which some was handed on before. */
+  continued = false;
   readonly #sink: FrameSink;
   #state = IN_HEADER;
   #type = 0;
@@ -111,6 +113,7 @@ export class FrameReader {
       return;
     }
     if (type === FRAME.data) {
+      this.continued = false;
       this.#padding = 0;
       if ((this.#flags & FLAG.padded) === 0) {
         this.#state = IN_DATA;
@@ -156,6 +159,7 @@ export class FrameReader {
     this.#left -= taken;
     if (this.#left > 0) {
       this.#sink.onData(this.#streamId, buffer, start, start + taken, taken, false);
+      this.continued = true;
       return start + taken;
     }
     const padded = (this.#flags & FLAG.padded) !== 0;

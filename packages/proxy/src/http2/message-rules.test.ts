@@ -20,6 +20,19 @@ const lines = (head: H2Head): string[] => {
 
 describe('a request', () => {
   it.each([
+    ['h:443', [], undefined],
+    ['h:443', ['content-length:0'], undefined],
+    ['h:443', ['content-length:3'], 'bad-request'],
+    ['h', [], 'bad-request'],
+    ['a,b:443', [], 'missing-host'],
+  ])('CONNECT %s with %s', (authority, rest, refused) => {
+    const head = fields([':method:CONNECT', `:authority:${authority}`, ...rest]);
+    const checked = requestHead(known, head, { carried: false, connect: true });
+    if (refused === 'missing-host') expect(checked.malformed).toBe(':authority is not valid');
+    else expect([checked.malformed, checked.refused]).toEqual(['', refused]);
+  });
+
+  it.each([
     ['no :method', [':scheme:http', ':path:/', ':authority:h']],
     ['no :scheme', [':method:GET', ':path:/', ':authority:h']],
     ['no :path', [':method:GET', ':scheme:http', ':authority:h']],

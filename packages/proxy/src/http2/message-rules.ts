@@ -98,7 +98,7 @@ export function requestHead(
     }
     if (found.malformed === '') {
       found.malformed = checkTarget(head);
-      if (found.malformed === '') refused = refusal(head, rules.connect);
+      if (found.malformed === '') refused = refusal(head, rules.connect, found.contentLength);
     }
   }
   return { head, contentLength: found.contentLength, malformed: found.malformed, refused };
@@ -115,10 +115,13 @@ function checkTarget(head: H2Head): string {
   return '';
 }
 
-function refusal(head: H2Head, connect: boolean): CheckedHead['refused'] {
+function refusal(head: H2Head, connect: boolean, contentLength: number): CheckedHead['refused'] {
   if (head.authority === undefined || !isHost(head.authority.value)) return 'missing-host';
-  if (head.path === undefined)
-    return connect ? (/:\d+$/.test(head.authority.value) ? undefined : 'bad-request') : 'connect-refused';
+  if (head.path === undefined) {
+    if (!connect) return 'connect-refused';
+    // RFC 9110 §9.3.6: it has no content. As HTTP/1.1 its bytes would be content to one reader and the tunnel to another.
+    return contentLength > 0 || !/:\d+$/.test(head.authority.value) ? 'bad-request' : undefined;
+  }
   return head.path.value === '*' && head.method?.value !== 'OPTIONS' ? 'bad-request' : undefined;
 }
 

@@ -7,6 +7,7 @@ import { isHost, type Line, readMessage, showLines, valuesOf } from './http1.ts'
 
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const VALUE = /^(?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?$/;
+const PATH = /^(?:\/[\x21\x22\x24-\x7e]*|\*)$/;
 const THIS_CONNECTION = new Set([
   'connection',
   'keep-alive',
@@ -39,14 +40,17 @@ export function checkLines(lines: readonly Line[], carried: boolean): void {
 export function checkRequest({ method, path, authority, lines, text }: TakenHead, carried: boolean): void {
   checkLines(lines, carried);
   must(TOKEN.test(method), `method ${method}`);
-  must(/^(?:\/[\x21\x22\x24-\x7e]*|\*)$/.test(path), `path ${JSON.stringify(path)}`);
+  const connect = method === 'CONNECT';
+  must(connect ? path === '' : PATH.test(path), `path ${JSON.stringify(path)}`);
+  must(!connect || /:\d+$/.test(authority), 'CONNECT without a port');
+  must(!connect || Number(valuesOf(lines, 'content-length')[0] ?? 0) === 0, 'CONNECT with content');
   must(isHost(authority), `authority ${JSON.stringify(authority)}`);
   must(valuesOf(lines, 'content-length').length <= 1, 'two lengths');
   const sent = readMessage(text, 0, 'request', NO_LIMITS);
   must(typeof sent !== 'string', `what goes on is not a request: ${JSON.stringify(text)}`);
   mustEqual(
     `${sent.method} ${sent.target} ${valuesOf(sent.lines, 'host').join()}`,
-    `${method} ${path} ${authority}`,
+    `${method} ${connect ? authority : path} ${authority}`,
     'first line',
   );
   const framing = new Set(['transfer-encoding', 'connection', 'content-length', 'host']);

@@ -43,6 +43,7 @@ const OPTIONS = {
   maxConnectionMs: 0,
   maxRequests: 0,
   connectProtocol: true,
+  connect: true,
 };
 const ANSWER = Buffer.alloc(300, 'a');
 const SETTINGS = settings();

@@ -86,12 +86,14 @@ describe('OP-04 admin pages', () => {
       'BootstrapConfigDump',
       'ClustersConfigDump',
       'ListenersConfigDump',
+      'ScopedRoutesConfigDump',
       'RoutesConfigDump',
       'SecretsConfigDump',
     ]);
     expect(await types('?include_eds')).toContain('EndpointsConfigDump');
     const masked = await json(`${admin}/config_dump?resource=dynamic_active_clusters&mask=cluster.name`);
     expect(masked['configs']).toContainEqual({
+      '@type': 'type.googleapis.com/envoy.admin.v3.ClustersConfigDump.DynamicCluster',
       cluster: {
         '@type': 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
         name: 'outbound|8000||echo.default.svc.cluster.local',
@@ -100,7 +102,7 @@ describe('OP-04 admin pages', () => {
     const all = (await curl(`${admin}/config_dump?include_eds`)).body;
     expect(all).toContain(Buffer.from('[redacted]').toString('base64'));
     expect(all).not.toContain(Buffer.from('PRIVATE KEY').toString('base64').slice(0, 12));
-    expect((await curl(`${admin}/config_dump?resource=nonsense`)).status).toBe(400);
+    expect((await curl(`${admin}/config_dump?resource=nonsense`)).status).toBe(404);
   });
 
   it('OP-04 /stats filters, and counters begin anew when told to', async () => {

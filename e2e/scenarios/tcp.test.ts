@@ -1,14 +1,16 @@
 /** Connections that are no HTTP: routes, splits, TLS by name, tunnels, and who speaks first. */
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { foreignCertificate } from '../harness/certificates.ts';
 import { edgeTo } from '../harness/edge.ts';
+import { findEnvoy } from '../harness/envoy.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
 import { raw } from '../harness/raw.ts';
 
+const envoy = findEnvoy();
 let mesh: TestMesh;
 
 beforeAll(async () => {
@@ -228,4 +230,75 @@ spec: { defaultConfig: { gatewayTopology: { proxyProtocol: {} } } }
     await mesh.delete('destinationrule/forward');
     expect(await talk('forward', 7004, 'HELLO there ', { ends: false, until: '\n' })).toContain('HELLO there');
   });
+
+  it('TR-14 a tunnel to an Envoy that ends it is a connection to what lies behind, until the rule goes', async ({
+    skip,
+  }) => {
+    if (envoy.path === undefined) return skip(envoy.reason);
+    if (mesh.isolated) return skip('what lies behind is outside the mesh');
+    await using behind = await linesServer();
+    await mesh.run(
+      ['--service=egress', '--version=v1', '--name=egress-v1', '--port=7005', '--protocol=tcp', '--', 'sh', '-c', 'exec "$ENVOY" --config-yaml "$(echo "$CONFIG" | sed "s/@PORT@/$PORT/")" --concurrency 1 --disable-hot-restart -l error'],
+      { env: { ENVOY: envoy.path, CONFIG: JSON.stringify(tunnelEnd(behind.port)) } },
+    ); // prettier-ignore
+    await rule('egress', '{ tunnel: { protocol: CONNECT, targetHost: far.example, targetPort: 4444 } }');
+    expect(await talk('egress', 7005, 'one\ntwo\n', { ends: false, until: '2:two\n' })).toBe('1:one\n2:two\n');
+    expect(behind.connections()).toBe(1);
+    // POST is no tunnel for it, and bytes that ask for none are no HTTP.
+    await rule('egress', '{ tunnel: { protocol: POST, targetHost: far.example, targetPort: 4444 } }');
+    expect(await talk('egress', 7005, 'one\n')).toBe('');
+    await mesh.delete('destinationrule/egress');
+    const get = 'GET / HTTP/1.1\r\nhost: x\r\n\r\n';
+    expect(await talk('egress', 7005, get, { ends: false, until: '\r\n\r\n' })).toMatch(/^HTTP\/1\.1 404/);
+    expect(behind.connections()).toBe(1);
+  });
 });
+
+/** Numbers the lines that it gets. */
+async function linesServer(): Promise<AsyncDisposable & { readonly port: number; connections(): number }> {
+  let count = 0;
+  const server = createServer((socket) => {
+    count += 1;
+    let [text, line] = ['', 0];
+    socket.on('error', () => {});
+    socket.on('data', (data) => {
+      text += data.toString();
+      const parts = text.split('\n');
+      text = parts.pop() ?? '';
+      for (const part of parts) socket.write(`${(line += 1)}:${part}\n`);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : 0,
+    connections: () => count,
+    [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())),
+  };
+}
+
+/** An Envoy that ends tunnels of everybody; `@PORT@` is where. */
+function tunnelEnd(port: number): object {
+  const type = (name: string): string => `type.googleapis.com/envoy.extensions.filters.${name}`;
+  const at = (address: string, value: unknown): object => ({ socket_address: { address, port_value: value } });
+  const upgrade = { upgrade_type: 'CONNECT' };
+  const route = {
+    match: { connect_matcher: {} },
+    route: { cluster: 'behind', upgrade_configs: [{ ...upgrade, connect_config: {} }] },
+  };
+  const manager = {
+    '@type': type('network.http_connection_manager.v3.HttpConnectionManager'),
+    stat_prefix: 'x',
+    upgrade_configs: [upgrade],
+    route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [route] }] },
+    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': type('http.router.v3.Router') } }],
+  };
+  const filter = { name: 'envoy.filters.network.http_connection_manager', typed_config: manager };
+  const endpoints = [{ lb_endpoints: [{ endpoint: { address: at('127.0.0.1', port) } }] }];
+  return {
+    static_resources: {
+      listeners: [{ address: at('127.0.0.1', '@PORT@'), filter_chains: [{ filters: [filter] }] }],
+      clusters: [{ name: 'behind', type: 'STATIC', load_assignment: { cluster_name: 'behind', endpoints } }],
+    },
+  };
+}

@@ -175,6 +175,10 @@ export interface HostStatus {
   readonly totalRequests: number;
   readonly failedRequests: number;
   readonly connectFailures: number;
+  /** Attempts that were given up for their time. */
+  readonly timedOutRequests: number;
+  /** Waiting for a connection. */
+  readonly pendingRequests: number;
 }
 
 export interface ClusterStatus {

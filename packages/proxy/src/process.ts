@@ -374,7 +374,9 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
         serverInfo: () => ({
           version: `weft/${deps.version}`,
           state: stateOf(readiness()),
+          hot_restart_version: 'disabled',
           uptime_current_epoch: `${Math.floor((clock.now() - startedAt) / 1000)}s`,
+          uptime_all_epochs: `${Math.floor((clock.now() - startedAt) / 1000)}s`,
           node: { id: options.nodeId, metadata: options.metadata },
           command_line_options: { concurrency: options.concurrency, log_level: logger.level() },
         }),

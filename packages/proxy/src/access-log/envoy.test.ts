@@ -1,47 +1,22 @@
 // The same formats before the same requests, written by Envoy and by this proxy.
-import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { connect as connectHttp2 } from 'node:http2';
 import { connect } from 'node:net';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
-import { createRegistry, fromJson, type JsonObject } from '@bufbuild/protobuf';
-import { file_envoy_extensions_access_loggers_file_v3_file as fileLog } from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
-import { file_envoy_extensions_filters_http_router_v3_router as routerFile } from '@weft/contracts/lean/envoy/extensions/filters/http/router/v3/router';
-import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager as hcmFile } from '@weft/contracts/lean/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
-import { file_envoy_extensions_filters_network_tcp_proxy_v3_tcp_proxy as tcpFile } from '@weft/contracts/lean/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy';
-import { file_envoy_extensions_transport_sockets_tls_v3_tls as tlsFile } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
-import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector as inspectorFile } from '@weft/contracts/lean/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector';
-import { ClusterSchema } from '@weft/contracts/lean/envoy/config/cluster/v3/cluster';
-import { ListenerSchema } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
+import type { JsonObject } from '@bufbuild/protobuf';
 import { createRegexEngine } from '@weft/evaluator';
 import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { freePort, tempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { certificate, roots } from '../test-support/certificates.ts';
+import { addressOf, findEnvoy, ours, startEnvoy, type StaticResources, TYPE } from '../test-support/envoy.ts';
 import { startProxy, TestSecrets, type TestProxy } from '../test-support/harness.ts';
-import { resourceSet } from '../test-support/resources.ts';
 import { tcpUpstream, type TestServer } from '../test-support/upstream.ts';
 import { createAccessLogs } from './access-logs.ts';
 
-const envoy = ((): string | undefined => {
-  const named = process.env['WEFT_ENVOY'];
-  const candidates = named ? [named] : (process.env['PATH'] ?? '').split(delimiter).map((dir) => join(dir, 'envoy'));
-  return candidates.find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-})();
-if (envoy === undefined) console.warn('skipped: access logs beside Envoy (not on PATH, and WEFT_ENVOY is not set)');
-
-const registry = createRegistry(fileLog, inspectorFile, routerFile, hcmFile, tcpFile, tlsFile);
-const TYPE = 'type.googleapis.com/envoy.extensions';
+const envoy = findEnvoy(process.env, 'access logs beside Envoy');
 const certificates = fileURLToPath(new URL('../../testdata/certificates/', import.meta.url));
 
 /** Both write the same value for the same request. */
@@ -81,7 +56,6 @@ const accessLog = (path: string): JsonObject[] => [
     },
   },
 ];
-const address = (port: number): JsonObject => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 const fromFile = (name: string): JsonObject => ({ filename: join(certificates, name) });
 
 const tls = (secrets: 'files' | 'sds'): JsonObject => ({
@@ -111,7 +85,7 @@ interface Plan {
   readonly secrets: 'files' | 'sds';
 }
 
-function resources({ dir, ports, upstream, secrets }: Plan): { listeners: JsonObject[]; clusters: JsonObject[] } {
+function resources({ dir, ports, upstream, secrets }: Plan): StaticResources {
   const http = (name: string): JsonObject => ({
     name: 'envoy.filters.network.http_connection_manager',
     typed_config: {
@@ -154,12 +128,12 @@ function resources({ dir, ports, upstream, secrets }: Plan): { listeners: JsonOb
     listeners: [
       {
         name: 'plain',
-        address: address(ports.plain),
+        address: addressOf(ports.plain),
         filter_chains: [{ name: 'the-chain', filters: [http('plain')] }],
       },
       {
         name: 'tls',
-        address: address(ports.tls),
+        address: addressOf(ports.tls),
         listener_filters: [
           {
             name: 'envoy.filters.listener.tls_inspector',
@@ -168,7 +142,7 @@ function resources({ dir, ports, upstream, secrets }: Plan): { listeners: JsonOb
         ],
         filter_chains: [{ name: 'secured', filters: [http('tls')], transport_socket: tls(secrets) }],
       },
-      { name: 'tcp', address: address(ports.tcp), filter_chains: [{ filters: [tcp] }] },
+      { name: 'tcp', address: addressOf(ports.tcp), filter_chains: [{ filters: [tcp] }] },
     ],
     clusters: [
       {
@@ -181,7 +155,7 @@ function resources({ dir, ports, upstream, secrets }: Plan): { listeners: JsonOb
           endpoints: [
             {
               lb_endpoints: [
-                { endpoint: { address: address(upstream) }, metadata: { filter_metadata: { app: { zone: 'a' } } } },
+                { endpoint: { address: addressOf(upstream) }, metadata: { filter_metadata: { app: { zone: 'a' } } } },
               ],
             },
           ],
@@ -232,13 +206,7 @@ async function startWeft(dir: string): Promise<Contestant> {
   const secrets = new TestSecrets();
   secrets.set('default', certificate('server'));
   secrets.set('ROOTCA', roots());
-  const proxy: TestProxy = await startProxy(
-    resourceSet({
-      listeners: plan.listeners.map((json) => fromJson(ListenerSchema, json, { registry, ignoreUnknownFields: true })),
-      clusters: plan.clusters.map((json) => fromJson(ClusterSchema, json, { registry, ignoreUnknownFields: true })),
-    }),
-    { accessLogs: logs, secrets },
-  );
+  const proxy: TestProxy = await startProxy(ours(plan), { accessLogs: logs, secrets });
   cleanup.push(
     () => proxy[Symbol.asyncDispose](),
     () => logs.close(),
@@ -246,44 +214,10 @@ async function startWeft(dir: string): Promise<Contestant> {
   return { dir, ports: { plain: proxy.portOf('plain'), tls: proxy.portOf('tls'), tcp: proxy.portOf('tcp') } };
 }
 
-async function startEnvoy(dir: string, program: string): Promise<Contestant> {
-  const [plain, secured, tcp, admin] = [await freePort(), await freePort(), await freePort(), await freePort()];
-  const ports = { plain, tls: secured, tcp };
-  const config = join(dir, 'bootstrap.json');
-  await writeFile(
-    config,
-    JSON.stringify({
-      admin: { address: address(admin) },
-      static_resources: resources({ dir, ports, upstream: backend.port, secrets: 'files' }),
-    }),
-  );
-  const flags = [
-    '-c',
-    config,
-    '--concurrency',
-    '1',
-    '--disable-hot-restart',
-    '-l',
-    'error',
-    '--file-flush-interval-msec',
-    '50',
-  ];
-  const child = spawn(program, flags, { stdio: ['ignore', 'ignore', 'pipe'] });
-  let errors = '';
-  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  cleanup.push(async () => {
-    child.kill('SIGKILL');
-    await ended;
-  });
-  await waitFor(
-    async () => {
-      if (child.exitCode !== null) throw new Error(`Envoy ended: ${errors}`);
-      const ready = await fetch(`http://127.0.0.1:${admin}/ready`).catch(() => undefined);
-      return ready?.status === 200;
-    },
-    { what: 'Envoy', timeoutMs: 30_000 },
-  );
+async function startEnvoyWith(dir: string, program: string): Promise<Contestant> {
+  const ports = { plain: await freePort(), tls: await freePort(), tcp: await freePort() };
+  const running = await startEnvoy(program, resources({ dir, ports, upstream: backend.port, secrets: 'files' }));
+  cleanup.push(() => running[Symbol.asyncDispose]());
   return { dir, ports };
 }
 
@@ -366,7 +300,7 @@ beforeAll(async () => {
   );
   backend = await startBackend();
   cleanup.push(() => backend[Symbol.asyncDispose]());
-  both = { weft: await startWeft(mine.path), envoy: await startEnvoy(its.path, envoy) };
+  both = { weft: await startWeft(mine.path), envoy: await startEnvoyWith(its.path, envoy) };
 }, 60_000);
 afterAll(async () => {
   for (const close of cleanup.toReversed()) await close();

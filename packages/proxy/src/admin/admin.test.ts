@@ -41,6 +41,8 @@ const CLUSTER: ClusterStatus = {
       totalRequests: 10,
       failedRequests: 3,
       connectFailures: 4,
+      timedOutRequests: 1,
+      pendingRequests: 0,
     },
   ],
 };
@@ -133,6 +135,16 @@ describe('admin server', () => {
     expect((await admin.get('/')).body).toContain('POST /drain_listeners: ');
     expect((await admin.get('/config_dump/')).status).toBe(200);
     expect((await admin.get('/config_dump?name_regex=(')).status).toBe(400);
+    expect(await admin.get('/config_dump?resource=nonsense')).toEqual({
+      status: 404,
+      body: 'nonsense not found in config dump\n',
+    });
+    expect(JSON.parse((await admin.get('/memory')).body)).toMatchObject({
+      allocated: expect.stringMatching(/^\d+$/),
+      heap_size: expect.stringMatching(/^\d+$/),
+    });
+    expect((await admin.get('/init_dump')).body).toBe('{}\n');
+    expect((await admin.get('/hot_restart_version')).body).toBe('disabled\n');
   });
   it.each([
     ['localhost', 200],
@@ -299,8 +311,10 @@ describe('/config_dump', () => {
       ),
     ) as { configs: unknown[] };
   it('shows what is in force and what was refused', () => {
+    const type = 'type.googleapis.com/envoy.admin.v3.ListenersConfigDump.DynamicListener';
     expect(dump('resource=dynamic_listeners').configs).toEqual([
       {
+        '@type': type,
         name: 'l',
         active_state: {
           version_info: '3',
@@ -309,6 +323,7 @@ describe('/config_dump', () => {
         },
       },
       {
+        '@type': type,
         name: 'never',
         error_state: { version_info: '9', details: 'no filter', last_update_attempt: '1970-01-01T00:00:00.000Z' },
       },
@@ -318,6 +333,7 @@ describe('/config_dump', () => {
   it('shows of each resource what a mask names', () => {
     const configs = dump('resource=dynamic_listeners&mask=name,active_state.listener.stat_prefix').configs;
     expect(configs[0]).toEqual({
+      '@type': 'type.googleapis.com/envoy.admin.v3.ListenersConfigDump.DynamicListener',
       name: 'l',
       active_state: {
         listener: { '@type': 'type.googleapis.com/envoy.config.listener.v3.Listener', stat_prefix: 'p' },
@@ -326,6 +342,12 @@ describe('/config_dump', () => {
     expect(() => dump('resource=dynamic_listeners&mask=a..b')).toThrow('"a..b" is not a field');
     expect(() => dump('resource=dynamic_nonsense')).toThrow('dynamic_nonsense');
     expect(dump('resource=static_clusters').configs).toEqual([]);
+    expect(dump('resource=bootstrap').configs).toEqual([
+      {
+        '@type': 'type.googleapis.com/envoy.config.bootstrap.v3.Bootstrap',
+        node: { id: 'n', metadata: { A: 1 } },
+      },
+    ]);
   });
   it('never shows a key', () => {
     const [secret] = dump('resource=dynamic_active_secrets').configs;

@@ -5,6 +5,9 @@ const localityParts = (locality: string): readonly [string, string, string] => {
   return [region, zone, subZone];
 };
 
+// Envoy counts "no limit" as the largest number of 32 bits.
+const shownLimit = (limit: number): number => Math.min(limit, 0xffff_ffff);
+
 /** Envoy's text form: one fact a line, `cluster::host::name::value`. */
 export function clustersText(clusters: readonly ClusterStatus[]): string {
   return clusters
@@ -21,7 +24,8 @@ function limitLines({ name, maxConnections, maxPendingRequests, maxRequests, max
     ['max_retries', maxRetries],
   ];
   return [
-    ...limits.map(([limit, value]) => `${name}::default_priority::${limit}::${value}\n`),
+    `${name}::observability_name::${name}\n`,
+    ...limits.map(([limit, value]) => `${name}::default_priority::${limit}::${shownLimit(value)}\n`),
     `${name}::added_via_api::true\n`,
   ];
 }
@@ -34,7 +38,9 @@ function hostLines(cluster: string, host: HostStatus): string[] {
     ['cx_total', host.totalConnections],
     ['rq_active', host.activeRequests],
     ['rq_error', host.failedRequests],
+    ['rq_pending_active', host.pendingRequests],
     ['rq_success', Math.max(0, host.totalRequests - host.failedRequests)],
+    ['rq_timeout', host.timedOutRequests],
     ['rq_total', host.totalRequests],
     ['hostname', host.hostname],
     ['health_flags', host.healthFlags.length === 0 ? 'healthy' : host.healthFlags.map((flag) => `/${flag}`).join('')],
@@ -63,13 +69,14 @@ function clusterJson(cluster: ClusterStatus): object {
     circuit_breakers: {
       thresholds: [
         {
-          max_connections: cluster.maxConnections,
-          max_pending_requests: cluster.maxPendingRequests,
-          max_requests: cluster.maxRequests,
-          max_retries: cluster.maxRetries,
+          max_connections: shownLimit(cluster.maxConnections),
+          max_pending_requests: shownLimit(cluster.maxPendingRequests),
+          max_requests: shownLimit(cluster.maxRequests),
+          max_retries: shownLimit(cluster.maxRetries),
         },
       ],
     },
+    observability_name: cluster.name,
   };
 }
 
@@ -96,11 +103,14 @@ function hostJson(host: HostStatus): object {
     address: addressJson(host.name),
     stats: [
       counter('cx_connect_fail', host.connectFailures),
+      counter('cx_total', host.totalConnections),
       counter('rq_error', host.failedRequests),
       counter('rq_success', Math.max(0, host.totalRequests - host.failedRequests)),
+      counter('rq_timeout', host.timedOutRequests),
       counter('rq_total', host.totalRequests),
       gauge('cx_active', host.activeConnections),
       gauge('rq_active', host.activeRequests),
+      gauge('rq_pending_active', host.pendingRequests),
     ],
     health_status: healthJson(host),
     ...(host.successRate < 0 ? {} : { success_rate: { value: host.successRate } }),

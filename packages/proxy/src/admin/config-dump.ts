@@ -21,6 +21,7 @@ import {
   file_envoy_admin_v3_config_dump_shared,
   ListenersConfigDumpSchema,
   RoutesConfigDumpSchema,
+  ScopedRoutesConfigDumpSchema,
 } from '@weft/contracts/full/envoy/admin/v3/config_dump_shared';
 import { file_envoy_config_cluster_v3_cluster } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { file_envoy_config_endpoint_v3_endpoint } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
@@ -138,33 +139,53 @@ export function configDump(input: ConfigDumpInput, query: URLSearchParams): stri
     clusters(input.book, wanted),
     ...(query.has('include_eds') ? [endpoints(input.book, wanted)] : []),
     listeners(input.book, wanted),
+    section(ScopedRoutesConfigDumpSchema.typeName, {}),
     routes(input.book, wanted),
     secrets(input, wanted),
   ];
   const resource = query.get('resource');
+  if (resource !== null && !LISTS.has(resource)) throw new NotInDumpError(resource);
   const configs = resource === null ? sections : sections.flatMap((section) => listIn(section, resource));
-  if (resource !== null && !LISTS.has(resource)) throw new Error(`${resource} is no list of the configuration`);
   const mask = query.get('mask');
   const masked = mask === null ? configs : configs.map((config) => applyMask(config, mask));
   return `${JSON.stringify({ configs: masked }, undefined, 1)}\n`;
 }
 
-/** Envoy's names; those that nothing here fills are empty. */
-const LISTS: ReadonlySet<string> = new Set([
-  'bootstrap',
-  ...['dynamic_active', 'dynamic_warming', 'static'].flatMap((state) => [`${state}_clusters`, `${state}_secrets`]),
-  ...['dynamic', 'static'].flatMap((state) => [
-    `${state}_listeners`,
-    `${state}_route_configs`,
-    `${state}_endpoint_configs`,
+/** Envoy's names, and the message that each entry is; those that nothing here fills are empty. */
+const LISTS: ReadonlyMap<string, string> = new Map([
+  ['bootstrap', 'envoy.config.bootstrap.v3.Bootstrap'],
+  ...['active', 'warming'].flatMap((state) => [
+    [`dynamic_${state}_clusters`, `${ClustersConfigDumpSchema.typeName}.DynamicCluster`] as const,
+    [`dynamic_${state}_secrets`, `${SecretsConfigDumpSchema.typeName}.DynamicSecret`] as const,
   ]),
+  ['static_clusters', `${ClustersConfigDumpSchema.typeName}.StaticCluster`],
+  ['static_secrets', `${SecretsConfigDumpSchema.typeName}.StaticSecret`],
+  ...(['dynamic', 'static'] as const).flatMap((state) => {
+    const kind = state === 'dynamic' ? 'Dynamic' : 'Static';
+    return [
+      [`${state}_listeners`, `${ListenersConfigDumpSchema.typeName}.${kind}Listener`] as const,
+      [`${state}_route_configs`, `${RoutesConfigDumpSchema.typeName}.${kind}RouteConfig`] as const,
+      [`${state}_endpoint_configs`, `${EndpointsConfigDumpSchema.typeName}.${kind}EndpointConfig`] as const,
+    ];
+  }),
 ]);
+
+/** Asked for what no dump has. */
+class NotInDumpError extends Error {
+  constructor(resource: string) {
+    super(`${resource} not found in config dump`);
+    // The page tells it by its name: this file is loaded only when it is asked for.
+    this.name = 'NotInDumpError';
+  }
+}
 
 /** The members of one list (`dynamic_active_clusters`, ...), wherever it is. */
 function listIn(section: JsonValue, name: string): JsonValue[] {
   if (typeof section !== 'object' || section === null || Array.isArray(section)) return [];
   const list = section[name];
-  return Array.isArray(list) ? list : [];
+  const found = Array.isArray(list) ? list : list === undefined ? [] : [list];
+  const type = { '@type': `type.googleapis.com/${LISTS.get(name) ?? ''}` };
+  return found.map((entry) => ({ ...type, ...(entry as JsonObject) }));
 }
 
 function nameFilter(pattern: string | null): (name: string) => boolean {

@@ -68,7 +68,8 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
         try {
           return { type: JSON_TYPE, body: await deps.configDump(query) };
         } catch (error) {
-          return refused(errorMessage(error));
+          const missing = error instanceof Error && error.name === 'NotInDumpError';
+          return missing ? { status: 404, body: `${error.message}\n` } : refused(errorMessage(error));
         }
       },
     ),
@@ -95,11 +96,27 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
     write('/drain', 'stops accepting, lets requests finish, and ends (seconds=)', drainPage),
     read('/certs', 'certificates in use, without keys', () => json(deps.certs())),
     read('/server_info', 'version, state, node and options', () => json(deps.serverInfo())),
-    read('/memory', 'memory of the process in bytes', () => json(process.memoryUsage())),
+    read('/memory', 'memory of the process in bytes', () => json(memoryJson(process.memoryUsage()))),
+    read('/init_dump', 'what the proxy waits for', () => json(initDump(deps.readiness()))),
+    read('/hot_restart_version', 'what can take over from this process by sharing memory: nothing', () => ({
+      body: 'disabled\n',
+    })),
     read('/runtime', 'runtime settings: there are none', () => json({ layers: [], entries: {} })),
     ...controlPages(deps),
   ];
 }
+
+/** Envoy's names for it, and Node's. */
+const memoryJson = (memory: NodeJS.MemoryUsage): object => ({
+  allocated: String(memory.heapUsed + memory.external),
+  heap_size: String(memory.heapTotal),
+  total_physical_bytes: String(memory.rss),
+  ...memory,
+});
+
+/** Envoy's `envoy.admin.v3.UnreadyTargetsDumps`. */
+const initDump = ({ waitingFor }: Readiness): object =>
+  waitingFor.length === 0 ? {} : { unready_targets_dumps: [{ name: 'proxy', target_names: waitingFor }] };
 
 async function listenersPage(dataPath: DataPath, query: URLSearchParams): Promise<AdminReply> {
   await dataPath.refresh();

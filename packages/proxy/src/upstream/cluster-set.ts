@@ -84,6 +84,8 @@ export class ClusterSet {
           totalRequests: host.totalRequests,
           failedRequests: host.failedRequests,
           connectFailures: host.connectFailures,
+          timedOutRequests: host.timedOutRequests,
+          pendingRequests: host.pool?.waiting ?? 0,
         })),
       };
     });

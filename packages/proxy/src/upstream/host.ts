@@ -15,6 +15,7 @@ export class Host {
   totalRequests = 0;
   failedRequests = 0;
   connectFailures = 0;
+  timedOutRequests = 0;
   /** Connections begun for HTTP, also those that failed. */
   totalConnections = 0;
   /** Made on first use. */

@@ -53,6 +53,13 @@ export class HostPools {
     return count;
   }
 
+  /** Requests that wait for a connection. */
+  get waiting(): number {
+    let count = 0;
+    for (const pool of this.#pools.values()) count += pool.waiting;
+    return count;
+  }
+
   /** @param upgrade whether the request wants to become a tunnel. */
   choose(callerSpeaksHttp2: boolean, upgrade: boolean, caller: Caller | undefined): HostPool {
     const speaks = this.#speaks(callerSpeaksHttp2, upgrade);

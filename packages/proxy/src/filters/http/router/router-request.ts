@@ -507,6 +507,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     this.#upstream = undefined;
     if (upstream === undefined) this.#pool?.leave(this);
     else upstream.cancel();
+    if (this.#host !== undefined) this.#host.timedOutRequests += 1;
     if (kind === STREAM_DURATION) return this.#onTooLong();
     if (kind === PER_TRY_TIMEOUT || kind === PER_TRY_IDLE) {
       this.#onFailure('per-try-timeout', false);

@@ -115,7 +115,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
         (compiled.address === address || (compiled.address === ANY_ADDRESS && hasAddress(address))),
     );
   const http2 = { known: new FieldTable(), turn: new WriteTurn(), timers, random };
-  const ids = new ConnectionIds();
+  const ids = new ConnectionIds(options.worker?.number);
   const clusters = new ClusterSet({
     ids,
     timers,

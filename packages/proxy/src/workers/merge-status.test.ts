@@ -19,6 +19,8 @@ const host = (name: string, more: Partial<HostStatus> = {}): HostStatus => ({
   totalRequests: 4,
   failedRequests: 5,
   connectFailures: 6,
+  timedOutRequests: 7,
+  pendingRequests: 8,
   ...more,
 });
 const cluster = (name: string, hosts: readonly HostStatus[]): ClusterStatus => ({

@@ -28,6 +28,8 @@ const NUMBERS = [
   'totalRequests',
   'failedRequests',
   'connectFailures',
+  'timedOutRequests',
+  'pendingRequests',
 ] as const;
 
 const plus = (host: HostStatus, other: HostStatus | undefined): HostStatus =>

@@ -55,11 +55,11 @@ export class Admission {
   /** Connections that are there stay, also above a lower limit. */
   update(limits: ListenerLimits): void {
     this.#limits = limits;
-    const { stats, clock } = this.#deps;
+    const { stats, shared, clock } = this.#deps;
     if (limits.clients === undefined) this.#book = undefined;
     else if (this.#book !== undefined) this.#book.limits = limits.clients;
     else {
-      this.#book = new ClientBook(limits.clients, () => clock.now());
+      this.#book = new ClientBook(limits.clients, { listener: this.#name, shared, now: () => clock.now() });
       const slot = (refusal: ClientRefusal): number => stats.counter(`listener.${this.#name}.downstream_cx_${refusal}`);
       this.#clientSlots ??= Object.fromEntries(CLIENT_REFUSALS.map((one) => [one, slot(one)])) as Readonly<
         Record<ClientRefusal, number>

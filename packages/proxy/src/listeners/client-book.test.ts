@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { cidrTest } from '@weft/evaluator';
+import { PRIVATE_CELLS, reserveCells, type SharedCells, SharedTable } from '../shared/shared-cells.ts';
 import { ClientBook, type ClientLimits } from './client-book.ts';
 
 const FREE: ClientLimits = {
@@ -12,9 +13,9 @@ const FREE: ClientLimits = {
   exempt: [],
 };
 
-function book(limits: Partial<ClientLimits>) {
-  let nowMs = 1_000_000;
-  const made = new ClientBook({ ...FREE, ...limits }, () => nowMs);
+function book(limits: Partial<ClientLimits>, shared: SharedCells = PRIVATE_CELLS) {
+  let nowMs = 1_700_000_000_000;
+  const made = new ClientBook({ ...FREE, ...limits }, { listener: 'l', shared, now: () => nowMs });
   return {
     made,
     wait: (ms: number) => void (nowMs += ms),
@@ -71,6 +72,23 @@ describe('what one address may take', () => {
       'in',
     ]);
     expect(outcomes([...enter('9.9.9.9'), ...enter('::ffff:9.9.9.9')])).toEqual(['in', 'client_overflow']);
+  });
+
+  it('is one for all workers', () => {
+    const memory = reserveCells(64);
+    const limits = { maxConnections: 3, perSecond: 4, burst: 4, strikes: 2 };
+    const [one, other] = [book(limits, new SharedTable(memory)), book(limits, new SharedTable(memory))];
+    const mine = one.enter('9.9.9.9', 2);
+    const theirs = other.enter('9.9.9.9', 2);
+    expect(outcomes([...mine, ...theirs])).toEqual(['in', 'in', 'in', 'client_overflow']);
+    for (const place of [...mine, ...theirs]) if (typeof place === 'object') place.left();
+    // Three of four places in this moment are used up.
+    expect(outcomes([...other.enter('9.9.9.9'), ...one.enter('9.9.9.9')])).toEqual(['in', 'client_rate_limited']);
+    for (const place of [mine[0], theirs[0]]) if (typeof place === 'object') place.strike();
+    expect(outcomes([...one.enter('9.9.9.9'), ...other.enter('9.9.9.9')])).toEqual([
+      'client_abuse_refused',
+      'client_abuse_refused',
+    ]);
   });
 
   it('has no end for addresses that are left out', () => {

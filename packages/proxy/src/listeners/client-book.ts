@@ -1,4 +1,6 @@
 import { type AddressWords, parseAddress } from '@weft/evaluator';
+import type { SharedCells } from '../shared/shared-cells.ts';
+import { CLIENT_CELLS, Client } from './client-record.ts';
 
 /** What one address may take of a listener that anybody may call. */
 export interface ClientLimits {
@@ -22,27 +24,24 @@ export const CLIENT_REFUSALS: readonly ClientRefusal[] = [
   'client_abuse_refused',
 ];
 
-interface Client {
-  open: number;
-  /** New connections that may come at once. */
-  tokens: number;
-  filledMs: number;
-  strikes: number;
-  firstStrikeMs: number;
-  refusedUntilMs: number;
-}
-
 /** Those without a connection are forgotten above so many. */
 const MAX_REMEMBERED = 10_000;
 
-/** What each address has taken. An IPv6 client owns a /64 as a rule, and counts as one. */
+/** What each address has taken, of all workers. An IPv6 client owns a /64 as a rule, and counts as one. */
 export class ClientBook {
   limits: ClientLimits;
   readonly #now: () => number;
+  readonly #listener: string;
+  readonly #shared: SharedCells;
   readonly #clients = new Map<string, Client>();
 
-  constructor(limits: ClientLimits, now: () => number) {
+  constructor(
+    limits: ClientLimits,
+    { listener, shared, now }: { readonly listener: string; readonly shared: SharedCells; readonly now: () => number },
+  ) {
     this.limits = limits;
+    this.#listener = listener;
+    this.#shared = shared;
     this.#now = now;
   }
 
@@ -56,36 +55,18 @@ export class ClientBook {
     if (words === undefined || this.limits.exempt.some((test) => test(words))) return undefined;
     const key = keyOf(words);
     const client = this.#clients.get(key) ?? this.#add(key);
-    const nowMs = this.#now();
-    const { maxConnections, perSecond, burst } = this.limits;
-    if (client.refusedUntilMs > nowMs) return 'client_abuse_refused';
-    if (client.open >= maxConnections) return 'client_overflow';
-    if (perSecond !== Infinity) {
-      client.tokens = Math.min(burst, client.tokens + ((nowMs - client.filledMs) * perSecond) / 1000);
-      client.filledMs = nowMs;
-      if (client.tokens < 1) return 'client_rate_limited';
-      client.tokens -= 1;
-    }
-    client.open += 1;
-    return {
-      left: () => {
-        client.open -= 1;
-      },
-      strike: () => this.#strike(client),
-    };
+    const refused = client.enter(this.limits, this.#now());
+    if (refused !== undefined) return refused;
+    return { left: client.left, strike: () => client.strike(this.limits, this.#now()) };
   }
 
   #add(key: string): Client {
     if (this.#clients.size >= MAX_REMEMBERED) this.#forget();
     const nowMs = this.#now();
-    const made = {
-      open: 0,
-      tokens: this.limits.burst,
-      filledMs: nowMs,
-      strikes: 0,
-      firstStrikeMs: 0,
-      refusedUntilMs: 0,
-    };
+    const cells = this.#shared.open(`client ${this.#listener} ${key}`, CLIENT_CELLS, (fresh) =>
+      Client.begin(fresh, this.limits, nowMs),
+    );
+    const made = new Client(cells);
     this.#clients.set(key, made);
     return made;
   }
@@ -96,24 +77,10 @@ export class ClientBook {
     let left = MAX_REMEMBERED / 2;
     for (const [key, client] of this.#clients) {
       if (left === 0) return;
-      if (client.open > 0 || client.refusedUntilMs > nowMs) continue;
+      if (client.open > 0 || client.isRefused(nowMs)) continue;
       this.#clients.delete(key);
       left -= 1;
     }
-  }
-
-  #strike(client: Client): void {
-    const { strikes, strikeWindowMs, refuseMs } = this.limits;
-    if (strikes === 0) return;
-    const nowMs = this.#now();
-    if (nowMs - client.firstStrikeMs > strikeWindowMs) {
-      client.strikes = 0;
-      client.firstStrikeMs = nowMs;
-    }
-    client.strikes += 1;
-    if (client.strikes < strikes) return;
-    client.strikes = 0;
-    client.refusedUntilMs = nowMs + refuseMs;
   }
 }
 

@@ -52,6 +52,10 @@ function meshFlags(command: Command): Command {
       'what paths are made equal before they are matched: NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES (default: BASE)',
     )
     .option('--certificate-ttl <seconds>', 'lifetime of workload certificates; renewed at its half (default: 86400)')
+    .option(
+      '--proxy-concurrency <n>',
+      'threads that carry the traffic of each proxy; 0 takes one per core (default: 1)',
+    )
     .option('--max-connections <n>', 'client connections that a proxy holds at once (default: 10000)')
     .option('--max-memory <mib>', 'memory of a proxy, near which it refuses requests (default: 1024)')
     .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')

@@ -1,5 +1,5 @@
 /** Flags that `up` and `demo` share, from text to values. */
-import { homedir } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import {
   DEFAULT_PATH_NORMALIZATION,
@@ -26,6 +26,7 @@ export interface MeshFlags {
   readonly interception?: string;
   readonly maxConnections?: string;
   readonly maxMemory?: string;
+  readonly proxyConcurrency?: string;
 }
 
 export interface MeshOptions {
@@ -74,6 +75,7 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     proxyFlags: [
       ...countFlag('--max-connections', flags.maxConnections, '--max-connections'),
       ...countFlag('--max-memory', flags.maxMemory, '--max-memory-mib'),
+      ...concurrencyFlag(flags.proxyConcurrency),
     ],
   };
 }
@@ -89,6 +91,14 @@ function countFlag(flag: string, text: string | undefined, proxyFlag: string): r
   if (text === undefined) return [];
   if (/^[1-9]\d{0,6}$/.test(text)) return [`${proxyFlag}=${text}`];
   throw new WeftError('WEFT_USAGE', `${flag} needs a number from 1, not "${text}"`);
+}
+
+/** How many threads a machine has room for, its proxies say; they would only say it one after the other, in their logs. */
+function concurrencyFlag(text: string | undefined): readonly string[] {
+  if (text === undefined) return [];
+  const most = 2 * availableParallelism();
+  if (/^\d{1,4}$/.test(text) && Number(text) <= most) return [`--concurrency=${text}`];
+  throw new WeftError('WEFT_USAGE', `--proxy-concurrency needs a number from 0 to ${most}, not "${text}"`);
 }
 
 export function parseSeconds(text: string | undefined, fallback: number, flag: string): number {

@@ -4,7 +4,8 @@ import type { Clock, Logger } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import type { SharedCells } from '../shared/shared-cells.ts';
 import { AcceptControl } from './accept-control.ts';
-import { CLIENT_REFUSALS, ClientBook, type ClientLimits, type ClientRefusal } from './client-book.ts';
+import { ClientBook } from './client-book.ts';
+import { CLIENT_REFUSALS, type ClientLimits, type ClientRefusal } from './client-limits.ts';
 import { type ConnectionGate, type ConnectionPlace, lowMark, type Refusal } from './connection-gate.ts';
 
 /** What a listener says beside the limits of the whole proxy. */

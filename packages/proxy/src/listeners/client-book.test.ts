@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { cidrTest } from '@weft/evaluator';
 import { PRIVATE_CELLS, reserveCells, type SharedCells, SharedTable } from '../shared/shared-cells.ts';
-import { ClientBook, type ClientLimits } from './client-book.ts';
+import { ClientBook } from './client-book.ts';
+import type { ClientLimits } from './client-limits.ts';
 
 const FREE: ClientLimits = {
   maxConnections: Infinity,

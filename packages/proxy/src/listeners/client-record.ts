@@ -1,4 +1,4 @@
-import type { ClientLimits, ClientRefusal } from './client-book.ts';
+import type { ClientLimits, ClientRefusal } from './client-limits.ts';
 
 // What belongs together changes under a lock of its own; times are the low word of epoch milliseconds, since only what was
 // lately matters, but for the end of a refusal.

@@ -3,7 +3,7 @@ import { WEFT_METADATA } from '@weft/contracts';
 import type { Listener as ListenerMessage } from '@weft/contracts/lean/envoy/config/listener/v3/listener';
 import { type AddressWords, cidrTest, ConfigRejectedError } from '@weft/evaluator';
 import type { ListenerLimits } from '../listeners/admission.ts';
-import type { ClientLimits } from '../listeners/client-book.ts';
+import type { ClientLimits } from '../listeners/client-limits.ts';
 
 /** Addresses behind which many may be: this machine, private networks, those of providers (RFC 6598), link-local. */
 const SHARED = [

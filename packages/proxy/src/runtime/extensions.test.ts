@@ -12,7 +12,7 @@ import { echoUpstream, type TestServer } from '../test-support/upstream.ts';
 const TYPE = 'type.googleapis.com/';
 const RATE_LIMIT = 'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit';
 const NAME = 'envoy.filters.http.local_ratelimit';
-const ALL: JsonObject = { default_value: { numerator: 100, denominator: 'HUNDRED' } };
+const ALL: JsonObject = { runtime_key: 'limiter.on', default_value: { numerator: 100, denominator: 'HUNDRED' } };
 const LIMIT: JsonObject = {
   stat_prefix: 'limiter',
   token_bucket: { max_tokens: 2, tokens_per_fill: 2, fill_interval: '3600s' },

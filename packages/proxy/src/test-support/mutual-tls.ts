@@ -14,7 +14,7 @@ import { pack } from './resources.ts';
 const sds = [create(SdsSecretConfigSchema, { name: 'default' })];
 const rootSds = create(SdsSecretConfigSchema, { name: 'ROOTCA' });
 /** Only callers with a certificate of the mesh. */
-export const serverSocket = {
+export const serverSocketWith = (...alpnProtocols: string[]) => ({
   name: 'envoy.transport_sockets.tls',
   configType: {
     case: 'typedConfig' as const,
@@ -23,11 +23,12 @@ export const serverSocket = {
       commonTlsContext: {
         tlsCertificateSdsSecretConfigs: sds,
         validationContextType: { case: 'validationContextSdsSecretConfig', value: rootSds },
-        alpnProtocols: ['h2', 'http/1.1'],
+        alpnProtocols,
       },
     }),
   },
-};
+});
+export const serverSocket = serverSocketWith('h2', 'http/1.1');
 /** Only servers that run as one of these accounts. */
 export const clientSocket = (...accounts: string[]) => ({
   name: 'envoy.transport_sockets.tls',

@@ -7,7 +7,7 @@ import { errorCode, errorMessage } from '@weft/kit';
 import { CARRIED_ALPN } from '../http2/carried.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { distinguishedNameOf, readTransport, type TransportFacts } from './transport-facts.ts';
-import { compileMaterial, type LiveSecrets, secureOptions, type TlsMaterial } from './tls-material.ts';
+import { compileMaterial, type LiveSecrets, NOT_SPOKEN, secureOptions, type TlsMaterial } from './tls-material.ts';
 
 export interface PeerIdentity {
   /** SPIFFE or other URI; empty when the client showed no certificate. */
@@ -67,7 +67,7 @@ export class TlsTerminator {
       throw new ConfigRejectedError(resource, 'require_client_certificate needs a validation context with roots');
     }
     // A client that offers nothing of what is spoken is refused by the handshake.
-    const spoken = this.#material.alpn.filter((name) => !options.http1Only || name !== 'h2');
+    const spoken = this.#material.alpn.filter((name) => !NOT_SPOKEN.has(name) && (!options.http1Only || name !== 'h2'));
     if (options.carries) spoken.unshift(CARRIED_ALPN);
     const choosesAlpn = this.#material.alpn.length > 0;
     this.#server = createServer({

@@ -17,7 +17,7 @@ import {
   tcpChain,
   toCluster,
 } from '../test-support/resources.ts';
-import { clientSocket, secretsOf, serverSocket } from '../test-support/mutual-tls.ts';
+import { clientSocket, secretsOf, serverSocket, serverSocketWith } from '../test-support/mutual-tls.ts';
 import { echoUpstream, tcpUpstream } from '../test-support/upstream.ts';
 
 const server = (appPort: number, secrets = secretsOf('server')): Promise<TestProxy> =>
@@ -159,6 +159,44 @@ describe('mutual TLS between two proxies', () => {
       socket.on('error', reject);
     });
     expect(protocol).toBe('TLSv1.3');
+  });
+
+  it("does not choose Istio's TCP metadata exchange, whose preamble it would take for the client's bytes", async () => {
+    await using app = await tcpUpstream((socket) => void socket.end('hello'));
+    await using callee = await startProxy(
+      resourceSet({
+        listeners: [
+          // As istiod writes it for TCP.
+          listener(
+            'inbound',
+            [tcpChain('app', { transportSocket: serverSocketWith('istio-peer-exchange', 'h2', 'http/1.1') })],
+            {
+              trafficDirection: TrafficDirection.INBOUND,
+            },
+          ),
+        ],
+        clusters: [staticCluster('app', [app.port])],
+      }),
+      { secrets: secretsOf('server') },
+    );
+    const { certificateChain: cert = '', privateKey: key = '' } = certificate('client');
+    const got = await new Promise((resolve, reject) => {
+      const socket = connectTls({
+        host: '127.0.0.1',
+        port: callee.portOf('inbound'),
+        ca: rootSecret().trustedCa,
+        checkServerIdentity: () => undefined,
+        ALPNProtocols: ['istio-peer-exchange', 'istio'],
+        cert,
+        key,
+      });
+      socket.once('data', (data) => {
+        resolve([socket.alpnProtocol, String(data)]);
+        socket.destroy();
+      });
+      socket.on('error', reject);
+    });
+    expect(got).toEqual(['istio', 'hello']);
   });
 
   it('knows both peers on resumed connections too', async () => {

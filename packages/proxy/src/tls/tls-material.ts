@@ -35,6 +35,9 @@ export function watchSecrets(source: SecretSource, onChange: () => void): LiveSe
   };
 }
 
+/** Istio's TCP metadata exchange: who chooses it puts a preamble of its own in front of the bytes, which is not spoken here. */
+export const NOT_SPOKEN: ReadonlySet<string> = new Set(['istio-peer-exchange']);
+
 export interface TlsMaterial {
   /** SDS name of the certificate, or the certificate itself; undefined = none is shown. */
   readonly certificate: string | TlsSecret | undefined;

@@ -6,14 +6,12 @@ import type { HostFacts } from '../upstream/host-facts.ts';
 import { CARRIED_ALPN } from '../http2/carried.ts';
 import type { Speaks } from '../upstream/pool/speaks.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
-import { buildContext, compileMaterial, type LiveSecrets, type TlsMaterial } from './tls-material.ts';
+import { buildContext, compileMaterial, type LiveSecrets, NOT_SPOKEN, type TlsMaterial } from './tls-material.ts';
 
 /** The certificate is good, but it is somebody else's. */
 export class IdentityMismatchError extends Error {}
 
 const MAX_KEPT_SESSIONS = 256;
-// Needs a protocol of its own in front of the bytes.
-const NOT_SPOKEN = new Set(['istio-peer-exchange']);
 // Between sidecars the protocol inside is told by ALPN, as Istio's istio.alpn filter does.
 const MESH_ALPN = {
   http1: ['istio-http/1.1', 'istio', 'http/1.1'],

@@ -1,0 +1,128 @@
+/** A real istiod, and istioctl, as processes of a test: found, started with a folder of Istio YAML, asked, stopped. */
+import { spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdir, open, rm, writeFile } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { freePort, waitFor } from '@weft/testkit';
+import { startEmptyKubernetes } from './empty-kubernetes.ts';
+
+export type FoundProgram =
+  | { readonly path: string }
+  | { readonly path?: undefined; /** For the message of a skipped test. */ readonly reason: string };
+
+/** `WEFT_ISTIOD` (a path), else `pilot-discovery` on PATH. */
+export const findIstiod = (): FoundProgram => find('WEFT_ISTIOD', 'pilot-discovery', ['version', '--short']);
+
+/** `WEFT_ISTIOCTL` (a path), else `istioctl` on PATH. */
+export const findIstioctl = (): FoundProgram => find('WEFT_ISTIOCTL', 'istioctl', ['version', '--remote=false']);
+
+function find(variable: string, program: string, asked: readonly string[]): FoundProgram {
+  const { [variable]: named, PATH: path = '' } = process.env;
+  const candidates = named ? [named] : path.split(delimiter).map((dir) => join(dir, program));
+  for (const candidate of candidates) {
+    if (spawnSync(candidate, asked, { stdio: 'ignore', timeout: 30_000 }).status === 0) return { path: candidate };
+  }
+  const missing = named ? `${variable}=${named} does not run` : `no ${program} on PATH, and ${variable} is not set`;
+  return { reason: `${missing}; docs/istiod.md says how it is built from its Go module` };
+}
+
+export interface IstiodOptions {
+  readonly path: string;
+  /** Of its own, for configuration and log. */
+  readonly directory: string;
+  /** MeshConfig. */
+  readonly mesh?: Readonly<Record<string, unknown>>;
+  /** Configuration that is there from the start: file name → YAML. */
+  readonly config?: Readonly<Record<string, string>>;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface Istiod extends AsyncDisposable {
+  /** `host:port` of its discovery without TLS. */
+  readonly xds: string;
+  /** Writes a file of configuration; a second later it is in force. */
+  apply(name: string, yaml: string): Promise<void>;
+  remove(name: string): Promise<void>;
+  /** A page of its debug port, for example `/debug/syncz`. */
+  debug(path: string): Promise<string>;
+  log(): string;
+}
+
+export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
+  const { path, directory, mesh = {}, config = {}, env = {} } = options;
+  const kubernetes = await startEmptyKubernetes();
+  const at = (name: string): string => join(directory, name);
+  const [http, xds, monitoring] = [await freePort(), await freePort(), await freePort()];
+  await mkdir(at('config'));
+  await writeFile(at('kubeconfig'), kubernetes.kubeconfig);
+  await writeFile(at('mesh.yaml'), JSON.stringify(mesh));
+  await Promise.all(Object.entries(config).map(([name, yaml]) => writeFile(at(`config/${name}.yaml`), yaml)));
+  const output = await open(at('istiod.log'), 'w');
+  const child = spawn(
+    path,
+    [
+      'discovery',
+      `--configDir=${at('config')}`,
+      '--registries=Kubernetes',
+      `--kubeconfig=${at('kubeconfig')}`,
+      `--meshConfig=${at('mesh.yaml')}`,
+      '--networksConfig=none',
+      '--ctrlz_address=127.0.0.1',
+      `--ctrlz_port=${await freePort()}`,
+      `--httpAddr=127.0.0.1:${http}`,
+      '--httpsAddr=',
+      `--grpcAddr=127.0.0.1:${xds}`,
+      '--secureGRPCAddr=',
+      `--monitoringAddr=127.0.0.1:${monitoring}`,
+    ],
+    {
+      cwd: directory,
+      stdio: ['ignore', output.fd, output.fd],
+      env: {
+        PATH: process.env['PATH'] ?? '',
+        HOME: directory,
+        POD_NAME: 'istiod-1',
+        POD_NAMESPACE: 'istio-system',
+        CLUSTER_ID: 'Kubernetes',
+        ENABLE_CA_SERVER: 'false',
+        ...env,
+      },
+    },
+  );
+  await output.close();
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  const log = (): string => readFileSync(at('istiod.log'), 'utf8');
+  const debug = async (page: string): Promise<string> =>
+    (await fetch(`http://127.0.0.1:${http}${page}`, { signal: AbortSignal.timeout(10_000) })).text();
+  const stop = async (): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+    const kill = setTimeout(() => child.kill('SIGKILL'), 5_000);
+    await ended;
+    clearTimeout(kill);
+    await kubernetes[Symbol.asyncDispose]();
+  };
+  try {
+    await waitFor(
+      async () => {
+        if (child.exitCode !== null) return true;
+        return fetch(`http://127.0.0.1:${http}/ready`).then(
+          (answer) => answer.ok,
+          () => false,
+        );
+      },
+      { what: 'istiod', timeoutMs: 60_000 },
+    );
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+  } catch (error) {
+    await stop();
+    throw new Error(`istiod does not start:\n${log().slice(-4_000)}`, { cause: error });
+  }
+  return {
+    xds: `127.0.0.1:${xds}`,
+    apply: (name, yaml) => writeFile(at(`config/${name}.yaml`), yaml),
+    remove: (name) => rm(at(`config/${name}.yaml`)),
+    debug,
+    log,
+    [Symbol.asyncDispose]: stop,
+  };
+}

@@ -1,0 +1,281 @@
+/** Weft's proxies, started by hand as real programs, with a real istiod as their control plane, and applications behind them. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdir, open, writeFile } from 'node:fs/promises';
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { nodeId, spiffeId } from '@weft/contracts';
+import { createTestAuthority, tempDir, waitFor, type TestAuthority } from '@weft/testkit';
+import { startIstiod, type Istiod, type IstiodOptions } from '../harness/istiod.ts';
+
+const program = fileURLToPath(new URL('../../packages/proxy/dist/main.js', import.meta.url));
+/** Where every application listens, at an address of its own. */
+const APP_PORT = 8080;
+const ADMIN_PORT = 15_000;
+const LOCK_PORT = 47_999;
+
+export interface WeftProxySpec {
+  readonly name: string;
+  /** Its place in the block of addresses: 127.A.INDEX.1. */
+  readonly index: number;
+  readonly type?: 'sidecar' | 'router';
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly namespace?: string;
+  /** Default: its name. */
+  readonly account?: string;
+  /** Node metadata beside the usual. */
+  readonly metadata?: Readonly<Record<string, unknown>>;
+}
+
+export interface WeftProxy {
+  readonly address: string;
+  admin(path: string): Promise<string>;
+  /** Everything that it refuses now: name and reason. */
+  refused(): Promise<readonly string[]>;
+  /** Certificate, key and roots in its folder are replaced. */
+  renew(account?: string): Promise<void>;
+  log(): string;
+  stop(): Promise<void>;
+}
+
+export interface World extends AsyncDisposable {
+  readonly istiod: Istiod;
+  readonly authority: TestAuthority;
+  readonly directory: string;
+  /** `127.A`, the first half of all addresses. */
+  readonly block: string;
+  start(spec: WeftProxySpec): Promise<WeftProxy>;
+  /** An HTTP server at 127.A.9.INDEX:8080, or at this port of 127.0.0.1. */
+  app(index: number, name: string, port?: number): Promise<App>;
+  /** A server there that says its name before anything else. */
+  greeter(index: number, name: string, port?: number): Promise<void>;
+}
+
+export interface Seen {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export interface App {
+  readonly seen: Seen[];
+  /** How it answers from now on; default: 200 and its name. */
+  behave(how: { readonly status?: number; readonly delayMs?: number }): void;
+}
+
+export interface WorldOptions {
+  /** Files of Istio YAML, by the block of addresses. */
+  readonly config: (block: string) => Readonly<Record<string, string>>;
+  /** MeshConfig, by the folder of this world. */
+  readonly mesh?: (directory: string) => Readonly<Record<string, unknown>>;
+  readonly env?: IstiodOptions['env'];
+}
+
+export async function startWorld(istiodPath: string, { config, mesh, env = {} }: WorldOptions): Promise<World> {
+  const { block, release } = await claimBlock();
+  const dir = await tempDir('weft-istiod-');
+  const directory = dir.path;
+  const authority = createTestAuthority();
+  const istiod = await startIstiod({
+    path: istiodPath,
+    directory,
+    config: config(block),
+    mesh: { trustDomain: 'cluster.local', ...mesh?.(directory) },
+    env,
+  });
+  const proxies: WeftProxy[] = [];
+  const servers: (Server | TcpServer)[] = [];
+  return {
+    istiod,
+    authority,
+    directory,
+    block,
+    async start(spec) {
+      const proxy = await startWeftProxy(spec, { istiod, authority, directory, block });
+      proxies.push(proxy);
+      return proxy;
+    },
+    async app(index, name, port) {
+      const { server, ...app } = await startApp(name, placeOf(block, index, port));
+      servers.push(server);
+      return app;
+    },
+    async greeter(index, name, port) {
+      const server = createTcpServer((socket) => {
+        socket.on('error', () => {});
+        socket.write(`${name} greets\n`);
+        socket.pipe(socket);
+      });
+      await listen(server, placeOf(block, index, port));
+      servers.push(server);
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(proxies.map((proxy) => proxy.stop()));
+      await istiod[Symbol.asyncDispose]();
+      for (const server of servers) {
+        if ('closeAllConnections' in server) server.closeAllConnections();
+        server.close();
+      }
+      release();
+      await dir.remove();
+    },
+  };
+}
+
+/** Waits until calls succeed; else says what the proxy refuses. */
+export async function firstAnswer(
+  proxy: WeftProxy | undefined,
+  call: () => Promise<{ readonly status: number; readonly body: string }>,
+): Promise<void> {
+  let last = '';
+  try {
+    await waitFor(async () => {
+      const { status, body } = await call();
+      last = `${status} ${body}`;
+      return status === 200;
+    });
+  } catch (error) {
+    throw new Error(`no first answer (${last}); refused: ${(await proxy?.refused())?.join('\n') ?? ''}`, {
+      cause: error,
+    });
+  }
+}
+
+/** A block of loopback addresses that no other test uses now. */
+async function claimBlock(): Promise<{ readonly block: string; readonly release: () => void }> {
+  for (let second = 200; second < 250; second += 1) {
+    const lock = createTcpServer();
+    const taken = await listen(lock, { host: `127.${second}.255.254`, port: LOCK_PORT }).then(
+      () => true,
+      () => false,
+    );
+    if (taken) return { block: `127.${second}`, release: () => void lock.close() };
+  }
+  throw new Error('every block of loopback addresses is in use');
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+const placeOf = (block: string, index: number, port: number | undefined): Place =>
+  port === undefined ? { host: `${block}.9.${index}`, port: APP_PORT } : { host: '127.0.0.1', port };
+
+const listen = (server: Server | TcpServer, place: Place): Promise<void> =>
+  new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ ...place }, () => resolve());
+  });
+
+async function startApp(name: string, place: Place): Promise<App & { readonly server: Server }> {
+  const seen: Seen[] = [];
+  let behaviour: { readonly status?: number; readonly delayMs?: number } = {};
+  const server = createServer((request, response) => {
+    const { method = '', url = '', headers } = request;
+    seen.push({ method, url, headers });
+    const { status = 200, delayMs = 0 } = behaviour;
+    request.resume();
+    setTimeout(() => {
+      response.writeHead(status, { 'content-type': 'application/json', 'x-app': name });
+      response.end(method === 'HEAD' ? undefined : JSON.stringify({ app: name, method, url, headers }));
+    }, delayMs);
+  });
+  await listen(server, place);
+  return { server, seen, behave: (how) => (behaviour = how) };
+}
+
+interface Surroundings {
+  readonly istiod: Istiod;
+  readonly authority: TestAuthority;
+  readonly directory: string;
+  readonly block: string;
+}
+
+async function startWeftProxy(spec: WeftProxySpec, around: Surroundings): Promise<WeftProxy> {
+  const { name, index, type = 'sidecar', namespace = 'default', labels = { app: name } } = spec;
+  const address = `${around.block}.${index}.1`;
+  const folder = join(around.directory, name);
+  const issue = async (account = spec.account ?? name): Promise<void> => {
+    const id = spiffeId({ trustDomain: 'cluster.local', namespace, serviceAccount: account });
+    const { certChainPem, privateKeyPem, rootsPem } = around.authority.issue(id);
+    await Promise.all([
+      writeFile(join(folder, 'cert-chain.pem'), certChainPem),
+      writeFile(join(folder, 'key.pem'), privateKeyPem, { mode: 0o600 }),
+      writeFile(join(folder, 'root-cert.pem'), rootsPem),
+    ]);
+  };
+  await mkdir(folder);
+  await issue();
+  const metadata = {
+    NAMESPACE: namespace,
+    CLUSTER_ID: 'Kubernetes',
+    ISTIO_VERSION: '1.31.0',
+    MESH_ID: 'cluster.local',
+    INTERCEPTION_MODE: 'NONE',
+    SERVICE_ACCOUNT: spec.account ?? name,
+    WORKLOAD_NAME: name,
+    LABELS: labels,
+    ...spec.metadata,
+  };
+  const output = await open(join(folder, 'log'), 'w');
+  const child = spawn(
+    process.execPath,
+    [
+      program,
+      `--node-id=${nodeId({ type, ip: address, name, namespace })}`,
+      `--metadata=${JSON.stringify(metadata)}`,
+      `--xds=${around.istiod.xds}`,
+      '--xds-plaintext',
+      `--secrets-dir=${folder}`,
+      `--admin=${address}:${ADMIN_PORT}`,
+    ],
+    { cwd: folder, stdio: ['ignore', output.fd, output.fd] },
+  );
+  await output.close();
+  const log = (): string => readFileSync(join(folder, 'log'), 'utf8');
+  const page = (path: string): Promise<Response> =>
+    fetch(`http://${address}:${ADMIN_PORT}${path}`, { signal: AbortSignal.timeout(10_000) });
+  const proxy: WeftProxy = {
+    address,
+    admin: async (path) => (await page(path)).text(),
+    async refused() {
+      const dump = JSON.parse(await proxy.admin('/config_dump?include_eds')) as DumpedSections;
+      return dump.configs.flatMap((section) =>
+        Object.values(section)
+          .flatMap((list) => (Array.isArray(list) ? (list as DumpedEntry[]) : []))
+          .flatMap(({ name: refusedName = '', error_state: state }) =>
+            state === undefined ? [] : [`${refusedName} ${state.details}`],
+          ),
+      );
+    },
+    renew: issue,
+    log,
+    stop: () => end(child),
+  };
+  try {
+    await waitFor(async () => (await page('/ready')).status === 200, { what: `${name} LIVE`, timeoutMs: 60_000 });
+  } catch (error) {
+    const ready = await proxy.admin('/ready').catch(String);
+    await proxy.stop();
+    throw new Error(`${name} is not ready: ${ready}\n${log().slice(-4_000)}`, { cause: error });
+  }
+  return proxy;
+}
+
+interface DumpedEntry {
+  readonly name?: string;
+  readonly error_state?: { readonly details: string };
+}
+interface DumpedSections {
+  readonly configs: readonly Readonly<Record<string, unknown>>[];
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGKILL');
+  await ended;
+}

@@ -64,6 +64,31 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
       'W0010 spec.defaultConfig.gatewayTopology.trusted',
     ],
   ],
+  ListenerLimits: [
+    ['of a port', { port: 80, maxConnections: 10 }, 'ok'],
+    [
+      'of addresses',
+      { perAddress: { connectionsPerSecond: 5, burst: 9, floods: 2, floodWindow: '1s', exempt: ['10.0.0.0/8'] } },
+      'ok',
+    ],
+    [
+      'of HTTP',
+      { http: { idleTimeout: '0s', headersWithUnderscores: 'DROP' }, http2: { maxConcurrentStreams: 5 } },
+      'ok',
+    ],
+    ['nothing', { selector: { matchLabels: { a: 'b' } }, http: {} }, 'W0012 spec'],
+    ['none', { maxConnections: 0 }, 'W0014 spec.maxConnections'],
+    ['a burst of nothing', { perAddress: { burst: 5 } }, 'W0024 spec.perAddress.burst'],
+    [
+      'patience with nothing',
+      { perAddress: { maxConnections: 1, refuseFor: '1s' } },
+      'W0024 spec.perAddress.refuseFor',
+    ],
+    ['more than all', { maxConnections: 5, perAddress: { maxConnections: 6 } }, 'W0024 spec.perAddress.maxConnections'],
+    ['no range', { perAddress: { maxConnections: 1, exempt: ['x'] } }, 'W0019 spec.perAddress.exempt[0]'],
+    ['too small a window', { http2: { streamWindowBytes: 1 } }, 'W0014 spec.http2.streamWindowBytes'],
+    ['another word', { http: { headersWithUnderscores: 'KEEP' } }, 'W0013 spec.http.headersWithUnderscores'],
+  ],
   LocalRateLimit: [
     ['plain', lrl({ tokenBucket: bucket() }), 'ok'],
     ['of routes', lrl({ routes: ['a'], tokenBucket: bucket() }), 'ok'],

@@ -59,6 +59,7 @@ export type {
   AuthorizationSource,
 } from './authorization-policy.ts';
 export type { HealthCheckPolicySpec } from './health-check-policy.ts';
+export type { ListenerLimitsSpec } from './listener-limits.ts';
 export type { LocalRateLimitSpec, RateLimitAction, RequestLimit } from './local-rate-limit.ts';
 export type { MeshConfigSpec } from './mesh-config.ts';
 export type { TelemetrySpec } from './telemetry.ts';

@@ -4,6 +4,7 @@ import { AuthorizationPolicySpec } from './authorization-policy.ts';
 import { DestinationRuleSpec } from './destination-rule.ts';
 import { GatewaySpec } from './gateway.ts';
 import { HealthCheckPolicySpec } from './health-check-policy.ts';
+import { ListenerLimitsSpec } from './listener-limits.ts';
 import { LocalRateLimitSpec } from './local-rate-limit.ts';
 import { AttributeManifestSpec, HandlerSpec, InstanceSpec, LEGACY_MIXER, RuleSpec } from './mixer.ts';
 import { MeshConfigSpec } from './mesh-config.ts';
@@ -82,6 +83,14 @@ export const KINDS = {
     plural: 'meshconfigs',
     shortNames: ['mesh'],
     spec: MeshConfigSpec,
+  },
+  ListenerLimits: {
+    group: 'weft.dev',
+    versions: ['v1'],
+    namespaced: true,
+    plural: 'listenerlimits',
+    shortNames: ['ll'],
+    spec: ListenerLimitsSpec,
   },
   Service: {
     group: '',

@@ -25,6 +25,7 @@ export type {
   HeaderOperations,
   HealthCheckPolicySpec,
   MeshConfigSpec,
+  ListenerLimitsSpec,
   HttpRetry,
   HttpRoute,
   LocalRateLimitSpec,

@@ -6,6 +6,7 @@ import type {
   GatewaySpec,
   HealthCheckPolicySpec,
   MeshConfigSpec,
+  ListenerLimitsSpec,
   LocalRateLimitSpec,
   ServiceSpec,
   PeerAuthenticationSpec,
@@ -29,6 +30,7 @@ export interface MeshConfig {
   readonly telemetries: readonly Config<TelemetrySpec>[];
   readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
   readonly healthCheckPolicies: readonly Config<HealthCheckPolicySpec>[];
+  readonly listenerLimits: readonly Config<ListenerLimitsSpec>[];
   readonly services: readonly Config<ServiceSpec>[];
   /** Settings of the mesh; the first one counts. */
   readonly settings: readonly Config<MeshConfigSpec>[];
@@ -50,6 +52,7 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'AuthorizationPolicy',
   'LocalRateLimit',
   'HealthCheckPolicy',
+  'ListenerLimits',
   'Telemetry',
   'Service',
   'MeshConfig',
@@ -84,6 +87,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     telemetries: of('telemetry.istio.io/Telemetry'),
     localRateLimits: of('weft.dev/LocalRateLimit'),
     healthCheckPolicies: of('weft.dev/HealthCheckPolicy'),
+    listenerLimits: of('weft.dev/ListenerLimits'),
     services: of('/Service'),
     settings: of('weft.dev/MeshConfig'),
     mixerRules: of('config.istio.io/rule'),

@@ -9,6 +9,7 @@ import { socketAddress } from './envoy.ts';
 import { planGateway } from './gateway-plan.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
 import { proxyProtocol } from './listener-parts.ts';
+import { connectionLimit, connectionMetadata, listenerLimits } from './listener-limits.ts';
 import { limitFilters } from './local-rate-limit.ts';
 import { generated, type GeneratedListener } from './resource.ts';
 
@@ -18,22 +19,27 @@ export function buildGatewayListeners(context: GeneratorContext): readonly Gener
     const name = listenerName(listener.bind, listener.port);
     const authorization = httpAuthorization(context, { number: listener.gatewayPort, listenPort: listener.port });
     const limits = limitFilters(context, 'gateway', listener.gatewayPort);
+    const clients = listenerLimits(context, listener.gatewayPort);
+    const metadata = connectionMetadata(clients, true);
     const message = create(ListenerSchema, {
       name,
       address: socketAddress(listener.bind, listener.port),
       trafficDirection: TrafficDirection.OUTBOUND,
       bindToPort: true,
       listenerFilters: context.snapshot.mesh.gatewayTopology.proxyProtocol ? [proxyProtocol()] : [],
+      ...(metadata ? { metadata } : {}),
       filterChains: [
         {
           name,
           filters: [
+            ...connectionLimit(clients, name),
             httpConnectionManager(context, {
               side: 'gateway',
               statPrefix: `outbound_${name}`,
               routes: listener.routeName,
               authorization: authorization.filters,
               limits: limits.filters,
+              clients,
               grpcWeb: listener.servers.some(({ server }) => parseProtocol(server.port.protocol ?? '') === 'grpc-web'),
             }),
           ],
@@ -44,6 +50,7 @@ export function buildGatewayListeners(context: GeneratorContext): readonly Gener
       ...listener.servers.map(({ gateway }) => gateway.ref),
       ...authorization.refs,
       ...limits.refs,
+      ...clients.refs,
     ]);
   });
 }

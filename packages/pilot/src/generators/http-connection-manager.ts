@@ -19,8 +19,10 @@ import {
 import type { MeshOptions } from '../options.ts';
 import { canonicalName, canonicalRevision } from '../model/labels.ts';
 import { accessLogging } from '../snapshot/access-logging.ts';
+import type { AppliedLimits } from '../snapshot/listener-limits.ts';
 import { accessLogs } from './access-log.ts';
 import type { GeneratorContext } from './context.ts';
+import { limitedHcm } from './listener-limits.ts';
 import { outboundLimitFilters } from './local-rate-limit.ts';
 import { adsSource, duration, pack, type Init } from './envoy.ts';
 import { SESSION_FILTER } from './session.ts';
@@ -45,6 +47,8 @@ export interface HttpStack {
   readonly grpcWeb?: boolean;
   /** Limits of all that comes in, and the places of those that routes have; default: those of callers. */
   readonly limits?: readonly HttpFilter[];
+  /** What clients may hold. */
+  readonly clients?: AppliedLimits;
 }
 
 type Hcm = Init<typeof HttpConnectionManagerSchema>;
@@ -63,8 +67,6 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
             ? { case: 'rds', value: { configSource: adsSource(), routeConfigName: stack.routes } }
             : { case: 'routeConfig', value: stack.routes },
         httpFilters: httpFilters(stack, context),
-        // Inside the mesh, long polls and streams have no limit but those that routes set.
-        streamIdleTimeout: duration(0),
         ...paths(mesh.pathNormalization),
         upgradeConfigs: [{ upgradeType: 'websocket' }],
         // Whether the body is wanted is for the application to say.
@@ -74,7 +76,7 @@ export function httpConnectionManager(context: GeneratorContext, stack: HttpStac
           accessLogging(context.snapshot, context.proxy, isServer(stack.side) ? 'SERVER' : 'CLIENT'),
         ),
         ...(mesh.enableTracing ? { tracing: tracing(context) } : {}),
-        ...sideOf(stack.side, mesh),
+        ...limitedHcm(sideOf(stack.side, mesh), stack.clients ?? NO_LIMITS),
       }),
     },
   });
@@ -101,11 +103,16 @@ function paths(mode: PathNormalization): Hcm {
 /** A gateway serves whoever is outside, and calls for them: one log, of both. */
 const isServer = (side: HttpSide): boolean => side === 'inbound';
 
+/** Inside the mesh, long polls and streams have no limit but those that routes set. */
+const UNLIMITED_STREAMS: Hcm = { streamIdleTimeout: duration(0) };
+const NO_LIMITS: AppliedLimits = { spec: {}, refs: [] };
+
 /** What is trusted of the caller, and what it is told. */
 function sideOf(side: HttpSide, { serverName, gatewayTopology }: MeshOptions): Hcm {
   switch (side) {
     case 'inbound':
       return {
+        ...UNLIMITED_STREAMS,
         useRemoteAddress: false,
         serverName,
         forwardClientCertDetails: HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD,
@@ -128,9 +135,9 @@ function sideOf(side: HttpSide, { serverName, gatewayTopology }: MeshOptions): H
         setCurrentClientCertDetails: { subject: true, cert: true, dns: true, uri: true },
       };
     case 'http-proxy':
-      return { useRemoteAddress: false, httpProtocolOptions: { allowAbsoluteUrl: true } };
+      return { ...UNLIMITED_STREAMS, useRemoteAddress: false, httpProtocolOptions: { allowAbsoluteUrl: true } };
     case 'outbound':
-      return { useRemoteAddress: false };
+      return { ...UNLIMITED_STREAMS, useRemoteAddress: false };
   }
 }
 

@@ -13,6 +13,7 @@ import { peerMode } from '../snapshot/peer-authentication.ts';
 import { httpAuthorization, networkAuthorization } from './authorization-filters.ts';
 import type { GeneratorContext } from './context.ts';
 import { duration, type Init } from './envoy.ts';
+import { connectionLimit, connectionMetadata, listenerLimits } from './listener-limits.ts';
 import { limitFilters } from './local-rate-limit.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
 import type { InboundPort } from './inbound-plan.ts';
@@ -22,6 +23,8 @@ import { MESH_HTTP_ALPN, meshServerTls } from './tls.ts';
 
 interface PortChains {
   readonly chains: readonly ChainInit[];
+  /** Of connections to the port as a whole; for a listener of its own. */
+  readonly connections: Init<typeof MetadataSchema> | undefined;
   readonly refs: readonly SourceRef[];
 }
 
@@ -31,19 +34,24 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
   const http = httpAuthorization(context, port);
   const tcp = networkAuthorization(context, port);
   const limits = limitFilters(context, 'inbound', port.number);
+  const clients = listenerLimits(context, port.number);
+  const name = listenerName(port.bind, port.listenPort);
   const denials = { http: httpDenials(context, port), tcp: networkDenials(context, port) };
   const stacks: Stacks = {
     http: () => [
+      ...connectionLimit(clients, name),
       httpConnectionManager(context, {
         side: 'inbound',
-        statPrefix: `inbound_${listenerName(port.bind, port.listenPort)}`,
+        statPrefix: `inbound_${name}`,
         routes: inboundRoutes(port, limits.rateLimits),
         authorization: [...denials.http.filters, ...http.filters],
         limits: limits.filters,
+        clients,
         grpcWeb: port.protocol === 'grpc-web',
       }),
     ],
     tcp: () => [
+      ...connectionLimit(clients, name),
       ...denials.tcp.filters,
       ...tcp.filters,
       tcpProxy(
@@ -55,13 +63,9 @@ export function portChains(context: GeneratorContext, port: InboundPort): PortCh
     ],
   };
   return {
-    chains: chainsOf(
-      mode,
-      { name: listenerName(port.bind, port.listenPort), protocol: port.protocol },
-      stacks,
-      context,
-    ),
-    refs: [...port.refs, ...refs, ...http.refs, ...limits.refs, ...denials.http.refs],
+    chains: chainsOf(mode, { name, protocol: port.protocol }, stacks, context),
+    connections: connectionMetadata(clients, false),
+    refs: [...port.refs, ...refs, ...http.refs, ...limits.refs, ...clients.refs, ...denials.http.refs],
   };
 }
 

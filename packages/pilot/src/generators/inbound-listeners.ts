@@ -26,7 +26,7 @@ export function buildInboundListeners(context: GeneratorContext): readonly Gener
 }
 
 function inboundListener(context: GeneratorContext, port: InboundPort): GeneratedListener {
-  const { chains, refs } = portChains(context, port);
+  const { chains, connections, refs } = portChains(context, port);
   const message = create(ListenerSchema, {
     name: listenerName(port.bind, port.listenPort),
     address: socketAddress(port.bind, port.listenPort),
@@ -37,7 +37,7 @@ function inboundListener(context: GeneratorContext, port: InboundPort): Generate
       ? { continueOnListenerFiltersTimeout: true, listenerFiltersTimeout: duration(DETECTION_TIMEOUT_MS) }
       : {}),
     filterChains: [...chains],
-    metadata: servicesMetadata(port),
+    metadata: { filterMetadata: { ...servicesMetadata(port).filterMetadata, ...connections?.filterMetadata } },
   });
   return generated(message, refs);
 }

@@ -33,6 +33,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   authorizationPolicies: ['listener'],
   localRateLimits: ['listener', 'route'],
   healthCheckPolicies: ['cluster'],
+  listenerLimits: ['listener'],
   telemetries: ['listener'],
   services: ['cluster', 'endpoint', 'listener', 'route'],
   settings: ['cluster', 'endpoint', 'listener', 'route'],

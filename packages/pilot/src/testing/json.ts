@@ -33,6 +33,7 @@ import {
   UpstreamTlsContextSchema,
 } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/tls';
 import { HttpProtocolOptionsSchema } from '@weft/contracts/full/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import { ConnectionLimitSchema } from '@weft/contracts/full/envoy/extensions/filters/network/connection_limit/v3/connection_limit';
 import type { ResourceKind } from '../generators/resource.ts';
 
 const registry = createRegistry(
@@ -43,6 +44,7 @@ const registry = createRegistry(
   ExpressionFilterSchema,
   LocalRateLimitSchema,
   ProxyProtocolSchema,
+  ConnectionLimitSchema,
   PreviousPrioritiesConfigSchema,
   StatefulSessionSchema,
   StatefulSessionPerRouteSchema,

@@ -21,7 +21,14 @@ export interface LineWriterDeps {
 const FLUSH_AFTER_MS = 250;
 const FLUSH_AT_CHARS = 16 * 1024;
 const MAX_WAITING_CHARS = 1024 * 1024;
+const NEWLINE = 0x0a;
 const STANDARD: Readonly<Record<string, number>> = { '/dev/stdout': 1, '/dev/stderr': 2 };
+
+function lineEnds(bytes: Buffer): number {
+  let count = 0;
+  for (const byte of bytes) if (byte === NEWLINE) count += 1;
+  return count;
+}
 
 const writeTo = promisify(write) as (fd: number, buffer: Buffer, at: number) => Promise<{ bytesWritten: number }>;
 
@@ -30,43 +37,47 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
   const standard = STANDARD[path];
   let fd = standard ?? openSync(path, 'a', 0o600);
   let waiting: string[] = [];
-  let waitingLines = 0;
   let size = 0;
   let dropped = 0;
   let timer: Timer | undefined;
   let writing: Promise<void> | undefined;
   let failed = false;
+  let torn = false;
 
-  const writeAll = async (batch: Buffer): Promise<void> => {
-    let at = 0;
+  /** @returns how much of it was written, and what stopped it. */
+  const writeAll = async (batch: Buffer): Promise<{ readonly written: number; readonly error?: unknown }> => {
+    let written = 0;
     // A file that is opened anew meanwhile gets the next batch.
     const target = fd;
-    while (at < batch.length) at += (await writeTo(target, batch.subarray(at), 0)).bytesWritten;
+    try {
+      while (written < batch.length) written += (await writeTo(target, batch.subarray(written), 0)).bytesWritten;
+      return { written };
+    } catch (error) {
+      return { written, error };
+    }
   };
   const flush = (): void => {
     timer?.cancel();
     timer = undefined;
     if (writing !== undefined || waiting.length === 0) return;
-    const [texts, lines] = [waiting, waitingLines];
+    const texts = waiting;
     waiting = [];
-    waitingLines = 0;
     size = 0;
-    writing = writeAll(Buffer.from(texts.join(''), 'utf8'))
-      .then(
-        () => {
-          failed = false;
-        },
-        (error: unknown) => {
-          dropped += lines;
-          if (!failed) logger.warn({ path, error: errorMessage(error) }, 'access log can not be written');
-          failed = true;
-        },
-      )
-      .finally(() => {
-        writing = undefined;
-        if (size >= FLUSH_AT_CHARS) flush();
-        else if (waiting.length > 0) arm();
-      });
+    // Half a line that a full disk left would take the next one with it.
+    const mend = torn ? '\n' : '';
+    const batch = Buffer.from(mend + texts.join(''), 'utf8');
+    writing = writeAll(batch).then(({ written, error }) => {
+      writing = undefined;
+      if (written > 0) torn = batch[written - 1] !== NEWLINE;
+      if (error === undefined) failed = false;
+      else {
+        dropped += lineEnds(batch.subarray(Math.max(written, mend.length)));
+        if (!failed) logger.warn({ path, error: errorMessage(error) }, 'access log can not be written');
+        failed = true;
+      }
+      if (size >= FLUSH_AT_CHARS) flush();
+      else if (waiting.length > 0) arm();
+    });
   };
   const arm = (): void => {
     timer ??= clock.after(FLUSH_AFTER_MS, flush);
@@ -78,7 +89,6 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
         return;
       }
       waiting.push(text);
-      waitingLines += lines;
       size += text.length;
       if (size >= FLUSH_AT_CHARS) flush();
       else arm();
@@ -94,6 +104,7 @@ export function createLineWriter(path: string, { clock, logger }: LineWriterDeps
       }
       const former = fd;
       fd = next;
+      torn = false;
       if (writing === undefined) closeSync(former);
       else void writing.finally(() => closeSync(former));
       return true;

@@ -19,8 +19,8 @@ const CERTIFICATE: JsonValue = [{ name: 'default', sdsConfig: ADS }];
 const ROOTS: JsonValue = { name: 'ROOTCA', sdsConfig: ADS };
 const typed = <T>(value: T) => ({ case: 'typedConfig' as const, value });
 
-/** A connection manager with a router, an access log on stdout and traces of all requests. */
-export function connectionManager(routes: JsonObject): HttpConnectionManager {
+/** A connection manager with a router, an access log and traces of all requests. */
+export function connectionManager(routes: JsonObject, accessLog = '/dev/stdout'): HttpConnectionManager {
   const hcm = fromJson(HttpConnectionManagerSchema, {
     statPrefix: 'test',
     tracing: {},
@@ -29,7 +29,7 @@ export function connectionManager(routes: JsonObject): HttpConnectionManager {
     ...routes,
   });
   for (const filter of hcm.httpFilters) filter.configType = typed(anyOf(RouterSchema, {}));
-  for (const log of hcm.accessLog) log.configType = typed(anyOf(FileAccessLogSchema, { path: '/dev/stdout' }));
+  for (const log of hcm.accessLog) log.configType = typed(anyOf(FileAccessLogSchema, { path: accessLog }));
   return hcm;
 }
 

@@ -2,6 +2,7 @@ import type { KindName } from '@weft/contracts/config';
 import { destinationRule } from './destination-rule.ts';
 import { gateway } from './gateway.ts';
 import { healthCheckPolicy } from './health-check-policy.ts';
+import { listenerLimits } from './listener-limits.ts';
 import { handler, instance, mixerRule, prometheus } from './mixer.ts';
 import { localRateLimit } from './local-rate-limit.ts';
 import { meshConfig } from './mesh-config.ts';
@@ -28,6 +29,7 @@ export const RULES: { readonly [Kind in KindName]?: Rule<Kind> } = {
   LocalRateLimit: localRateLimit,
   HealthCheckPolicy: healthCheckPolicy,
   MeshConfig: meshConfig,
+  ListenerLimits: listenerLimits,
   Service: service,
   handler,
   instance,

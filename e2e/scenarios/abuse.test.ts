@@ -183,7 +183,10 @@ describe('SE-11 requests of HTTP/2 that are none', () => {
 });
 
 describe('RE-10 clients of a gateway', () => {
-  afterEach(() => mesh.delete('listenerlimits/edge.weft-system'));
+  afterEach(async () => {
+    const done = await mesh.weft(['delete', '--wait', '30s', '-n', 'weft-system', 'listenerlimits/edge']);
+    expect(done.code).toBe(0);
+  });
 
   it('RE-10 come up to the limit of its port; the next waits or is refused, and comes in when there is room', async () => {
     await mesh.apply(limits('port: 8080, maxConnections: 20'));

@@ -134,7 +134,7 @@ describe('SE-11 bytes and paths', () => {
     },
   );
 
-  it('SE-11 nobody without a certificate speaks for the mesh', async () => {
+  it('SE-11 a33 nobody without a certificate speaks for the mesh', async () => {
     const forged = [
       'x-weft-reason: upstream-connect-failure',
       'X-WEFT-anything: 1',
@@ -142,19 +142,39 @@ describe('SE-11 bytes and paths', () => {
       'x-envoy-upstream-rq-timeout-ms: 1',
       'x-envoy-external-address: 9.9.9.9',
       'x-envoy-peer-metadata: aaaa',
+      'x-envoy-original-path: /forged',
+      'x-envoy-original-dst-host: 9.9.9.9:9',
+      'x-envoy-max-retries: 9',
+      'x-envoy-decorator-operation: forged',
+      'x-envoy-internal: forged',
+      'x-envoy-attempt-count: forged',
+      'x-envoy-fault-abort-request: 599',
+      'x-envoy-retriable-status-codes: 299',
       'x-istio-attributes: forged',
       `x-forwarded-client-cert: URI=${ECHO_ID}`,
     ];
     for (const door of doors()) {
       const answer = (await raw(door, get('/', 'h', `${forged.join('\r\n')}\r\n`))).toLowerCase();
       expect(statusOf(answer)).toBe(200);
-      for (const word of ['x-weft-', 'retry-on', 'rq-timeout', '9.9.9.9', 'aaaa', 'forged', `uri=${ECHO_ID}`])
+      for (const word of [
+        'x-weft-',
+        'retry-on',
+        'rq-timeout',
+        '9.9.9.9',
+        'aaaa',
+        'forged',
+        '9999',
+        '599',
+        '299',
+        `uri=${ECHO_ID}`,
+      ])
         expect(answer).not.toContain(word);
     }
   });
 
-  it('SE-11 names that a program could mistake for others are refused at the gateway', async () => {
+  it('SE-11 a31 names with underscores are refused at the gateway, and pass inside', async () => {
     expect(statusOf(await raw(mesh.gateway, get('/', 'h', 'x_forwarded_client_cert: forged\r\n')))).toBe(400);
+    expect(await raw(sidecar, get('/', 'h', 'x_own: 1\r\n'))).toMatch(/^HTTP\/1.1 200 [^]*"x_own":"1"/);
   });
 
   it('SE-11 what comes behind a refused upgrade is a request of its own, judged like others', async () => {

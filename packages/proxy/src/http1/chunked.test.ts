@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ChunkedDecoder } from './chunked.ts';
+import type { HeadLimits } from './head-parser.ts';
 
 interface Decoded {
   readonly data: string;
@@ -9,8 +10,8 @@ interface Decoded {
   readonly used: number;
 }
 
-function decode(bytes: Buffer, cuts: readonly number[]): Decoded {
-  const decoder = new ChunkedDecoder();
+function decode(bytes: Buffer, cuts: readonly number[], limits?: HeadLimits): Decoded {
+  const decoder = new ChunkedDecoder(limits);
   let data = '';
   let from = 0;
   for (const to of [...cuts, bytes.length]) {
@@ -65,5 +66,15 @@ describe('ChunkedDecoder', () => {
         expect(decode(cut, []).end).not.toBe('end');
       }),
     );
+  });
+  it('takes as much of extensions and trailers as it is told, and nothing more', () => {
+    const run = (text: string) => decode(Buffer.from(text, 'latin1'), [], { maxBytes: 100, maxFields: 3 }).end;
+    const extension = (bytes: number): string => `1;${'e'.repeat(bytes - 1)}\r\nx\r\n0\r\n\r\n`;
+    expect([run(extension(100)), run(extension(101))]).toEqual(['end', 'invalid']);
+    // With the empty line that ends them.
+    const trailer = (bytes: number): string => `0\r\na:${'t'.repeat(bytes - 6)}\r\n\r\n`;
+    expect([run(trailer(100)), run(trailer(101))]).toEqual(['end', 'invalid']);
+    const trailers = (count: number): string => `0\r\n${'a:b\r\n'.repeat(count)}\r\n`;
+    expect([run(trailers(3)), run(trailers(4))]).toEqual(['end', 'invalid']);
   });
 });

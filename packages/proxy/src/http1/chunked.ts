@@ -1,7 +1,7 @@
 import { CR, HTAB, LF, SP } from './bytes.ts';
 import { FieldsHead } from '../head/fields-head.ts';
 import { H1Head } from './h1-head.ts';
-import { HeadParser } from './head-parser.ts';
+import { DEFAULT_HEAD_LIMITS, type HeadLimits, HeadParser } from './head-parser.ts';
 
 /** What the decoder found next in the bytes it was given. */
 export type ChunkEvent = 'more' | 'data' | 'end' | 'invalid';
@@ -20,11 +20,10 @@ const STATE = {
 // 13 hex digits are at most 2^52.
 const MAX_SIZE_DIGITS = 13;
 const MAX_EXTENSION_BYTES = 16 * 1024;
-const MAX_TRAILER_BYTES = 60 * 1024;
 
 /**
  * Takes chunked framing apart (RFC 9112 §7.1) as bytes arrive. Extensions are dropped, with a limit per message;
- * trailers are checked like header fields.
+ * trailers are checked like header fields, and have the same limits.
  */
 export class ChunkedDecoder {
   /** Where the event left off; the caller goes on from here. */
@@ -40,6 +39,13 @@ export class ChunkedDecoder {
   #digits = 0;
   #extensionBytes = 0;
   #trailerReader: TrailerReader | undefined;
+  readonly #limits: HeadLimits;
+  readonly #maxExtensionBytes: number;
+
+  constructor(limits: HeadLimits = DEFAULT_HEAD_LIMITS) {
+    this.#limits = limits;
+    this.#maxExtensionBytes = Math.min(MAX_EXTENSION_BYTES, limits.maxBytes);
+  }
 
   reset(): void {
     this.#state = STATE.size;
@@ -73,7 +79,7 @@ export class ChunkedDecoder {
         }
         case STATE.extension:
           this.#extensionBytes += 1;
-          if (this.#extensionBytes > MAX_EXTENSION_BYTES) return 'invalid';
+          if (this.#extensionBytes > this.#maxExtensionBytes) return 'invalid';
           if (byte === CR) this.#state = STATE.sizeLf;
           else if (byte !== HTAB && (byte < SP || byte === 0x7f)) return 'invalid';
           at += 1;
@@ -109,7 +115,7 @@ export class ChunkedDecoder {
             this.#state = STATE.lastLf;
             break;
           }
-          this.#trailerReader = new TrailerReader();
+          this.#trailerReader = new TrailerReader(this.#limits);
           this.#state = STATE.trailers;
           break;
         case STATE.trailers: {
@@ -140,13 +146,19 @@ export class ChunkedDecoder {
 /** Trailers come rarely, so their bytes are gathered and read by the head parser as if behind a fixed first line. */
 class TrailerReader {
   static readonly #FIRST_LINE = Buffer.from('HTTP/1.1 200 \r\n', 'latin1');
-  readonly #parser = new HeadParser('response', { maxBytes: MAX_TRAILER_BYTES, maxFields: 100 });
+  readonly #parser: HeadParser;
+  readonly #maxBytes: number;
   #bytes: Buffer = TrailerReader.#FIRST_LINE;
+
+  constructor({ maxBytes, maxFields }: HeadLimits) {
+    this.#maxBytes = maxBytes + TrailerReader.#FIRST_LINE.length;
+    this.#parser = new HeadParser('response', { maxBytes: this.#maxBytes, maxFields });
+  }
 
   /** @returns how many of the given bytes belong to the trailers once they are complete, 0 before, -1 when invalid. */
   take(buffer: Uint8Array, start: number, end: number): number {
     const before = this.#bytes.length;
-    this.#bytes = Buffer.concat([this.#bytes, buffer.subarray(start, Math.min(end, start + MAX_TRAILER_BYTES + 1))]);
+    this.#bytes = Buffer.concat([this.#bytes, buffer.subarray(start, Math.min(end, start + this.#maxBytes + 1))]);
     const result = this.#parser.parse(this.#bytes, 0, this.#bytes.length);
     if (result === 'more') return 0;
     return result === 'done' ? this.#parser.headEnd - before : -1;

@@ -319,7 +319,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     }
     if (length === UNTIL_CLOSE) this.#keepAlive = false;
     if (length === CHUNKED) {
-      this.#chunked ??= new ChunkedDecoder();
+      this.#chunked ??= new ChunkedDecoder(this.#options.limits);
       this.#chunked.reset();
     }
     this.#bodyLeft = length;

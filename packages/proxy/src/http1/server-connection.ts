@@ -263,7 +263,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
       this.#source.onLimit?.('max_requests_reached');
     }
     if (length === CHUNKED) {
-      this.#chunked ??= new ChunkedDecoder();
+      this.#chunked ??= new ChunkedDecoder(this.#options.limits);
       this.#chunked.reset();
     }
     this.#bodyLeft = length;

@@ -182,6 +182,44 @@ describe('SE-11 requests of HTTP/2 that are none', () => {
   });
 });
 
+describe('SE-11 heads that are odd', () => {
+  const get = (fields: string): Promise<string> =>
+    raw(direct, `GET /odd HTTP/1.1\r\nHost: h\r\n${fields}Connection: close\r\n\r\n`);
+
+  it('SE-11 a23 another expectation than 100-continue keeps nobody waiting', async () => {
+    expect(await get('Expect: miracles\r\n')).toMatch(/^HTTP\/1.1 (?:200|417) /);
+    const refused = `POST /odd HTTP/1.1\r\nHost: h\r\na_b: 1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n`;
+    expect(await raw(direct, refused)).toMatch(/^HTTP\/1.1 400 (?![^]*HTTP\/1.1)[^]*connection: close/i);
+  });
+
+  it('SE-11 a29 what Connection names is dropped, but for what frames, routes and authorizes', async () => {
+    const named = 'Connection: x-own, host, content-length, authorization, x-forwarded-for, x-request-id\r\n';
+    const answer = await get(`${named}X-Own: 1\r\nAuthorization: Basic b3du\r\nX-Request-Id: kept\r\n`);
+    expect(answer).toMatch(/^HTTP\/1.1 200 [^]*"host":"h"/);
+    expect(answer).toContain('"authorization":"Basic b3du"');
+    expect(answer).toMatch(
+      /"x-forwarded-for":"[^"]+"[^]*"x-request-id":"[^"]+"|"x-request-id":"[^"]+"[^]*"x-forwarded-for":"[^"]+"/,
+    );
+    expect(answer).not.toContain('x-own":"1"');
+  });
+
+  it('SE-11 a32 names that mean something to JavaScript mean nothing here', async () => {
+    const answer = await get('constructor: 2\r\ntoString: 3\r\nhasOwnProperty: 4\r\n');
+    expect(answer).toMatch(/^HTTP\/1.1 200 /);
+    for (const name of ['"constructor":"2"', '"tostring":"3"', '"hasownproperty":"4"'])
+      expect(answer.toLowerCase()).toContain(name);
+    const { address, ports } = await mesh.workload('echo');
+    const inside = await raw(
+      `http://${address}:${ports[0]?.meshPort}`,
+      'GET /odd HTTP/1.1\r\nHost: h\r\n__proto__: 1\r\nConnection: close\r\n\r\n',
+    );
+    expect(inside).toMatch(/^HTTP\/1.1 200 [^]*"__proto__","1"/);
+    const one = await client();
+    one.send(headers(1, [...head('/odd'), 'constructor:2']));
+    await one.until(() => one.endOf(1) === -1, 'the answer');
+  });
+});
+
 describe('RE-10 clients of a gateway', () => {
   afterEach(async () => {
     const done = await mesh.weft(['delete', '--wait', '30s', '-n', 'weft-system', 'listenerlimits/edge']);

@@ -207,6 +207,7 @@ describe('hosts that never read', () => {
       // The rest is what the kernel holds on both legs.
       expect(socket.bytesWritten).toBeLessThan(size / 2);
     }
+    expect(proxy.stats.valueOf('http.test.downstream_flow_control_paused_reading_total')).toBeGreaterThanOrEqual(4);
     pushing.forEach(({ socket }) => socket.destroy());
     await waitFor(() => proxy.path.activeConnections() === 0 && proxy.path.armedTimers() === 0);
   });

@@ -2,11 +2,13 @@ import { connect } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { silentLogger } from '@weft/kit';
 import { FakeClock, waitFor } from '@weft/testkit';
+import { CODE, FRAME } from '../http2/frames/constants.ts';
+import { data, frame, GET, headers, POST, RawPeer, u32 } from '../http2/test-support/raw-peer.ts';
 import { ask, exchange, RecordingStats, startProxy } from '../test-support/harness.ts';
 import { httpChain, listener, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { httpUpstream } from '../test-support/upstream.ts';
 import { cutHeaviest } from './heaviest.ts';
-import { excessBytes, type MemoryReading, pressureOf, stateOf } from './overload.ts';
+import { excessBytes, type MemoryReading, NOT_OVERLOADED, pressureOf, stateOf } from './overload.ts';
 import { startOverloadMonitor } from './overload-monitor.ts';
 import { descriptorLimit } from './descriptors.ts';
 import { systemMemoryLimit } from './process-memory.ts';
@@ -110,6 +112,43 @@ describe('a proxy under pressure', () => {
     await waitFor(async () => (await get().catch(() => []))[0] === 200, { what: 'the listener to accept again' });
     expect(stats.valueOf('overload.shedding.active')).toBe(0);
     overload.close();
+  });
+});
+
+describe('requests that are refused and reset at once', () => {
+  it('leave nothing behind (CVE-2024-53270, 53271)', async () => {
+    const overload = { ...NOT_OVERLOADED, shedding: true, closing: true };
+    await using upstream = await httpUpstream((_, response) => response.end('x'));
+    await using proxy = await startProxy(
+      resourceSet({
+        listeners: [listener('in', [httpChain(routes(toCluster('a')))])],
+        clusters: [staticCluster('a', [upstream.port])],
+      }),
+      { overload },
+    );
+    for (let round = 0; round < 20; round += 1) {
+      using peer = await RawPeer.connect(proxy.portOf('in'));
+      for (let id = 1; id < 40; id += 2)
+        peer.send(
+          headers(id, POST, false),
+          data(id, 'x'),
+          frame(FRAME.rstStream, 0, id, u32(CODE.cancel)),
+          data(id, 'y'),
+        );
+      peer.send(headers(41, GET));
+      await peer.until(() => peer.endOf(41) || peer.ended, 'the answer, or the end');
+      const socket = connect(proxy.portOf('in'), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.write('POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab');
+      await new Promise((resolve) => socket.once('data', resolve));
+      socket.resetAndDestroy();
+    }
+    await waitFor(() => proxy.path.activeConnections() === 0 && proxy.path.armedTimers() === 0, {
+      what: 'nothing left',
+    });
+    overload.shedding = false;
+    expect((await ask({ port: proxy.portOf('in') })).status).toBe(200);
+    expect(proxy.stats.valueOf('http.test.downstream_rq_overload_close')).toBeGreaterThanOrEqual(40);
   });
 });
 

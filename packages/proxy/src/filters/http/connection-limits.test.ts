@@ -116,6 +116,7 @@ describe('a connection of a client', () => {
       },
       { everyMs: 500, what: 'the upstream to be held back' },
     );
+    expect(proxy.stats.valueOf('cluster.a.upstream_flow_control_paused_reading_total')).toBeGreaterThanOrEqual(1);
     reader.socket.resume();
     await waitFor(() => sent > last, { what: 'more once it is read' });
   });

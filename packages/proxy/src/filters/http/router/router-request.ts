@@ -311,7 +311,9 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     const upstream = this.#upstream;
     if (upstream === undefined) return;
     upstream.sendData(buffer, start, end, last);
-    if (!last && upstream.congested) this.#stream.downstream.pauseRequest();
+    if (last || !upstream.congested) return;
+    this.#stream.manager.count('downstream_flow_control_paused_reading_total');
+    this.#stream.downstream.pauseRequest();
   }
 
   onRequestTrailers(trailers: HeadView): void {
@@ -375,7 +377,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (last) this.#upstreamDone();
     stream.sendUpstreamHead(status, head, last);
     if (status === 101 || (stream.method === 'CONNECT' && status < 300)) this.#tunnel();
-    else if (!last && stream.downstream.congested) this.#upstream?.pauseResponse();
+    else if (!last && stream.downstream.congested) this.#pauseResponse();
   }
 
   #tunnel(): void {
@@ -390,7 +392,14 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   onResponseData(buffer: Buffer, start: number, end: number, last: boolean): void {
     if (last) this.#upstreamDone();
     this.#stream.sendData(buffer, start, end, last);
-    if (!last && this.#stream.downstream.congested) this.#upstream?.pauseResponse();
+    if (!last && this.#stream.downstream.congested) this.#pauseResponse();
+  }
+
+  #pauseResponse(): void {
+    const { stats } = this.#stream.manager;
+    const name = `cluster.${this.#stream.clusterName}.upstream_flow_control_paused_reading_total`;
+    stats.add(stats.counter(name), 1);
+    this.#upstream?.pauseResponse();
   }
 
   onResponseTrailers(trailers: HeadView): void {

@@ -101,7 +101,7 @@ describe('SE-11 floods over HTTP/2', () => {
     const one = await client();
     // One large value in the table, named again and again by one byte each.
     const value = 'x'.repeat(3_900);
-    const into = Buffer.concat([Buffer.from([0x40, 1]), Buffer.from('a'), Buffer.from([127, ...[(3_900 - 127) & 127 | 128, (3_900 - 127) >> 7]]), Buffer.from(value)]); // prettier-ignore
+    const into = Buffer.concat([Buffer.from([0x40, 1]), Buffer.from('a'), Buffer.from([127, (3_900 - 127) & 127 | 128, (3_900 - 127) >> 7]), Buffer.from(value)]); // prettier-ignore
     const bomb = Buffer.concat([block(head('/bomb')), into, Buffer.alloc(10_000, 0x80 | 62)]);
     one.send(frame(TYPE.headers, END_HEADERS | END_STREAM, 1, bomb), headers(3, head('/after')));
     await one.until(() => one.endOf(3) !== undefined || one.gone, 'the answer behind it');
@@ -228,6 +228,7 @@ describe('RE-10 clients of a gateway', () => {
 
   it('RE-10 come up to the limit of its port; the next waits or is refused, and comes in when there is room', async () => {
     await mesh.apply(limits('port: 8080, maxConnections: 20'));
+    await waitFor(async () => (await counted(/^server\.total_connections: /)) === 0, { what: 'all that were before to be gone' });
     const held = await crowd(direct, 20);
     open.push(held);
     await waitFor(async () => (await counted(/^listener\..*\.accept_stopped\.active: /)) === 1, { what: 'the end of accepting' });

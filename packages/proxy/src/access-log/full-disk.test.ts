@@ -39,12 +39,12 @@ async function calls({ address }: RunningProxy, count: number, path = '/'): Prom
 async function tinyDisk(): Promise<({ readonly path: string } & AsyncDisposable) | undefined> {
   const path = join(dir.path, 'tiny');
   await mkdir(path);
-  const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path]);
+  const mounted = spawnSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', path]);
   if (mounted.status !== 0) return undefined;
   return {
     path,
     async [Symbol.asyncDispose]() {
-      spawnSync('umount', ['-l', path]);
+      spawnSync('/bin/umount', ['-l', path]);
       await Promise.resolve();
     },
   };

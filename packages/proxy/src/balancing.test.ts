@@ -109,6 +109,49 @@ describe('consistent hash', () => {
     }),
   );
 
+  it.each([
+    ['ring hash', Cluster_LbPolicy.RING_HASH],
+    ['maglev', Cluster_LbPolicy.MAGLEV],
+  ])('%s gives away what is too much for the host of a key', async (_, lbPolicy) => {
+    const waiting: (() => void)[] = [];
+    const servers = await Promise.all(
+      NAMES.map((name) =>
+        httpUpstream((_request, response) => void waiting.push(() => response.end(JSON.stringify({ name })))),
+      ),
+    );
+    const hashPolicy = [{ policySpecifier: { case: 'header' as const, value: { headerName: 'x-user' } } }];
+    const commonLbConfig = { consistentHashingLbConfig: { hashBalanceFactor: 110 } };
+    await using proxy = await proxyTo(
+      servers.map(({ port }) => port),
+      { lbPolicy, commonLbConfig },
+      { hashPolicy },
+    );
+    const asked = Array.from({ length: 12 }, () => ask({ port: proxy.portOf('in'), headers: { 'x-user': 'one' } }));
+    await waitFor(() => waiting.length === 12, { what: 'all requests at their hosts' });
+    for (const answer of waiting.splice(0)) answer();
+    const names = (await Promise.all(asked)).map(({ body }) => nameOf(body));
+    const most = Math.max(...NAMES.map((name) => names.filter((one) => one === name).length));
+    expect(most).toBeLessThanOrEqual(Math.ceil((12 * 1.1 + 1) / NAMES.length) + 1);
+    // With nothing else in progress the key has its host.
+    const alone = ask({ port: proxy.portOf('in'), headers: { 'x-user': 'one' } });
+    await waitFor(() => waiting.length === 1);
+    waiting[0]?.();
+    expect(nameOf((await alone).body)).toBe(names[0]);
+    for (const server of servers) await server[Symbol.asyncDispose]();
+    expect(
+      proxy.path.update(
+        resourceSet({
+          clusters: [
+            staticCluster('a', [1], {
+              lbPolicy,
+              commonLbConfig: { consistentHashingLbConfig: { hashBalanceFactor: 99 } },
+            }),
+          ],
+        }),
+      )[0]?.reason,
+    ).toMatch(/hash_balance_factor: 99 is below 100/);
+  });
+
   it('gives a cookie with the answer', () =>
     withEchos(async (ports) => {
       const hashPolicy = [

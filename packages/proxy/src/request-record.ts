@@ -80,6 +80,8 @@ export class RequestRecord {
   upstreamHostName = '';
   upstreamLocalAddress = '';
   downstreamRemoteAddress = '';
+  /** The client as trusted X-Forwarded-For tells, where that is not who connected. As it was written there. */
+  forwardedClient = '';
   downstreamLocalAddress = '';
   requestedServerName = '';
   /** Peer identities, as SPIFFE URIs; empty on plain connections. */

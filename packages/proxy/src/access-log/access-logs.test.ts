@@ -85,6 +85,11 @@ describe('text', () => {
     );
     expect(line(Object.assign(new RequestRecord(), { protocol: 'TCP', responseBytes: 3 }))).toBe('- - 0 - 3\n');
   });
+  it('names the client that trusted proxies tell of', () => {
+    const line = textFormat('%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', context());
+    expect(line(recordOf({ forwardedClient: '192.0.2.9' }))).toBe('192.0.2.9:0 192.0.2.9\n');
+    expect(line(recordOf({ forwardedClient: 'whoever' }))).toBe('127.0.0.1:6 127.0.0.1\n');
+  });
   it('escapes what would end a line, move a cursor or close a quote', () => {
     const line = textFormat(
       '"%REQ(USER-AGENT)%" %REQ(:PATH):9%',

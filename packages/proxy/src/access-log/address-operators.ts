@@ -1,5 +1,5 @@
 // Addresses in their forms: whole, without port, of a network, the port alone.
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import type { RequestRecord } from '../request-record.ts';
 import { type Operator, some } from './log-value.ts';
 
@@ -11,7 +11,9 @@ const direct = (address: string | undefined, port: number | undefined): string =
 const ADDRESSES: Readonly<Record<string, ReadAddress>> = {
   DOWNSTREAM_LOCAL: ({ downstreamLocalAddress }) => downstreamLocalAddress,
   DOWNSTREAM_DIRECT_LOCAL: ({ connection }) => direct(connection?.directLocalAddress, connection?.directLocalPort),
-  DOWNSTREAM_REMOTE: ({ downstreamRemoteAddress }) => downstreamRemoteAddress,
+  // A port is not told there.
+  DOWNSTREAM_REMOTE: ({ forwardedClient, downstreamRemoteAddress }) =>
+    forwardedClient !== '' && isIP(forwardedClient) !== 0 ? `${forwardedClient}:0` : downstreamRemoteAddress,
   DOWNSTREAM_DIRECT_REMOTE: ({ connection }) => direct(connection?.directAddress, connection?.directPort),
   UPSTREAM_LOCAL: ({ upstreamLocalAddress }) => upstreamLocalAddress,
   UPSTREAM_REMOTE: ({ upstreamHost }) => upstreamHost,

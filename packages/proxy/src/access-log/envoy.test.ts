@@ -41,7 +41,7 @@ const PRESENT = [
   'UPSTREAM_HEADER_BYTES_RECEIVED', 'DOWNSTREAM_HEADER_BYTES_RECEIVED', 'DOWNSTREAM_TLS_CIPHER', 'DOWNSTREAM_TLS_SESSION_ID',
   'START_TIME', 'DURATION', 'REQUEST_DURATION', 'RESPONSE_DURATION', 'RESPONSE_TX_DURATION', 'CONNECTION_ID', 'UPSTREAM_CONNECTION_ID',
   'UNIQUE_ID', 'STREAM_ID', 'HOSTNAME', 'DOWNSTREAM_WIRE_BYTES_SENT', 'DOWNSTREAM_HEADER_BYTES_SENT', 'UPSTREAM_WIRE_BYTES_SENT',
-  'UPSTREAM_HEADER_BYTES_SENT', 'DOWNSTREAM_REMOTE_PORT', 'DOWNSTREAM_LOCAL_ADDRESS', 'DOWNSTREAM_DIRECT_LOCAL_ADDRESS',
+  'UPSTREAM_HEADER_BYTES_SENT', 'DOWNSTREAM_REMOTE_PORT', 'DOWNSTREAM_REMOTE_ADDRESS', 'DOWNSTREAM_LOCAL_ADDRESS', 'DOWNSTREAM_DIRECT_LOCAL_ADDRESS',
   'UPSTREAM_LOCAL_ADDRESS', 'COMMON_DURATION(DS_RX_BEG:DS_RX_END:us)',
 ]; // prettier-ignore
 
@@ -80,7 +80,7 @@ const tls = (secrets: 'files' | 'sds'): JsonObject => ({
 
 interface Plan {
   readonly dir: string;
-  readonly ports: Readonly<Record<'plain' | 'tls' | 'tcp', number>>;
+  readonly ports: Readonly<Record<'plain' | 'inner' | 'tls' | 'tcp', number>>;
   readonly upstream: number;
   readonly secrets: 'files' | 'sds';
 }
@@ -92,7 +92,7 @@ function resources({ dir, ports, upstream, secrets }: Plan): StaticResources {
       '@type': `${TYPE}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
       stat_prefix: name,
       access_log: accessLog(join(dir, name)),
-      use_remote_address: true,
+      use_remote_address: name !== 'inner',
       route_config: {
         name: 'routes',
         virtual_hosts: [
@@ -130,6 +130,11 @@ function resources({ dir, ports, upstream, secrets }: Plan): StaticResources {
         name: 'plain',
         address: addressOf(ports.plain),
         filter_chains: [{ name: 'the-chain', filters: [http('plain')] }],
+      },
+      {
+        name: 'inner',
+        address: addressOf(ports.inner),
+        filter_chains: [{ name: 'the-chain', filters: [http('inner')] }],
       },
       {
         name: 'tls',
@@ -202,7 +207,12 @@ async function startWeft(dir: string): Promise<Contestant> {
     environment: () => undefined,
     onRecord: () => {},
   });
-  const plan = resources({ dir, ports: { plain: 0, tls: 0, tcp: 0 }, upstream: backend.port, secrets: 'sds' });
+  const plan = resources({
+    dir,
+    ports: { plain: 0, inner: 0, tls: 0, tcp: 0 },
+    upstream: backend.port,
+    secrets: 'sds',
+  });
   const secrets = new TestSecrets();
   secrets.set('default', certificate('server'));
   secrets.set('ROOTCA', roots());
@@ -211,11 +221,13 @@ async function startWeft(dir: string): Promise<Contestant> {
     () => proxy[Symbol.asyncDispose](),
     () => logs.close(),
   );
-  return { dir, ports: { plain: proxy.portOf('plain'), tls: proxy.portOf('tls'), tcp: proxy.portOf('tcp') } };
+  const [plain, inner, tls, tcp] = (['plain', 'inner', 'tls', 'tcp'] as const).map((name) => proxy.portOf(name));
+  return { dir, ports: { plain: plain ?? 0, inner: inner ?? 0, tls: tls ?? 0, tcp: tcp ?? 0 } };
 }
 
 async function startEnvoyWith(dir: string, program: string): Promise<Contestant> {
-  const ports = { plain: await freePort(), tls: await freePort(), tcp: await freePort() };
+  const [plain, inner, tls, tcp] = [await freePort(), await freePort(), await freePort(), await freePort()];
+  const ports = { plain, inner, tls, tcp };
   const running = await startEnvoy(program, resources({ dir, ports, upstream: backend.port, secrets: 'files' }));
   cleanup.push(() => running[Symbol.asyncDispose]());
   return { dir, ports };
@@ -310,6 +322,21 @@ describe.skipIf(envoy === undefined)('access logs beside Envoy', () => {
   it('say the same of a request over HTTP/1.1', async () => {
     for (const { ports } of [both.envoy, both.weft]) expect(await talk(ports.plain, POST)).toMatch(/200 OK/);
     compare((await lines(both.envoy, 'plain', 1))[0], (await lines(both.weft, 'plain', 1))[0]);
+  });
+  it.each([
+    ['192.0.2.1, 192.0.2.9', '192.0.2.9:0'],
+    ['192.0.2.1, nobody', expect.stringMatching(/^127\.0\.0\.1:[1-9]/)],
+  ])('say the same of a client behind others: x-forwarded-for %s', async (forwarded, expected) => {
+    const request = POST.replace('\r\n\r\n', `\r\nx-forwarded-for: ${forwarded}\r\n\r\n`);
+    const [mine, its] = await Promise.all(
+      [both.weft, both.envoy].map(async (one) => {
+        const before = (await lines(one, 'inner', 0)).length;
+        expect(await talk(one.ports.inner, request)).toMatch(/200 OK/);
+        return (await lines(one, 'inner', before + 1))[before];
+      }),
+    );
+    compare(its, mine);
+    for (const line of [mine, its]) expect(line?.['DOWNSTREAM_REMOTE_ADDRESS']).toEqual(expected);
   });
   it('say the same of a request over HTTP/2 and mutual TLS', async () => {
     for (const { ports } of [both.envoy, both.weft]) await askHttp2(ports.tls);

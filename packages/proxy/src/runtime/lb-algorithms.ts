@@ -2,6 +2,7 @@
 import type { Duration } from '@bufbuild/protobuf/wkt';
 import { ConfigRejectedError } from '@weft/evaluator';
 import type { LbSettings } from '../upstream/lb/balancer.ts';
+import { boundedLoad } from '../upstream/lb/bounded-load.ts';
 import type { LbAlgorithm } from '../upstream/lb/lb-policy.ts';
 import { leastRequestOf } from '../upstream/lb/least-request.ts';
 import { DEFAULT_MAGLEV_SIZE, isPrime, maglev, MAX_MAGLEV_SIZE } from '../upstream/lb/maglev.ts';
@@ -57,6 +58,13 @@ export function maglevAlgorithm(
   if (size > MAX_MAGLEV_SIZE || !isPrime(size))
     throw new ConfigRejectedError(place, `table_size: ${size} is not a prime number up to ${MAX_MAGLEV_SIZE}`);
   return maglev({ tableSize: size, useHostname });
+}
+
+/** @param factor percent; undefined or 0 = as many as come. */
+export function balancedHash(algorithm: LbAlgorithm, factor: number | undefined, place: string): LbAlgorithm {
+  if (factor === undefined || factor === 0) return algorithm;
+  if (factor < 100) throw new ConfigRejectedError(place, `hash_balance_factor: ${factor} is below 100`);
+  return boundedLoad(algorithm, factor);
 }
 
 interface ZoneAwareMessage {

@@ -13,6 +13,7 @@ import { WrrLocalitySchema } from '@weft/contracts/lean/envoy/extensions/load_ba
 import { ConfigRejectedError } from '@weft/evaluator';
 import { typeNameOf, unpack } from './any.ts';
 import {
+  balancedHash,
   type LbChoice,
   leastRequestAlgorithm,
   maglevAlgorithm,
@@ -69,9 +70,10 @@ function chosenByHash(any: Parameters<typeof unpack>[0], place: string): LbChoic
   const useHostname = config.consistentHashingLbConfig?.useHostnameForHashing ?? ring?.useHostnameForHashing ?? false;
   if (ring?.hashFunction === HashFunction.MURMUR_HASH_2)
     throw new ConfigRejectedError(place, 'hash_function: only XX_HASH is supported');
+  const algorithm =
+    ring === undefined ? maglevAlgorithm(maglev ?? {}, useHostname, place) : ringAlgorithm(ring, useHostname, place);
   return {
-    algorithm:
-      ring === undefined ? maglevAlgorithm(maglev ?? {}, useHostname, place) : ringAlgorithm(ring, useHostname, place),
+    algorithm: balancedHash(algorithm, config.consistentHashingLbConfig?.hashBalanceFactor, place),
     slowStart: undefined,
     localityWeighted: config.localityWeightedLbConfig !== undefined,
     zoneAware: undefined,

@@ -11,6 +11,7 @@ import type { LbAlgorithm } from '../upstream/lb/lb-policy.ts';
 import { roundRobin } from '../upstream/lb/round-robin.ts';
 import type { SlowStart } from '../upstream/lb/slow-start.ts';
 import {
+  balancedHash,
   leastRequestAlgorithm,
   type LbChoice,
   maglevAlgorithm,
@@ -48,7 +49,10 @@ function chosenByName(message: Cluster, resource: string): LbChoice {
 }
 
 function algorithm(message: Cluster, resource: string): LbAlgorithm {
-  const useHostname = message.commonLbConfig?.consistentHashingLbConfig?.useHostnameForHashing ?? false;
+  const hashing = message.commonLbConfig?.consistentHashingLbConfig;
+  const useHostname = hashing?.useHostnameForHashing ?? false;
+  const balanced = (one: LbAlgorithm): LbAlgorithm =>
+    balancedHash(one, hashing?.hashBalanceFactor, `${resource}: common_lb_config.consistent_hashing_lb_config`);
   const { lbConfig } = message;
   switch (message.lbPolicy) {
     case LbPolicyName.ROUND_ROBIN:
@@ -62,13 +66,15 @@ function algorithm(message: Cluster, resource: string): LbAlgorithm {
       const place = `${resource}: ring_hash_lb_config`;
       if (config !== undefined && config.hashFunction !== HashFunction.XX_HASH)
         throw new ConfigRejectedError(place, 'hash_function: only XX_HASH is supported');
-      return ringAlgorithm(config ?? {}, useHostname, place);
+      return balanced(ringAlgorithm(config ?? {}, useHostname, place));
     }
     case LbPolicyName.MAGLEV:
-      return maglevAlgorithm(
-        lbConfig.case === 'maglevLbConfig' ? lbConfig.value : {},
-        useHostname,
-        `${resource}: maglev_lb_config`,
+      return balanced(
+        maglevAlgorithm(
+          lbConfig.case === 'maglevLbConfig' ? lbConfig.value : {},
+          useHostname,
+          `${resource}: maglev_lb_config`,
+        ),
       );
     case LbPolicyName.RANDOM:
       return RANDOM;

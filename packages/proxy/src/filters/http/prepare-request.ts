@@ -65,6 +65,7 @@ export function checkAndPrepare(stream: PreparedStream, head: HeadView): ReasonC
   learnPeer(stream, head);
   stripInternalHeaders(head, connection, settings);
   stream.remoteIp = forwardClientAddress(head, connection, settings);
+  if (stream.remoteIp !== connection.remoteAddress) record.forwardedClient = stream.remoteIp;
   forwardClientCertificate(head, connection, settings);
   const upgrade = head.get('upgrade');
   if (stream.method === 'CONNECT') stream.upgradeType = 'connect';

@@ -168,6 +168,12 @@ async function statsOf(admin: string): Promise<(name: string) => number> {
 const takenBy = (stat: (name: string) => number): number[] =>
   [0, 1].map((worker) => stat(`listener.${LISTENER}.worker_${worker}.downstream_cx_total`));
 
+/** What a host of the cluster `app` was asked for. */
+async function hostRequests(admin: string, port: number): Promise<number> {
+  const { body } = await fetchPage(admin, '/clusters');
+  return Number(new RegExp(`^app::127\\.0\\.0\\.1:${port}::rq_total::(\\d+)$`, 'm').exec(body)?.[1]);
+}
+
 /** Connections until both workers have some: which one takes a connection is the system's choice. */
 async function openAtBoth(port: number, admin: string, atLeast: number): Promise<Client[]> {
   const clients: Client[] = [];
@@ -382,6 +388,59 @@ describe('a proxy with two workers', () => {
       },
       { what: 'both do without it' },
     );
+    close(clients);
+    other.closeAllConnections();
+    other.close();
+  }, 60_000);
+
+  it('asks hosts for their health once for both, and both do without one that is ill', async () => {
+    const port = await freePort();
+    let asked = 0;
+    let well = true;
+    const other = createServer((request, response) => {
+      if (request.url === '/health') asked += 1;
+      response.writeHead(request.url === '/health' && !well ? 503 : 200).end('other');
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const ill = (other.address() as AddressInfo).port;
+    const checked: JsonObject = {
+      healthChecks: [
+        {
+          timeout: '5s',
+          interval: '0.1s',
+          noTrafficInterval: '0.1s',
+          unhealthyThreshold: 1,
+          healthyThreshold: 1,
+          httpHealthCheck: { path: '/health' },
+        },
+      ],
+      commonLbConfig: { healthyPanicThreshold: { value: 0 } },
+    };
+    const cluster = clusterOf('app', checked, [ill, appPort]);
+    await using plane = await startControlPlane(authority, resourcesOf(port, { cluster }));
+    await using started = await start(plane.address, 'save-8');
+    const clients = await openAtBoth(port, started.admin, 8);
+    /** Two requests of each client. @returns how many of them went to that host. */
+    const round = async (): Promise<number> => {
+      const before = clients.map((client) => client.answers().length);
+      const sofar = await hostRequests(started.admin, ill);
+      for (const client of clients) {
+        client.ask('/a');
+        client.ask('/a');
+      }
+      await waitFor(() => clients.every((client, i) => client.answers().length >= (before[i] ?? 0) + 2));
+      return (await hostRequests(started.admin, ill)) - sofar;
+    };
+    await waitFor(async () => (await round()) > 0, { what: 'requests at the host while it is well' });
+    well = false;
+    await waitFor(async () => (await fetchPage(started.admin, '/clusters')).body.includes('/failed_active_hc'));
+    await waitFor(async () => (await round()) === 0, { what: 'both do without it' });
+    expect(await round()).toBe(0);
+    well = true;
+    await waitFor(async () => (await round()) > 0, { what: 'requests at the host again' });
+    // One of them asks: else each would count both hosts.
+    expect(asked).toBeGreaterThan(0);
+    await waitFor(async () => (await statsOf(started.admin))('cluster.app.health_check.healthy') === 2);
     close(clients);
     other.closeAllConnections();
     other.close();

@@ -197,7 +197,7 @@ describe('the proxy program', () => {
     };
     const text = JSON.stringify(dump);
     expect(dump.configs.map((config) => String(config['@type']).split('.').at(-1))).toEqual([
-      'BootstrapConfigDump', 'ClustersConfigDump', 'EndpointsConfigDump', 'ListenersConfigDump', 'RoutesConfigDump', 'SecretsConfigDump',
+      'BootstrapConfigDump', 'ClustersConfigDump', 'EndpointsConfigDump', 'ListenersConfigDump', 'ScopedRoutesConfigDump', 'RoutesConfigDump', 'SecretsConfigDump',
     ]); // prettier-ignore
     expect(text).toContain('"route_config_name":"reviews"');
     expect(text).toContain(Buffer.from('[redacted]').toString('base64'));

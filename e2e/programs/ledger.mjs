@@ -1,5 +1,5 @@
 // A program that books every request that reached it whole, and cuts connections where it was told to.
-// POST or GET /book/ID books ID · PUT /cut?phase=request|response&at=N cuts the next such exchange after N bytes ·
+// POST or GET /book/ID books ID · PUT /cut?phase=request|response&at=N&how=closed|reset cuts the next such exchange after N bytes ·
 // GET /ledger says how often each ID was booked. An answer of a booked request is 200 with its ID.
 import { createServer } from 'node:net';
 
@@ -25,19 +25,22 @@ function serve(socket, message) {
   const url = new URL(target, 'http://ledger');
   if (url.pathname === '/ledger') return socket.write(answer(200, JSON.stringify(booked)));
   if (method === 'PUT') {
-    cut = { phase: url.searchParams.get('phase'), at: Number(url.searchParams.get('at')) };
+    const get = (name) => url.searchParams.get(name);
+    cut = { phase: get('phase'), at: Number(get('at')), reset: get('how') === 'reset' };
     return socket.write(answer(200, 'ok'));
   }
   const id = url.pathname.split('/')[2] ?? '';
   booked[id] = (booked[id] ?? 0) + 1;
   const bytes = answer(200, id);
   if (cut?.phase !== 'response') return socket.write(bytes);
-  const { at } = cut;
+  const { at, reset } = cut;
   cut = undefined;
   if (at >= bytes.length) return socket.write(bytes);
   // What was written has to get out before the end.
-  socket.write(bytes.subarray(0, at), () => socket.destroy());
+  socket.write(bytes.subarray(0, at), () => end(socket, reset));
 }
+
+const end = (socket, reset) => (reset ? socket.resetAndDestroy() : socket.destroy());
 
 const server = createServer((socket) => {
   let received = Buffer.alloc(0);
@@ -47,8 +50,9 @@ const server = createServer((socket) => {
     const told =
       received.subarray(0, 4).toString() === 'PUT ' || received.subarray(0, 12).toString() === 'GET /ledger ';
     if (cut?.phase === 'request' && !told && received.length >= cut.at) {
+      const { reset } = cut;
       cut = undefined;
-      return socket.destroy();
+      return end(socket, reset);
     }
     for (let length = lengthOf(received); length > 0; length = lengthOf(received)) {
       const message = received.subarray(0, length);

@@ -4,44 +4,21 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { http, keepAlive, type Answer } from '../harness/http.ts';
-import { startMesh, type TestMesh } from '../harness/mesh.ts';
-import { programPath, startEcho } from '../harness/programs.ts';
+import { type CutLedger, cutPhase, PHASES, startCutLedger } from '../harness/ledger-cuts.ts';
 
 const ROUNDS = Number(process.env['WEFT_LEDGER_ROUNDS'] ?? 1);
 // Longer than what a sidecar makes of such a request, and than the answer.
 const REQUEST_BYTES = 700;
 const RESPONSE_BYTES = 100;
-const INSTANCES = ['ledger-a', 'ledger-b'];
+// Of the bytes that a relay cuts; `pnpm chaos cuts` meets each.
+const STEP = 23;
 
-let mesh: TestMesh;
-let ledger: string;
-let apps: readonly string[];
+let ledger: CutLedger;
 
 beforeAll(async () => {
-  mesh = await startMesh();
-  await Promise.all(
-    INSTANCES.map((name) =>
-      mesh.run([
-        '--service=ledger',
-        `--name=${name}`,
-        '--port=8000',
-        '--',
-        process.execPath,
-        programPath('ledger.mjs'),
-      ]),
-    ),
-  );
-  await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
-  await mesh.synced();
-  ledger = await mesh.outbound('client', 'ledger', 8000);
-  apps = await Promise.all(
-    INSTANCES.map(async (name) => {
-      const [port] = (await mesh.workload(name)).ports;
-      return `http://${port?.appAddress}:${port?.appPort}`;
-    }),
-  );
+  ledger = await startCutLedger();
 });
-afterAll(() => mesh?.[Symbol.asyncDispose]());
+afterAll(() => ledger?.[Symbol.asyncDispose]());
 
 interface Outcome {
   readonly id: string;
@@ -61,9 +38,11 @@ async function cutEverywhere(
   const bytes = phase === 'request' ? REQUEST_BYTES : RESPONSE_BYTES;
   // Before the first byte of the answer is the worst place of all; a request has to begin to be one.
   for (let at = phase === 'request' ? 1 : 0; at <= bytes; at += 1) {
-    for (const app of apps) await http(`${app}/cut?phase=${phase}&at=${at}`, { method: 'PUT', agent: control });
+    const how = (at + round) % 2 === 0 ? 'closed' : 'reset';
+    for (const app of ledger.apps)
+      await http(`${app}/cut?phase=${phase}&at=${at}&how=${how}`, { method: 'PUT', agent: control });
     const id = `${method}-${phase}-${round}-${at}`;
-    const answer = await http(`${ledger}/book/${id}`, {
+    const answer = await http(`${ledger.url}/book/${id}`, {
       method,
       agent,
       ...(method === 'POST' ? { body: `{"amount":${at}}`, headers: { 'content-type': 'application/json' } } : {}),
@@ -78,22 +57,13 @@ async function cutEverywhere(
   return outcomes;
 }
 
-async function books(): Promise<Map<string, number>> {
-  const all = new Map<string, number>();
-  for (const app of apps) {
-    const page = JSON.parse((await http(`${app}/ledger`)).body) as Record<string, number>;
-    for (const [id, count] of Object.entries(page)) all.set(id, (all.get(id) ?? 0) + count);
-  }
-  return all;
-}
-
 describe('RE-03 default retries', () => {
   it.each(['request', 'response'] as const)(
     'RE-03 a POST whose connection is cut at any byte of its %s is booked at most once, and its outcome has a reason',
     async (phase) => {
       for (let round = 0; round < ROUNDS; round += 1) {
         const outcomes = await cutEverywhere('POST', phase, round);
-        const booked = await books();
+        const booked = await ledger.books();
         const counts = outcomes.map(({ id }) => booked.get(id) ?? 0);
         expect(Math.max(...counts)).toBe(1);
         for (const { id, answer } of outcomes) {
@@ -112,8 +82,18 @@ describe('RE-03 default retries', () => {
   it('RE-03 a GET is run again instead, which is what a POST must not be', async () => {
     const outcomes = await cutEverywhere('GET', 'response', 0);
     const whole = outcomes.filter(({ answer }) => answer?.status === 200);
-    const booked = await books();
+    const booked = await ledger.books();
     expect(whole.length).toBeGreaterThan(outcomes.length / 4);
     expect(Math.max(...outcomes.map(({ id }) => booked.get(id) ?? 0))).toBeGreaterThan(1);
   });
+
+  it.each(PHASES)(
+    'RE-03 cut at the $place (HTTP/2: $http2) on the way $way: no POST is booked twice, and who hears something hears all, or why not',
+    async (phase) => {
+      const { heard, wrong } = await cutPhase(ledger, phase, 'POST', STEP);
+      expect(wrong).toEqual([]);
+      // Cuts did happen, and did not happen behind the last byte.
+      expect(heard.some(({ status, whole }) => status !== 200 || !whole)).toBe(true);
+    },
+  );
 });

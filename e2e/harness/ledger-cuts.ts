@@ -30,6 +30,8 @@ export interface CutLedger extends AsyncDisposable {
   cutClient(id: string, method: string, http2: boolean, cut: Cut): Promise<Heard>;
   /** The same, where the connection between the sidecars is cut, which was there before. */
   cutBetween(id: string, method: string, http2: boolean, cut: Cut): Promise<Heard>;
+  /** Where one of the ledgers is called by way of a relay between the sidecars. */
+  readonly between: { readonly url: string; readonly host: string; readonly relay: CuttingRelay };
   /** How often each was booked. */
   books(): Promise<ReadonlyMap<string, number>>;
 }
@@ -69,6 +71,7 @@ spec:
     url,
     instances: INSTANCES,
     apps,
+    between: { url: byHost, host: BETWEEN, relay: between },
     cutClient: (id, method, http2, cut) => cutCall({ relay: front, cut, url: `http://127.0.0.1:${front.port}`, host: 'ledger:8000', id, method, http2 }),
     async cutBetween(id, method, http2, cut) {
       await http(`${byHost}/book/${id}-before`, { headers: { host: BETWEEN }, agent });

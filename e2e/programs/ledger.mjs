@@ -1,6 +1,6 @@
 // A program that books every request that reached it whole, and cuts connections where it was told to.
 // POST or GET /book/ID books ID · PUT /cut?phase=request|response&at=N&how=closed|reset cuts the next such exchange after N bytes ·
-// GET /ledger says how often each ID was booked. An answer of a booked request is 200 with its ID.
+// ?cut=N&how=closed|reset cuts the answer to the request that says so · GET /ledger says how often each ID was booked. An answer of a booked request is 200 with its ID.
 import { createServer } from 'node:net';
 
 const { HOST = '127.0.0.1', PORT = '0' } = process.env;
@@ -32,12 +32,18 @@ function serve(socket, message) {
   const id = url.pathname.split('/')[2] ?? '';
   booked[id] = (booked[id] ?? 0) + 1;
   const bytes = answer(200, id);
+  const own = url.searchParams.get('cut');
+  if (own !== null) return cutAt(socket, bytes, Number(own), url.searchParams.get('how') === 'reset');
   if (cut?.phase !== 'response') return socket.write(bytes);
   const { at, reset } = cut;
   cut = undefined;
+  return cutAt(socket, bytes, at, reset);
+}
+
+function cutAt(socket, bytes, at, reset) {
   if (at >= bytes.length) return socket.write(bytes);
   // What was written has to get out before the end.
-  socket.write(bytes.subarray(0, at), () => end(socket, reset));
+  return socket.write(bytes.subarray(0, at), () => end(socket, reset));
 }
 
 const end = (socket, reset) => (reset ? socket.resetAndDestroy() : socket.destroy());

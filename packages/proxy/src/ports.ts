@@ -187,6 +187,8 @@ export interface ClusterStatus {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
+  /** Those that wait for a connection. */
+  readonly pendingRequests: number;
   readonly hosts: readonly HostStatus[];
 }
 
@@ -225,6 +227,8 @@ export interface DataPath {
   listeners(): readonly ListenerStatus[];
   clusters(): readonly ClusterStatus[];
   activeConnections(): number;
+  /** Requests of clients, and their TCP connections, that are not over. */
+  activeRequests(): number;
   /** Waits that may run late, of all connections and requests. */
   armedTimers(): number;
   /** Ends the requests that hold most memory, until it is as much as this. @returns how many it were. */

@@ -232,6 +232,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
   return {
     update,
     activeConnections: () => listeners.connections(),
+    activeRequests: () => listeners.activeRequests(),
     armedTimers: () => timers.size,
     listeners: () => listeners.statuses(),
     clusters: (): ClusterStatus[] => clusters.status(),

@@ -23,6 +23,7 @@ const CLUSTER: ClusterStatus = {
   maxPendingRequests: 2,
   maxRequests: 3,
   maxRetries: 4,
+  pendingRequests: 0,
   hosts: [
     {
       name: '[::1]:80',
@@ -55,6 +56,7 @@ const dataPath: DataPath = {
   ],
   clusters: () => [CLUSTER],
   activeConnections: () => 0,
+  activeRequests: () => 0,
   armedTimers: () => 0,
   relieve: () => 0,
   serve: () => undefined,

@@ -6,7 +6,7 @@ export interface ReadingsInput {
   readonly uptimeMs: number;
   /** To the control plane. */
   readonly connected: boolean;
-  readonly dataPath: Pick<DataPath, 'clusters' | 'listeners' | 'activeConnections' | 'armedTimers'>;
+  readonly dataPath: Pick<DataPath, 'clusters' | 'listeners' | 'activeConnections' | 'activeRequests' | 'armedTimers'>;
   readonly stats: Pick<Stats, 'overflowed'>;
   readonly concurrency: number;
   readonly accessLogDropped: number;
@@ -34,6 +34,7 @@ export function readingsOf(input: ReadingsInput): NamedStat[] {
     gauge('server.memory_allocated', memory.rss),
     gauge('server.memory_heap_size', memory.heapTotal),
     gauge('server.total_connections', dataPath.activeConnections()),
+    gauge('weft.active_requests', dataPath.activeRequests()),
     gauge('weft.armed_timers', dataPath.armedTimers()),
     flag('control_plane.connected_state', input.connected),
     counter('weft.stats_overflow_total', input.stats.overflowed()),
@@ -45,7 +46,7 @@ export function readingsOf(input: ReadingsInput): NamedStat[] {
 }
 
 function clusterReadings(dataPath: ReadingsInput['dataPath']): NamedStat[] {
-  return dataPath.clusters().flatMap(({ name, hosts }) => {
+  return dataPath.clusters().flatMap(({ name, hosts, pendingRequests }) => {
     const sum = (of: (host: (typeof hosts)[number]) => number): number =>
       hosts.reduce((total, host) => total + of(host), 0);
     return [
@@ -59,6 +60,7 @@ function clusterReadings(dataPath: ReadingsInput['dataPath']): NamedStat[] {
         `cluster.${name}.upstream_rq_active`,
         sum((host) => host.activeRequests),
       ),
+      gauge(`cluster.${name}.upstream_rq_pending_active`, pendingRequests),
       counter(
         `cluster.${name}.upstream_cx_connect_fail`,
         sum((host) => host.connectFailures),

@@ -56,6 +56,9 @@ export class ListenerSet {
   connections(): number {
     return this.all().reduce((sum, listener) => sum + listener.connections, 0);
   }
+  activeRequests(): number {
+    return this.all().reduce((sum, listener) => sum + listener.activeRequests, 0);
+  }
   weigh(take: WeighExchange): void {
     for (const listener of this.all()) listener.weigh(take);
   }

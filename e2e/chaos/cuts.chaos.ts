@@ -17,7 +17,7 @@ const GROWTH_MIB = 25;
 // As many as are kept for the next request.
 const KEPT = 60;
 // An answer of this size, and its head.
-const READS = 700;
+const READS = 400;
 const LEDGER_ANSWER = 90;
 // A record or more of TLS, there and back.
 const BETWEEN_BYTES = 900;

@@ -81,6 +81,7 @@ export function streamBreaker(url: string, authority: string) {
         stream.setTimeout(30_000, go);
         stream.on('error', () => {});
         stream.on('close', () => resolve());
+        stream.resume();
         if (phase % 4 === 0) return go();
         stream.write(BODY);
         if (phase % 4 === 1) return void setImmediate(go);

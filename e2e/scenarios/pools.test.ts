@@ -206,6 +206,22 @@ describe('RE-08 connection pools', () => {
     expect(made).toBe(1);
   });
 
+  it('RE-10 a peer that fell silent without a word is given up by http2KeepAlive, and who waits for it hears so', async () => {
+    await withPool('{ http: { h2UpgradePolicy: UPGRADE, http2KeepAlive: { interval: 1s, timeout: 1s } } }');
+    expect(statuses(await calls(1, ''))).toEqual({ 200: 1 });
+    const pid = (await mesh.workload('target-v1')).processes?.proxy ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      // Its kernel goes on to acknowledge what comes: nothing but the missing answer tells.
+      const answer = await http(`${door}/`, { method: 'POST', body: 'x', timeoutMs: 60_000 });
+      expect([answer.status, answer.headers['x-weft-reason']]).toEqual([503, 'upstream-closed']);
+      expect(await stats(caller.adminAddress)).toMatch(/^.*http2\.keepalive_timeout: [1-9]/m);
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+    await waitFor(async () => (await http(`${door}/`)).status === 200, { timeoutMs: 30_000, what: 'the peer again' });
+  });
+
   it('RE-08 tcpKeepalive', async () => {
     const sockets = (): string =>
       spawnSync('ss', ['-tnoH', 'state', 'established', 'dst', `${target.address}:8000`], { encoding: 'utf8' }).stdout;

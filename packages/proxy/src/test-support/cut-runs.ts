@@ -114,6 +114,7 @@ function judged(bench: CutBench, topology: Topology, site: Site, done: readonly 
     if (known) phases.add(`${cut.way} ${cut.way === 'there' ? request : response}`);
     const run: CutRun = {
       site,
+      between: topology.mesh !== undefined,
       shape,
       request,
       response,

@@ -187,8 +187,6 @@ export interface ClusterStatus {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
-  /** Those that wait for a connection. */
-  readonly pendingRequests: number;
   readonly hosts: readonly HostStatus[];
 }
 

@@ -23,7 +23,6 @@ const CLUSTER: ClusterStatus = {
   maxPendingRequests: 2,
   maxRequests: 3,
   maxRetries: 4,
-  pendingRequests: 0,
   hosts: [
     {
       name: '[::1]:80',

@@ -46,7 +46,7 @@ export function readingsOf(input: ReadingsInput): NamedStat[] {
 }
 
 function clusterReadings(dataPath: ReadingsInput['dataPath']): NamedStat[] {
-  return dataPath.clusters().flatMap(({ name, hosts, pendingRequests }) => {
+  return dataPath.clusters().flatMap(({ name, hosts }) => {
     const sum = (of: (host: (typeof hosts)[number]) => number): number =>
       hosts.reduce((total, host) => total + of(host), 0);
     return [
@@ -60,7 +60,10 @@ function clusterReadings(dataPath: ReadingsInput['dataPath']): NamedStat[] {
         `cluster.${name}.upstream_rq_active`,
         sum((host) => host.activeRequests),
       ),
-      gauge(`cluster.${name}.upstream_rq_pending_active`, pendingRequests),
+      gauge(
+        `cluster.${name}.upstream_rq_pending_active`,
+        sum((host) => host.pendingRequests),
+      ),
       counter(
         `cluster.${name}.upstream_cx_connect_fail`,
         sum((host) => host.connectFailures),

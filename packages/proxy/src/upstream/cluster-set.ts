@@ -70,7 +70,6 @@ export class ClusterSet {
         maxPendingRequests: limits.maxPending,
         maxRequests: limits.maxRequests,
         maxRetries: limits.maxRetries,
-        pendingRequests: cluster.circuit.pending,
         hosts: cluster.hosts.map((host) => ({
           name: host.name,
           hostname: host.facts.hostname,

@@ -65,6 +65,7 @@ export interface WorkerStatus {
   readonly listeners: readonly ListenerStatus[];
   readonly clusters: readonly ClusterStatus[];
   readonly connections: number;
+  readonly requests: number;
   readonly timers: number;
 }
 

@@ -162,6 +162,7 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
     },
     clusters: () => mergeClusters(views().map(({ clusters }) => clusters)),
     activeConnections: () => views().reduce((sum, { connections }) => sum + connections, 0),
+    activeRequests: () => views().reduce((sum, { requests }) => sum + requests, 0),
     armedTimers: () => views().reduce((sum, { timers }) => sum + timers, 0),
     // Each gives its share; who holds more than others is asked again, as long as there is too much. They count by themselves.
     relieve(bytes) {

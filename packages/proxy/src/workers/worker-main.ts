@@ -138,6 +138,7 @@ export function runWorker(start: WorkerStart, { port, clock, random, environment
             listeners: path.listeners(),
             clusters: path.clusters(),
             connections: path.activeConnections(),
+            requests: path.activeRequests(),
             timers: path.armedTimers(),
           },
         });

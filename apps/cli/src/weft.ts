@@ -47,6 +47,7 @@ function meshFlags(command: Command): Command {
         .default('text'),
     )
     .option('--trace-sampling <percent>', 'share of requests that are traced when their caller did not decide', '100')
+    .option('--no-tls-resumption', 'sidecars make a whole TLS handshake for every connection to each other')
     .option(
       '--path-normalization <mode>',
       'what paths are made equal before they are matched: NONE, BASE, MERGE_SLASHES or DECODE_AND_MERGE_SLASHES (default: BASE)',

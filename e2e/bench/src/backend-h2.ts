@@ -1,4 +1,7 @@
-/** The HTTP/2 server behind every proxy: `/N` answers N bytes; a gRPC request is answered its own bytes. Prints its port. */
+/**
+ * The HTTP/2 server behind every proxy: `/N/M` answers N bytes to a body of M, once it has all of it; a gRPC call of
+ * `/bench.Echo/N` is answered its own message N times, each written when the former is on its way. Prints its port.
+ */
 import { createServer, type ServerHttp2Stream } from 'node:http2';
 
 const DEFAULT_BYTES = 1024;
@@ -10,28 +13,49 @@ function body(bytes: number): Buffer {
   return made;
 }
 
-function echo(stream: ServerHttp2Stream): void {
-  const parts: Buffer[] = [];
-  stream.on('data', (part: Buffer) => parts.push(part));
+function answer(stream: ServerHttp2Stream, path: string): void {
+  const [, bytes = DEFAULT_BYTES, expected = 0] = (/^\/(\d+)(?:\/(\d+))?/.exec(path) ?? []).map(Number);
+  let received = 0;
+  stream.on('data', (part: Buffer) => (received += part.length));
   stream.on('end', () => {
     // A caller that went away meanwhile.
     if (stream.destroyed) return;
+    const whole = received === expected;
+    const length = whole ? bytes : 0;
+    stream.respond({ ':status': whole ? 200 : 400, 'content-type': 'text/plain', 'content-length': length });
+    stream.end(body(length));
+  });
+}
+
+function echo(stream: ServerHttp2Stream, path: string): void {
+  const answers = Number(/\/(\d+)$/.exec(path)?.[1] ?? 1);
+  const parts: Buffer[] = [];
+  stream.on('data', (part: Buffer) => parts.push(part));
+  stream.on('end', () => {
+    if (stream.destroyed) return;
     stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }));
-    stream.end(Buffer.concat(parts));
+    const message = Buffer.concat(parts);
+    let left = answers;
+    const next = (): void => {
+      if (stream.destroyed) return;
+      left -= 1;
+      if (left === 0) stream.end(message);
+      else stream.write(message, next);
+    };
+    next();
   });
 }
 
 const { HOST = '127.0.0.1', PORT = '0' } = process.env;
-const server = createServer({ settings: { maxConcurrentStreams: 1000 } });
+const server = createServer({ settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 } });
 server.on('sessionError', () => {});
+server.on('session', (session) => session.setLocalWindowSize(16 * 1024 * 1024));
 server.on('stream', (stream, headers) => {
   stream.on('error', () => {});
-  if (headers['content-type']?.startsWith('application/grpc')) return echo(stream);
-  const bytes = Number(/^\/(\d+)/.exec(headers[':path'] ?? '')?.[1] ?? DEFAULT_BYTES);
-  stream.respond({ ':status': 200, 'content-type': 'text/plain', 'content-length': bytes });
-  stream.end(body(bytes));
-  stream.resume();
+  const path = headers[':path'] ?? '/';
+  if (headers['content-type']?.startsWith('application/grpc')) echo(stream, path);
+  else answer(stream, path);
 });
 server.listen(Number(PORT), HOST, () => {
   const address = server.address();

@@ -1,11 +1,12 @@
 /**
- * The server behind every proxy, over raw sockets, as cheap as Node can: `/N` answers N bytes (`/` 1 024), a body is read and
- * thrown away. Prints its port.
+ * The server behind every proxy, over raw sockets, as cheap as Node can: `/N/M` answers N bytes (`/` 1 024) to a body of M, once
+ * it has all of it. Prints its port.
  */
 import { createServer, type Socket } from 'node:net';
 
 const DEFAULT_BYTES = 1024;
 const HEAD_END = '\r\n\r\n';
+const NOT_ALL = Buffer.from('HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n');
 const answers = new Map<number, Buffer>();
 
 function answer(bytes: number): Buffer {
@@ -23,6 +24,7 @@ function serve(socket: Socket): void {
   /** Bytes of the present request's body that are still to come, and what it will be answered. */
   let body = 0;
   let bytes = -1;
+  let asExpected = true;
   socket.on('error', () => {});
   socket.on('data', (chunk) => {
     let from = 0;
@@ -32,7 +34,7 @@ function serve(socket: Socket): void {
         body -= taken;
         from += taken;
         if (body > 0) return;
-        socket.write(answer(bytes));
+        socket.write(asExpected ? answer(bytes) : NOT_ALL);
         bytes = -1;
       }
       if (from >= chunk.length) return;
@@ -45,8 +47,10 @@ function serve(socket: Socket): void {
       from += at + HEAD_END.length - rest.length;
       rest = '';
       const head = text.slice(0, at);
-      bytes = Number(/^\S+ \/(\d+)/.exec(head)?.[1] ?? DEFAULT_BYTES);
+      const [, wanted, expected] = /^\S+ \/(\d+)(?:\/(\d+))? /.exec(head) ?? [];
+      bytes = Number(wanted ?? DEFAULT_BYTES);
       body = Number(/\r\ncontent-length: *(\d+)/i.exec(head)?.[1] ?? 0);
+      asExpected = expected === undefined || Number(expected) === body;
     }
   });
 }

@@ -1,34 +1,36 @@
 /** `pnpm bench`: what requests cost through each proxy found here, side by side, in alternating rounds. */
+import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { errorMessage } from '@weft/kit';
 import { LOAD_CORE, pin, PROXY_CORE, whyNotPinned } from './lab/cores.ts';
 import { familyOf, memoryMb, nodeArgsOf } from './lab/cpu.ts';
 import { createLab } from './lab/lab.ts';
-import { load, measure } from './measure.ts';
-import { text, writeJson, type CaseFigures, type ScenarioFigures, type SidecarMemory } from './report.ts';
+import { load, measure, WARM_UP_MS } from './measure.ts';
+import { scenarioText, summary, writeJson, type Run, type ScenarioFigures } from './report.ts';
 import type { Case, Scenario } from './scenario.ts';
 import { scenarios } from './scenarios/index.ts';
+import type { CaseFigures, SidecarMemory } from './verdicts.ts';
 
 const MEMORY_RPS = 1000;
 
-const HELP = `usage: pnpm bench [SCENARIO…] [--rounds 7] [--seconds 3] [--memory-seconds 60] [--json FILE]
+const HELP = `usage: pnpm bench [SCENARIO…] [--rounds 7] [--seconds 2] [--memory-seconds 60] [--json FILE]
 
 What a request costs (CPU of the proxies, from /proc) beside nginx, HAProxy and Envoy doing the same work, in alternating
 rounds. Peers are used where they are found: nginx, haproxy and h2load on PATH, Envoy on PATH or in WEFT_ENVOY.
 
-scenarios (all of them, when none is named):
+scenarios (all of them, when none is named; B3 is B3a, B3b and B3c):
 ${scenarios.map(({ id, title }) => `  ${id.padEnd(4)} ${title}`).join('\n')}
 
   --memory-seconds N  how long a sidecar is loaded with ${MEMORY_RPS} requests/s before its memory is read; 0 leaves it out
-  --json FILE         also writes all rounds there
+  --json FILE         also writes all rounds there, after each scenario
 `;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: 'string', default: '7' },
-    seconds: { type: 'string', default: '3' },
+    seconds: { type: 'string', default: '2' },
     'memory-seconds': { type: 'string', default: '60' },
     json: { type: 'string' },
     help: { type: 'boolean', default: false },
@@ -42,6 +44,8 @@ const rounds = positive('rounds', values.rounds);
 const seconds = positive('seconds', values.seconds);
 const memorySeconds = Number(values['memory-seconds']);
 const wanted = chosen(positionals);
+// npm and pnpm run scripts in the package's folder; the caller meant their own.
+const json = values.json === undefined ? undefined : resolve(process.env['INIT_CWD'] ?? '.', values.json);
 
 const missing = new Set<string>();
 const unpinned = whyNotPinned();
@@ -51,15 +55,34 @@ let lab = createLab(say);
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.once(signal, () => void lab.stop().then(() => process.exit(1)));
 
+const startedMs = performance.now();
+say(`${wanted.length} scenarios, about ${minutes(wanted.reduce((sum, one) => sum + expectedSeconds(one), 0))}`);
 const results: ScenarioFigures[] = [];
-for (const scenario of wanted) results.push(await runScenario(scenario));
-const run = { seconds, rounds, pinned: unpinned === undefined, scenarios: results, missing: [...missing] };
-process.stdout.write(text(run));
-// npm and pnpm run scripts in the package's folder; the caller meant their own.
-if (values.json) writeJson(resolve(process.env['INIT_CWD'] ?? '.', values.json), run);
-process.exitCode = results.some(({ failed }) => failed !== undefined) ? 1 : 0;
+for (const [index, scenario] of wanted.entries()) {
+  const left = wanted.slice(index).reduce((sum, one) => sum + expectedSeconds(one), 0);
+  say(
+    `[${index + 1} of ${wanted.length}, ${minutes((performance.now() - startedMs) / 1000)} so far, about ${minutes(left)} to go]`,
+  );
+  const figures = await runScenario(scenario);
+  results.push(figures);
+  process.stdout.write(`${scenarioText(figures).join('\n')}\n`);
+  if (json !== undefined) writeJson(json, runOf());
+}
+process.stdout.write(summary(runOf()));
+process.exitCode = results.some(({ failed, cases }) => failed !== undefined || cases.some((one) => one.failed)) ? 1 : 0;
 
-/** In a lab of its own, so that nothing of one scenario runs beside the next. */
+function runOf(): Run {
+  return {
+    commit: commit(),
+    seconds,
+    rounds,
+    pinned: unpinned === undefined,
+    scenarios: results,
+    missing: [...missing],
+  };
+}
+
+/** In a lab of its own, so that nothing of one scenario runs beside the next; what fails in one is the end of that one only. */
 async function runScenario(scenario: Scenario): Promise<ScenarioFigures> {
   say(`${scenario.id}  ${scenario.title}`);
   lab = createLab(say);
@@ -70,38 +93,69 @@ async function runScenario(scenario: Scenario): Promise<ScenarioFigures> {
   } catch (error) {
     return { scenario, cases, failed: errorMessage(error) };
   } finally {
-    lab.missing.forEach((text) => missing.add(text));
+    lab.missing.forEach((line) => missing.add(line));
     await lab.stop();
   }
 }
 
 async function runCase(measured: Case): Promise<CaseFigures> {
   say(`  ${measured.title}`);
-  if (unpinned === undefined)
-    for (const pid of measured.contenders.flatMap(({ pids }) => pids.flatMap(familyOf))) pin(pid, PROXY_CORE);
-  const options = { rounds, durationMs: seconds * 1000, pinned: unpinned === undefined, dir: lab.dir, say };
-  return {
-    measured,
-    rounds: await measure(measured.contenders, measured.work, options),
-    memory: await measureMemory(measured),
+  const { contenders, work, leastSeconds = 0, unit } = measured;
+  const options = {
+    rounds,
+    durationMs: Math.max(seconds, leastSeconds) * 1000,
+    pinned: unpinned === undefined,
+    countsPerRequest: unit?.perRequest ?? 1,
+    dir: lab.dir,
+    say,
   };
+  try {
+    if (unpinned === undefined)
+      for (const pid of contenders.flatMap(({ pids }) => pids.flatMap(familyOf))) pin(pid, PROXY_CORE);
+    return { measured, rounds: await measure(contenders, work, options), memory: await measureMemory(measured) };
+  } catch (error) {
+    return { measured, rounds: new Map(), memory: new Map(), failed: errorMessage(error) };
+  }
 }
 
-async function measureMemory({ contenders, memoryOf, work }: Case): Promise<SidecarMemory | undefined> {
-  const contender = contenders.find(({ name }) => name === memoryOf);
-  const pid = contender?.pids[0];
-  if (contender === undefined || pid === undefined || !('http1' in work) || !(memorySeconds > 0)) return undefined;
-  say(`  memory of ${contender.name}: ${memorySeconds} s at ${MEMORY_RPS} requests/s`);
+/** Of all at once: they have load of their own. */
+async function measureMemory({ contenders, memoryOf = [], work }: Case): Promise<ReadonlyMap<string, SidecarMemory>> {
+  const chosenOnes = contenders.filter(({ name }) => memoryOf.includes(name));
+  if (chosenOnes.length === 0 || !('http1' in work) || !(memorySeconds > 0)) return new Map();
+  say(`    memory: ${memorySeconds} s at ${MEMORY_RPS} requests/s each`);
   const options = { durationMs: memorySeconds * 1000, pinned: unpinned === undefined, dir: lab.dir };
-  await load(contender, { http1: { ...work.http1, rate: MEMORY_RPS } }, options);
-  return { seconds: memorySeconds, ...memoryMb(pid), nodeArgs: nodeArgsOf(pid) };
+  const steady = { http1: { ...work.http1, rate: MEMORY_RPS } };
+  await Promise.all(chosenOnes.map((contender) => load(contender, steady, options)));
+  return new Map(
+    chosenOnes.map(({ name, pids: [pid = 0] }) => [
+      name,
+      { seconds: memorySeconds, ...memoryMb(pid), nodeArgs: nodeArgsOf(pid) },
+    ]),
+  );
+}
+
+function expectedSeconds({ loads, startSeconds }: Scenario): number {
+  return startSeconds + loads * (WARM_UP_MS / 1000 + rounds * (seconds + 0.1));
+}
+
+function minutes(duration: number): string {
+  return `${Math.floor(duration / 60)}:${String(Math.floor(duration % 60)).padStart(2, '0')} min`;
+}
+
+/** As git names it; empty where there is no git. */
+function commit(): string {
+  try {
+    return execFileSync('git', ['describe', '--always', '--dirty', '--abbrev=12'], { encoding: 'utf8' }).trim();
+  } catch {
+    return '';
+  }
 }
 
 function chosen(names: readonly string[]): readonly Scenario[] {
   if (names.length === 0) return scenarios;
-  return names.map((name) => {
-    const found = scenarios.find(({ id }) => id.toLowerCase() === name.toLowerCase());
-    if (found !== undefined) return found;
+  return names.flatMap((name) => {
+    const found = scenarios.filter(({ id }) => id.toLowerCase().startsWith(name.toLowerCase()));
+    if (found.length > 0) return found;
     return usage(`there is no scenario "${name}"; there are ${scenarios.map(({ id }) => id).join(', ')}`);
   });
 }

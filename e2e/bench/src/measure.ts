@@ -1,8 +1,8 @@
 /** Rounds of load on one contender after the other, and what each cost. */
 import { LOAD_CORE } from './lab/cores.ts';
 import { cpuNs, familyOf } from './lab/cpu.ts';
-import { runH2Load, type H2LoadShape } from './h2-load.ts';
-import { percentile, runLoad, type LoadShape } from './load.ts';
+import { answerBytes, runH2Load, type H2LoadShape } from './load/h2-load.ts';
+import { percentile, runLoad, type LoadResult, type LoadShape } from './load/http1-load.ts';
 
 /** One proxy, or a pair of them, ready to serve. */
 export interface Contender {
@@ -20,6 +20,7 @@ export interface Contender {
 export type Work = { readonly http1: LoadShape } | { readonly http2: H2LoadShape };
 
 export interface Round {
+  /** Of a request, or of each message where a case counts these. */
   readonly usPerRequest: number;
   /** Bodies of both directions, in MB (10⁶), per second of CPU. */
   readonly mbPerCpuSecond: number;
@@ -35,12 +36,14 @@ export interface MeasureOptions {
   readonly rounds: number;
   readonly durationMs: number;
   readonly pinned: boolean;
+  /** Messages in a request, when these are what is counted. */
+  readonly countsPerRequest: number;
   /** For files. */
   readonly dir: string;
   readonly say: (text: string) => void;
 }
 
-const WARM_UP_MS = 3_000;
+export const WARM_UP_MS = 1_500;
 
 /** Rounds alternate between contenders, so that a noisy minute hits all of them; only one has load at a time. */
 export async function measure(
@@ -49,31 +52,36 @@ export async function measure(
   options: MeasureOptions,
 ): Promise<ReadonlyMap<string, readonly Round[]>> {
   const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
-  for (const contender of contenders) await load(contender, work, { ...options, durationMs: WARM_UP_MS });
+  const rates = new Map<string, number>();
+  for (const contender of contenders) {
+    const startMs = performance.now();
+    const { requests } = await load(contender, work, { ...options, durationMs: WARM_UP_MS });
+    rates.set(contender.name, (requests * 1000) / (performance.now() - startMs));
+  }
   for (let number = 1; number <= options.rounds; number += 1) {
     for (const contender of contenders) {
-      const round = await oneRound(contender, work, options);
+      const round = await oneRound(contender, work, options, rates.get(contender.name) ?? 0);
       results.get(contender.name)?.push(round);
       options.say(
-        `  round ${number} ${contender.name}: ${round.usPerRequest.toFixed(1)} µs CPU a request, ${round.rps.toFixed(0)} requests/s`,
+        `    round ${number} of ${options.rounds}  ${contender.name}: ${round.usPerRequest.toFixed(1)} µs CPU, ${round.rps.toFixed(0)} requests/s`,
       );
     }
   }
   return results;
 }
 
-async function oneRound(contender: Contender, work: Work, options: MeasureOptions): Promise<Round> {
+async function oneRound(contender: Contender, work: Work, options: MeasureOptions, rate: number): Promise<Round> {
   const pids = contender.pids.flatMap(familyOf);
   const cpu = (): number => pids.reduce((sum, pid) => sum + Number(cpuNs(pid)), 0);
   const startMs = performance.now();
   const before = cpu();
   const endBeside = contender.beside?.();
-  const { requests, latencies } = await load(contender, work, options);
+  const { requests, latencies } = await load(contender, work, options, rate);
   const ns = cpu() - before;
   const elapsedMs = performance.now() - startMs;
   await endBeside?.();
   return {
-    usPerRequest: ns / 1000 / requests,
+    usPerRequest: ns / 1000 / (requests * options.countsPerRequest),
     mbPerCpuSecond: (requests * bodyBytes(work)) / 1e6 / (ns / 1e9),
     busy: ns / 1e6 / elapsedMs,
     rps: (requests / elapsedMs) * 1000,
@@ -83,23 +91,36 @@ async function oneRound(contender: Contender, work: Work, options: MeasureOption
 }
 
 const bodyBytes = (work: Work): number =>
-  'http1' in work ? work.http1.requestBytes + work.http1.responseBytes : work.http2.responseBytes;
+  'http1' in work
+    ? work.http1.requestBytes + work.http1.responseBytes
+    : work.http2.requestBytes + answerBytes(work.http2);
 
-/** @throws when a single response was wrong: a figure counts only when the work was done. */
+/**
+ * @param rate what the contender manages, when that is known: over HTTP/2 so many requests are made that they take the time.
+ * @throws when a single response was wrong: a figure counts only when the work was done.
+ */
 export async function load(
   { host, port, name, authority }: Contender,
   work: Work,
   { durationMs, pinned, dir }: Pick<MeasureOptions, 'durationMs' | 'pinned' | 'dir'>,
-): Promise<{ readonly requests: number; readonly latencies: Float64Array }> {
-  const target = { host, port, authority, durationMs };
-  const result =
-    'http1' in work
-      ? await runLoad({ ...work.http1, ...target })
-      : {
-          ...(await runH2Load({ ...work.http2, ...target }, dir, pinned ? ['taskset', '-c', String(LOAD_CORE)] : [])),
-          latencies: new Float64Array(),
-        };
-  if (result.requests === 0) throw new Error(`${name}: no request was answered`);
-  if (result.failures > 0) throw new Error(`${name}: ${result.failures} of ${result.requests} requests failed`);
+  rate?: number,
+): Promise<LoadResult> {
+  const target = { host, port, authority };
+  try {
+    if ('http1' in work) return checked(await runLoad({ ...work.http1, ...target, durationMs }));
+    const { connections, streams } = work.http2;
+    const seconds = durationMs / 1000;
+    const until =
+      rate === undefined ? { seconds } : { requests: Math.max(connections * streams, Math.round(rate * seconds)) };
+    const launcher = pinned ? ['taskset', '-c', String(LOAD_CORE)] : [];
+    const requests = await runH2Load({ ...work.http2, ...target, until }, dir, launcher);
+    return checked({ requests, latencies: new Float64Array() });
+  } catch (error) {
+    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}
+
+function checked(result: LoadResult): LoadResult {
+  if (result.requests === 0) throw new Error('no request was answered');
   return result;
 }

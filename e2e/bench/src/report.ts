@@ -3,22 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { dirname } from 'node:path';
 import type { Round } from './measure.ts';
-import { goalsFor, type Case, type Goal, type Scenario } from './scenario.ts';
-
-export interface SidecarMemory {
-  readonly seconds: number;
-  /** Pages shared with other processes counted by share. */
-  readonly pssMb: number;
-  /** All of its pages, Node's own code included. */
-  readonly rssMb: number;
-  readonly nodeArgs: readonly string[];
-}
-
-export interface CaseFigures {
-  readonly measured: Case;
-  readonly rounds: ReadonlyMap<string, readonly Round[]>;
-  readonly memory: SidecarMemory | undefined;
-}
+import type { Scenario } from './scenario.ts';
+import { judge, median, type CaseFigures, type Verdict } from './verdicts.ts';
 
 export interface ScenarioFigures {
   readonly scenario: Scenario;
@@ -28,6 +14,7 @@ export interface ScenarioFigures {
 }
 
 export interface Run {
+  readonly commit: string;
   readonly seconds: number;
   readonly rounds: number;
   readonly pinned: boolean;
@@ -36,69 +23,43 @@ export interface Run {
   readonly missing: readonly string[];
 }
 
-const FIGURES: Readonly<Record<Goal['figure'], string>> = {
-  usPerRequest: 'CPU/request',
-  mbPerCpuSecond: 'bytes per CPU second',
-  busy: 'busy',
-  rps: 'requests/s',
-  p50Ms: 'p50',
-  p99Ms: 'p99',
-};
-
-/** NaN for an empty list. */
-export function median(list: readonly number[]): number {
-  const sorted = list.toSorted((a, b) => a - b);
-  const at = (index: number): number => sorted[index] ?? Number.NaN;
-  return (at(Math.ceil(sorted.length / 2) - 1) + at(Math.floor(sorted.length / 2))) / 2;
-}
-
 const pick = (rounds: readonly Round[], figure: keyof Round): number => median(rounds.map((round) => round[figure]));
 
-interface Verdict {
-  readonly goal: string;
-  readonly ratio: number;
-  readonly reached: boolean;
-}
-
-/** The median of the ratios of neighbouring rounds, so that what disturbs one disturbs the other too. */
-function judge({ measured, rounds }: CaseFigures): readonly Verdict[] {
-  return goalsFor(measured.contenders, measured.goals).map(({ figure, of, against, most, least }) => {
-    const others = rounds.get(against) ?? [];
-    const ratio = median(
-      (rounds.get(of) ?? []).map((round, index) => round[figure] / (others[index]?.[figure] ?? Number.NaN)),
-    );
-    const bound = most === undefined ? `≥ ${least}` : `≤ ${most}`;
-    return {
-      goal: `${FIGURES[figure]} of ${of} ÷ ${against}, wanted ${bound}`,
-      ratio,
-      reached: most === undefined ? ratio >= (least ?? 0) : ratio <= most,
-    };
-  });
-}
-
-export function text(run: Run): string {
+/** What is said at the end, after all scenarios. */
+export function summary(run: Run): string {
+  const verdicts = run.scenarios.flatMap(({ cases }) => cases.flatMap(judge));
+  const failed = run.scenarios.flatMap(({ failed: why, cases }) => [why, ...cases.map((one) => one.failed)]);
   return [
-    `${cpus().length} cores, Node ${process.version}${run.pinned ? ', proxies on a core of their own' : ''}; medians of ${run.rounds} rounds of ${run.seconds} s`,
-    ...run.scenarios.flatMap(scenarioText),
-    '',
+    `${cpus().length} cores, Node ${process.version}${run.pinned ? ', proxies on a core of their own' : ''}; medians of ${run.rounds} rounds of ${run.seconds} s; ${run.commit}`,
+    `${verdicts.filter(({ reached }) => reached).length} of ${verdicts.length} goals reached; ${failed.filter((why) => why !== undefined).length} without figures`,
     ...run.missing.map((line) => `not measured: ${line}`),
     '',
   ].join('\n');
 }
 
-function scenarioText({ scenario, cases, failed }: ScenarioFigures): string[] {
+export function scenarioText({ scenario, cases, failed }: ScenarioFigures): string[] {
   return [
     '',
     `${scenario.id}  ${scenario.title}`,
     ...(failed === undefined ? [] : [`  no figures: ${failed}`]),
-    ...cases.flatMap((figures) => [`  ${figures.measured.title}`, ...table(figures), ...verdicts(figures), '']),
+    ...cases.flatMap((figures) => [
+      `  ${figures.measured.title}`,
+      ...(figures.failed === undefined ? table(figures) : [`    no figures: ${figures.failed}`]),
+      ...memoryLines(figures),
+      ...judge(figures).map(verdictLine),
+      '',
+    ]),
   ];
 }
 
+const verdictLine = ({ goal, value, reached, missedBy }: Verdict): string =>
+  `    ${reached ? 'reached' : 'MISSED '}  ${value.toFixed(2)}  ${goal}${reached ? '' : ` (by ${(missedBy * 100).toFixed(0)} %)`}`;
+
 function table({ measured, rounds }: CaseFigures): string[] {
   const number = (value: number, digits: number): string => (Number.isFinite(value) ? value.toFixed(digits) : '–');
+  const unit = measured.unit?.name ?? 'request';
   const rows = [
-    ['', 'µs CPU/request', 'MB per CPU s', 'requests/s', 'cores busy', 'p50 ms', 'p99 ms', 'version'],
+    ['', `µs CPU/${unit}`, 'MB per CPU s', 'requests/s', 'cores busy', 'p50 ms', 'p99 ms', 'version'],
     ...measured.contenders.map(({ name, version, pids }) => {
       const own = rounds.get(name) ?? [];
       const cpu = pids.length > 0;
@@ -118,23 +79,16 @@ function table({ measured, rounds }: CaseFigures): string[] {
   return rows.map((row) => `    ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd());
 }
 
-function verdicts(figures: CaseFigures): string[] {
-  const { memory } = figures;
-  return [
-    ...judge(figures).map(
-      ({ goal, ratio, reached }) => `    ${reached ? 'reached' : 'MISSED '}  ${ratio.toFixed(2)}  ${goal}`,
-    ),
-    ...(memory === undefined
-      ? []
-      : [
-          `    memory of one sidecar: ${memory.pssMb.toFixed(1)} MB PSS (${memory.rssMb.toFixed(1)} MB RSS) after ${memory.seconds} s at 1 000 requests/s (node ${memory.nodeArgs.join(' ')})`,
-        ]),
-  ];
-}
+const memoryLines = ({ memory }: CaseFigures): string[] =>
+  [...memory].map(
+    ([name, { pssMb, rssMb, seconds, nodeArgs }]) =>
+      `    memory, ${name}: ${pssMb.toFixed(1)} MB PSS (${rssMb.toFixed(1)} MB RSS) after ${seconds} s at 1 000 requests/s (node ${nodeArgs.join(' ')})`,
+  );
 
 export function writeJson(file: string, run: Run): void {
-  const { seconds, rounds, pinned, missing } = run;
+  const { commit, seconds, rounds, pinned, missing } = run;
   const value = {
+    commit,
     machine: { cores: cpus().length, cpu: cpus()[0]?.model, kernel: release(), node: process.version, pinned },
     seconds,
     rounds,
@@ -144,7 +98,9 @@ export function writeJson(file: string, run: Run): void {
       ...(failed === undefined ? {} : { failed }),
       cases: cases.map((figures) => ({
         title: figures.measured.title,
+        ...(figures.failed === undefined ? {} : { failed: figures.failed }),
         work: figures.measured.work,
+        ...(figures.measured.unit === undefined ? {} : { unit: figures.measured.unit }),
         proxies: Object.fromEntries(
           figures.measured.contenders.map(({ name, version }) => [
             name,
@@ -152,7 +108,7 @@ export function writeJson(file: string, run: Run): void {
           ]),
         ),
         goals: judge(figures),
-        ...(figures.memory === undefined ? {} : { memory: figures.memory }),
+        ...(figures.memory.size === 0 ? {} : { memory: Object.fromEntries(figures.memory) }),
       })),
     })),
     missing,

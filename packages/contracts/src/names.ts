@@ -43,6 +43,8 @@ export const SECRET_ROOT = 'ROOTCA';
 
 /** Namespace in `filter_metadata` for what Envoy's messages can not say. */
 export const WEFT_METADATA = 'dev.weft';
+/** In a cluster's WEFT_METADATA; `false`: HTTP/1.1 is HTTP/1.1 on the wire, never carried in HTTP/2. */
+export const CARRIES_HTTP1 = 'carries_http1';
 /** Dynamic metadata of a request: what the peer's sidecar said of itself. Key `workload`: "name;namespace;…". */
 export const PEER_METADATA = 'dev.weft.peer';
 export const ISTIO_METADATA = 'istio';

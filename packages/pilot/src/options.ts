@@ -13,6 +13,8 @@ export interface MeshOptions {
   readonly clusterId: string;
   readonly connectTimeoutMs: number;
   readonly enableAutoMtls: boolean;
+  /** Whether sidecars resume sessions with each other; without, every connection costs a whole handshake. */
+  readonly tlsResumption: boolean;
   readonly outboundTrafficPolicy: { readonly mode: 'ALLOW_ANY' | 'REGISTRY_ONLY' };
   /** Fields of an HTTPRetry without perTryTimeout; `attempts: 0` turns retries off. */
   readonly defaultHttpRetryPolicy: DefaultRetryPolicy;
@@ -64,6 +66,7 @@ export const DEFAULT_MESH_OPTIONS: MeshOptions = {
   clusterId: 'weft',
   connectTimeoutMs: 10_000,
   enableAutoMtls: true,
+  tlsResumption: true,
   outboundTrafficPolicy: { mode: 'ALLOW_ANY' },
   defaultHttpRetryPolicy: { attempts: 2, retryOn: DEFAULT_RETRY_ON, retryIgnorePreviousHosts: true },
   accessLogFile: '',

@@ -18,6 +18,7 @@ import {
   type PushOptions,
 } from './options.ts';
 import { affectedBy } from './push/affected.ts';
+import { classOf } from './push/change-class.ts';
 import { createDebouncer } from './push/debouncer.ts';
 import { createPushQueue } from './push/push-queue.ts';
 import { awaitReceipt, type PushedProxy, type Receipt } from './push/receipt.ts';
@@ -140,7 +141,7 @@ export function createPilot(deps: PilotDeps): Pilot {
     if (snapshot && changes.length > 0 && !changes.some(({ object }) => READ_KINDS.has(object.kind))) return;
     metrics.count('pilot_push_triggers', 'config');
     seen += 1;
-    debouncer.changed('config');
+    debouncer.changed(classOf(changes));
   });
   const endRegistry = registry.subscribe(() => {
     metrics.count('pilot_push_triggers', 'endpoints');

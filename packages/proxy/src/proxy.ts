@@ -27,6 +27,7 @@ import type {
 } from './ports.ts';
 import { createCompiler } from './runtime/compiler.ts';
 import type { CompiledHcm } from './runtime/http-connection-manager.ts';
+import type { RuntimeConfig } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { PRIVATE_CELLS, type SharedCells } from './shared/shared-cells.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
@@ -148,6 +149,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
   const overload = options.overload ?? NOT_OVERLOADED;
   const inherited = options.sockets ?? new InheritedSockets(options.inheritedFds ?? new Map());
   let tables: ReadonlyMap<string, Table> = new Map();
+  let applied: RuntimeConfig['listeners'] | undefined;
 
   /** What filters remember of a route lives as long as its message. */
   const inlineTables = new WeakMap<RouteConfiguration, Table>();
@@ -156,13 +158,27 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     inlineTables.set(message, known);
     return known;
   };
-  const routesOf = (hcm: CompiledHcm): HcmRoutes => {
+  const buildRoutes = (hcm: CompiledHcm, table: Table | undefined): HcmRoutes => {
     const deps = { ...filterDeps, statPrefix: hcm.settings.statPrefix };
-    if (hcm.inlineRoutes !== undefined) return buildChains(inlineTable(hcm.inlineRoutes), hcm.filters, deps);
-    const table = hcm.rdsName === undefined ? undefined : tables.get(hcm.rdsName);
     return table === undefined
       ? { ...NO_ROUTES, unroutedChain: buildChains(undefined, hcm.filters, deps).unroutedChain }
       : buildChains(table, hcm.filters, deps);
+  };
+  /** Built once for each connection manager and table: an update that concerns neither changes nothing. */
+  const built = new WeakMap<CompiledHcm, { readonly table: Table | undefined; readonly routes: HcmRoutes }>();
+  const routesOf = (hcm: CompiledHcm): HcmRoutes => {
+    const { inlineRoutes, rdsName } = hcm;
+    const table =
+      inlineRoutes === undefined
+        ? rdsName === undefined
+          ? undefined
+          : tables.get(rdsName)
+        : inlineTable(inlineRoutes);
+    const known = built.get(hcm);
+    if (known !== undefined && known.table === table) return known.routes;
+    const routes = buildRoutes(hcm, table);
+    built.set(hcm, { table, routes });
+    return routes;
   };
   const gate = new ConnectionGate({
     max: options.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
@@ -220,9 +236,11 @@ export function createProxy(options: ProxyOptions): ProxyPath {
 
   const update = (resources: ResourceSet): readonly RejectedResource[] => {
     const compiled = runtime.compile(resources);
+    const rerouted = compiled.tables !== tables || compiled.listeners !== applied;
     tables = compiled.tables;
+    applied = compiled.listeners;
     clusters.apply(compiled.clusters, compiled.endpoints);
-    listeners.apply(compiled.listeners);
+    if (rerouted) listeners.apply(compiled.listeners);
     clusters.removeUnused();
     for (const { type, name, reason } of compiled.rejected) logger.warn({ type, name, reason }, 'resource refused');
     return compiled.rejected;

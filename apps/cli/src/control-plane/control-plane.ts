@@ -65,6 +65,7 @@ export async function startControlPlane(
         accessLogFile: options.accessLog === 'off' ? '' : '/dev/stdout',
         accessLogEncoding: options.accessLog === 'json' ? 'JSON' : 'TEXT',
         tracingSampling: options.traceSampling,
+        tlsResumption: options.tlsResumption,
         pathNormalization: options.pathNormalization,
       },
       ...deps,

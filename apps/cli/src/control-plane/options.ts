@@ -29,6 +29,7 @@ export interface ControlPlaneOptions {
   readonly logLevel: LogLevel;
   readonly accessLog: AccessLogMode;
   readonly traceSampling: number;
+  readonly tlsResumption: boolean;
   readonly pathNormalization: PathNormalization;
 }
 
@@ -53,6 +54,7 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     .option('--log-level <level>', `one of ${LOG_LEVELS.join(', ')}`, 'info')
     .option('--access-log <how>', `one of ${ACCESS_LOG_MODES.join(', ')}`)
     .option('--trace-sampling <percent>', 'share of requests that are traced')
+    .option('--no-tls-resumption', 'every connection between sidecars makes a whole handshake')
     .option('--path-normalization <mode>', 'what paths are made equal before they are matched')
     .parse([...argv], { from: 'user' });
   const flags = command.opts<Record<string, string | undefined>>();
@@ -74,6 +76,7 @@ export function parseControlPlaneOptions(argv: readonly string[]): ControlPlaneO
     logLevel,
     accessLog: parseAccessLog(flags['accessLog']),
     traceSampling: parsePercent(flags['traceSampling'], 100, '--trace-sampling'),
+    tlsResumption: command.opts<{ readonly tlsResumption: boolean }>().tlsResumption,
     pathNormalization: parsePathNormalization(flags['pathNormalization']),
   };
 }

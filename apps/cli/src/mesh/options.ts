@@ -21,6 +21,7 @@ export interface MeshFlags {
   readonly drain?: string;
   readonly accessLog?: string;
   readonly traceSampling?: string;
+  readonly tlsResumption?: boolean;
   readonly pathNormalization?: string;
   readonly certificateTtl?: string;
   readonly interception?: string;
@@ -42,6 +43,7 @@ export interface MeshOptions {
   readonly interception: InterceptionWish;
   /** 0–100. */
   readonly traceSampling: number;
+  readonly tlsResumption: boolean;
   readonly pathNormalization: PathNormalization;
   /** Flags of every proxy. */
   readonly proxyFlags: readonly string[];
@@ -71,6 +73,7 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     certificateTtlMs: parseTtl(flags.certificateTtl),
     interception: parseInterception(flags.interception ?? process.env['WEFT_INTERCEPTION']),
     traceSampling: parsePercent(flags.traceSampling, 100, '--trace-sampling'),
+    tlsResumption: flags.tlsResumption ?? true,
     pathNormalization: parsePathNormalization(flags.pathNormalization),
     proxyFlags: [
       ...countFlag('--max-connections', flags.maxConnections, '--max-connections'),

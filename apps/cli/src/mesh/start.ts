@@ -100,6 +100,7 @@ export async function startMesh(options: MeshOptions, extras: StartExtras): Prom
           `--log-level=${options.logLevel}`,
           `--access-log=${options.accessLog}`,
           `--trace-sampling=${options.traceSampling}`,
+          ...(options.tlsResumption ? [] : ['--no-tls-resumption']),
           `--path-normalization=${options.pathNormalization}`,
         ],
         baseEnv: meshEnvironment(),

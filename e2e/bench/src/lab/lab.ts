@@ -18,6 +18,11 @@ export interface Lab {
   backendProgram(protocol?: BackendProtocol): readonly [string, ...string[]];
   /** The port of a backend on 127.0.0.1, started on first use. */
   backend(protocol?: BackendProtocol): Promise<number>;
+  /** Starts a server of ours that prints its port first; it is stopped with the lab. */
+  server(
+    argv: readonly [string, ...string[]],
+    env?: Readonly<Record<string, string>>,
+  ): Promise<{ readonly port: number; readonly pid: number }>;
   /** Starts a program that is stopped with the lab. */
   start(argv: readonly [string, ...string[]]): ChildProcess;
   onStop(stop: () => Promise<void>): void;
@@ -33,17 +38,19 @@ export function createLab(say: (text: string) => void): Lab {
     return [process.execPath, fileURLToPath(new URL(file, import.meta.url))];
   };
   const backends = new Map<BackendProtocol, Promise<number>>();
-  const startBackend = async (protocol: BackendProtocol): Promise<number> => {
-    const [program, ...args] = backendProgram(protocol);
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const server: Lab['server'] = async ([program, ...args], env = {}) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, ...env } });
     stops.push(() => end(child));
     const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string];
-    return Number(line);
+    return { port: Number(line), pid: child.pid ?? 0 };
   };
+  const startBackend = async (protocol: BackendProtocol): Promise<number> =>
+    (await server(backendProgram(protocol))).port;
   return {
     dir,
     missing: new Set(),
     backendProgram,
+    server,
     backend(protocol = 'http1') {
       const running = backends.get(protocol) ?? startBackend(protocol);
       backends.set(protocol, running);

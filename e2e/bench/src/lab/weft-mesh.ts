@@ -5,6 +5,7 @@ import { request } from 'node:http';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { familyOf } from './cpu.ts';
 import type { Lab } from './lab.ts';
 
 const program = fileURLToPath(new URL('../../../apps/cli/bin/weft.mjs', import.meta.url));
@@ -37,6 +38,8 @@ export interface WeftMesh {
   /** Where a client's sidecar takes calls of a service. */
   outbound(client: string, service: string): Promise<{ readonly host: string; readonly port: number }>;
   proxyPid(service: string): Promise<number>;
+  /** Everything of the mesh itself: supervisor and control plane. */
+  ownPids(): readonly number[];
   /** A write to the control plane's API. */
   post(path: string, body: unknown): Promise<void>;
 }
@@ -130,6 +133,11 @@ export async function startMesh(lab: Lab, name: string, flags: readonly string[]
       if (pid === undefined) throw new Error(`the sidecar of ${service} is not running`);
       return pid;
     },
+    ownPids() {
+      const pid = up.pid;
+      // Sidecars are children of `weft run`; with `--no-gateway` the mesh has no proxy of its own.
+      return pid === undefined ? [] : familyOf(pid);
+    },
     async post(path, body) {
       await unix('api.sock', 'POST', path, body);
     },
@@ -137,6 +145,7 @@ export async function startMesh(lab: Lab, name: string, flags: readonly string[]
 }
 
 interface Running {
+  readonly pid: number | undefined;
   until(text: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -156,6 +165,7 @@ function start(args: readonly string[]): Running {
   child.stdout?.setEncoding('utf8').on('data', keep);
   child.stderr?.setEncoding('utf8').on('data', keep);
   return {
+    pid: child.pid,
     until: (text) =>
       new Promise((resolve, reject) => {
         const timer = setTimeout(() => reject(new Error(`weft ${args[0]} did not say "${text}": ${output}`)), START_MS);

@@ -1,10 +1,12 @@
-/** B1 and B3's first half: one proxy, HTTP/1.1 on both sides, nothing but a route. */
+/** B1, B3a and B8: one proxy, HTTP/1.1 on both sides, nothing but a route. */
 import { cluster, envoyIn, httpListener, startEnvoy } from '../lab/envoy.ts';
+import { floor } from '../lab/floor.ts';
 import { freePort, untilItAnswers, type Lab } from '../lab/lab.ts';
 import { haproxy, nginx } from '../lab/plain-proxies.ts';
 import { startMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
-import type { Case, Goal, Scenario } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
+import { bodyCases, KB } from './bodies.ts';
 
 export const AUTHORITY = 'backend:8000';
 
@@ -15,41 +17,38 @@ metadata: { name: default, namespace: default }
 spec: { mtls: { mode: DISABLE } }
 `;
 
-const KB = 1024;
-
 export const plainHttp1: Scenario = {
   id: 'B1',
   title: 'HTTP/1.1 plain, keep-alive, one route',
+  loads: 5,
+  startSeconds: 10,
   async stage(lab) {
-    const contenders = await plainContenders(lab);
-    const goals: Goal[] = [
-      { figure: 'usPerRequest', of: 'weft', against: 'envoy', most: 0.65 },
-      { figure: 'usPerRequest', of: 'weft', against: 'nginx', most: 1.8 },
+    const contenders = [await floor(lab, AUTHORITY), ...(await plainContenders(lab))];
+    return [
+      {
+        title: '1 KB, 32 connections ("floor": the same reads and writes without parsing)',
+        contenders,
+        work: { http1: { connections: 32, requestBytes: 0, responseBytes: KB } },
+        goals: [
+          { figure: 'usPerRequest', of: 'weft', against: 'envoy', most: 0.65 },
+          { figure: 'usPerRequest', of: 'weft', against: 'nginx', most: 1.8 },
+        ],
+      },
     ];
-    const work = { http1: { connections: 32, requestBytes: 0, responseBytes: KB } };
-    return [{ title: '1 KB, 32 connections', contenders, work, goals, memoryOf: 'weft' }];
   },
 };
 
 export const plainBodies: Scenario = {
-  id: 'B3',
+  id: 'B3a',
   title: 'HTTP/1.1 plain with large bodies',
+  loads: 12,
+  startSeconds: 10,
   async stage(lab) {
-    const contenders = await plainContenders(lab);
-    const sizes = [64 * KB, 1024 * KB];
-    return sizes.flatMap((bytes): Case[] =>
-      (['response', 'request'] as const).map((way) => ({
-        title: `${bytes / KB} KB ${way} bodies, 16 connections`,
-        contenders,
-        work: {
-          http1: {
-            connections: 16,
-            requestBytes: way === 'request' ? bytes : 0,
-            responseBytes: way === 'response' ? bytes : KB,
-          },
-        },
-        goals: [{ figure: 'mbPerCpuSecond', of: 'weft', against: 'envoy', least: 1 }],
-      })),
+    const found = [await nginx(lab, AUTHORITY), await envoy(lab), await weft(lab)];
+    return bodyCases(
+      found.filter((contender) => contender !== undefined),
+      '16 connections',
+      (sizes) => ({ http1: { connections: 16, ...sizes } }),
     );
   },
 };
@@ -57,6 +56,8 @@ export const plainBodies: Scenario = {
 export const addedLatency: Scenario = {
   id: 'B8',
   title: 'Added latency, HTTP/1.1 plain, 1 000 requests/s due one by one',
+  loads: 12,
+  startSeconds: 10,
   async stage(lab) {
     const direct: Contender = {
       name: 'direct',
@@ -69,9 +70,10 @@ export const addedLatency: Scenario = {
     const contenders = [direct, ...(await plainContenders(lab))];
     return [
       {
-        title: '1 KB, 16 connections',
+        title: '1 KB, 16 connections; latency from the intended send time',
         contenders,
         work: { http1: { connections: 16, requestBytes: 0, responseBytes: KB, rate: 1000 } },
+        leastSeconds: 5,
         goals: [
           { figure: 'p50Ms', of: 'weft', against: 'envoy', most: 1 },
           { figure: 'p99Ms', of: 'weft', against: 'envoy', most: 1 },

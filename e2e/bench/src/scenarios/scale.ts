@@ -3,22 +3,34 @@ import { untilItAnswers, type Lab } from '../lab/lab.ts';
 import { startMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
 import type { Case, Goal, Scenario } from '../scenario.ts';
+import { KB } from './bodies.ts';
 import { AUTHORITY } from './plain-http1.ts';
 
-const KB = 1024;
 const ROUTES = [10, 1_000, 10_000];
 const CLUSTERS = [10, 1_000];
 const work = { http1: { connections: 32, requestBytes: 0, responseBytes: KB } };
 
 export const routes: Scenario = {
   id: 'B7',
-  title: 'Cost by the size of the configuration',
+  title: 'Cost and memory by the size of the configuration',
+  loads: 5,
+  startSeconds: 120,
   async stage(lab) {
     const byRoutes = await all(lab, ROUTES, 'routes', (count) => virtualService(count));
     const byClusters = await all(lab, CLUSTERS, 'clusters', (count) => serviceEntries(count));
+    const [few = '', many = ''] = byClusters.contenders.map(({ name }) => name);
     return [
-      { title: 'routes of one service; the last one matches', ...byRoutes, work },
-      { title: 'clusters in scope of the client', ...byClusters, work },
+      { title: "routes of one service; the last one matches; the client's sidecar", ...byRoutes, work },
+      {
+        title: 'clusters in scope of the client; its sidecar',
+        ...byClusters,
+        work,
+        memoryOf: [few, many],
+        memoryGoals: [
+          { of: few, most: 80 },
+          { of: many, against: few, most: 1.3 },
+        ],
+      },
     ];
   },
 };

@@ -1,16 +1,17 @@
-/** B2: client → proxy → mTLS → proxy → backend, as between two workloads of a mesh; CPU is that of both proxies. */
+/** B2 and B3b: client → proxy → mTLS → proxy → backend, as between two workloads of a mesh; CPU is that of both proxies. */
+import { randomBytes } from 'node:crypto';
 import { makeCertificates } from '../lab/certificates.ts';
-import { cluster, envoyIn, httpListener, rbacFilter, startEnvoy, tcpListener, zipkinTracing } from '../lab/envoy.ts';
+import { cluster, envoyIn, httpListener, rbacFilter, startEnvoy, zipkinTracing } from '../lab/envoy.ts';
 import { freePort, untilItAnswers, type Lab } from '../lab/lab.ts';
 import { startMesh, type WeftMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
-import type { Case, Scenario } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
+import { bodyCases, KB } from './bodies.ts';
 import { AUTHORITY } from './plain-http1.ts';
 
 const RULES = 5;
-const KB = 1024;
 
-const strict = `
+export const STRICT = `
 apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: default, namespace: default }
@@ -36,35 +37,67 @@ ${Array.from({ length: RULES }, (_, index) => {
 ---
 `;
 
-const between = (http2: boolean): string => `
+const between = (policy: 'UPGRADE' | 'DO_NOT_UPGRADE'): string => `
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
 metadata: { name: backend, namespace: default }
 spec:
   host: backend
-  trafficPolicy: { connectionPool: { http: { h2UpgradePolicy: ${http2 ? 'UPGRADE' : 'DO_NOT_UPGRADE'} } } }
+  trafficPolicy: { connectionPool: { http: { h2UpgradePolicy: ${policy} } } }
 `;
+
+const CARRIED = 'weft, as it comes';
 
 export const pairHttp1: Scenario = {
   id: 'B2a',
   title: 'Sidecar pair, mTLS and HTTP/1.1 between, metrics, 1 % traced, 5 ALLOW rules',
-  stage: async (lab) => [await pairCase(lab, false, 0.75)],
+  loads: 3,
+  startSeconds: 25,
+  async stage(lab) {
+    const found = [
+      await envoyPair(lab, false),
+      await weftPair(lab, 'weft', between('DO_NOT_UPGRADE')),
+      // Nothing said: HTTP/1.1 is carried in HTTP/2 between two of them.
+      await weftPair(lab, CARRIED, ''),
+    ];
+    return [
+      {
+        title: `1 KB, 32 connections ("${CARRIED}": without a rule, HTTP/1.1 carried in HTTP/2)`,
+        contenders: found.filter((contender) => contender !== undefined),
+        work: { http1: { connections: 32, requestBytes: 0, responseBytes: KB } },
+        goals: ['weft', CARRIED].map((of) => ({ figure: 'usPerRequest', of, against: 'envoy', most: 0.75 })),
+      },
+    ];
+  },
 };
 
 export const pairHttp2: Scenario = {
   id: 'B2b',
   title: 'Sidecar pair, mTLS and HTTP/2 between, metrics, 1 % traced, 5 ALLOW rules',
-  stage: async (lab) => [await pairCase(lab, true, 0.7)],
+  loads: 2,
+  startSeconds: 15,
+  stage: async (lab) => [
+    {
+      title: '1 KB, 32 connections',
+      contenders: await http2Pairs(lab),
+      work: { http1: { connections: 32, requestBytes: 0, responseBytes: KB } },
+      goals: [{ figure: 'usPerRequest', of: 'weft', against: 'envoy', most: 0.7 }],
+    },
+  ],
 };
 
-async function pairCase(lab: Lab, http2: boolean, most: number): Promise<Case> {
-  const found = [await envoyPair(lab, http2), await weftPair(lab, http2)];
-  return {
-    title: '1 KB, 32 connections',
-    contenders: found.filter((contender) => contender !== undefined),
-    work: { http1: { connections: 32, requestBytes: 0, responseBytes: KB } },
-    goals: [{ figure: 'usPerRequest', of: 'weft', against: 'envoy', most }],
-  };
+export const pairBodies: Scenario = {
+  id: 'B3b',
+  title: 'Sidecar pair as in B2b with large bodies',
+  loads: 8,
+  startSeconds: 15,
+  stage: async (lab) =>
+    bodyCases(await http2Pairs(lab), '16 connections', (sizes) => ({ http1: { connections: 16, ...sizes } })),
+};
+
+async function http2Pairs(lab: Lab): Promise<readonly Contender[]> {
+  const found = [await envoyPair(lab, true), await weftPair(lab, 'weft', between('UPGRADE'))];
+  return found.filter((contender) => contender !== undefined);
 }
 
 async function envoyPair(lab: Lab, http2: boolean): Promise<Contender | undefined> {
@@ -101,77 +134,24 @@ async function envoyPair(lab: Lab, http2: boolean): Promise<Contender | undefine
   };
 }
 
-async function weftPair(lab: Lab, http2: boolean): Promise<Contender> {
-  const mesh = await startPair(lab, http2 ? 'weft-pair-h2' : 'weft-pair-h1', 'http');
-  mesh.apply(strict + authorization + between(http2));
-  return contenderOf(mesh, 'weft');
+async function weftPair(lab: Lab, name: string, rule: string): Promise<Contender> {
+  const mesh = await startPair(lab, 'http', ['--trace-sampling=1']);
+  mesh.apply(STRICT + authorization + rule);
+  return pairContender(mesh, name);
 }
 
-async function startPair(lab: Lab, name: string, protocol: 'http' | 'tcp'): Promise<WeftMesh> {
+/** A mesh of a backend and a client, whose sidecars are what is measured. */
+export async function startPair(lab: Lab, protocol: 'http' | 'tcp', flags: readonly string[] = []): Promise<WeftMesh> {
   lab.say('  starting a mesh with two sidecars');
-  const mesh = await startMesh(lab, name, ['--trace-sampling=1']);
+  const mesh = await startMesh(lab, `weft-pair-${randomBytes(3).toString('hex')}`, flags);
   await mesh.run('backend', lab.backendProgram(), protocol);
   await mesh.run('client', lab.backendProgram(), 'http');
   return mesh;
 }
 
-async function contenderOf(mesh: WeftMesh, name: string): Promise<Contender> {
+export async function pairContender(mesh: WeftMesh, name: string): Promise<Contender> {
   const at = await mesh.outbound('client', 'backend');
   await untilItAnswers(at.port, at.host);
   const pids = [await mesh.proxyPid('client'), await mesh.proxyPid('backend')];
   return { name, version: mesh.version, ...at, authority: AUTHORITY, pids };
-}
-
-/** B6: every exchange has a connection of its own, so that each costs a handshake between the pair. */
-export const connections: Scenario = {
-  id: 'B6',
-  title: 'TCP through a pair with mTLS between',
-  async stage(lab) {
-    const contenders = [await envoyTcpPair(lab), await weftTcpPair(lab)].filter((contender) => contender !== undefined);
-    return [
-      {
-        title: 'one exchange a connection, 8 clients',
-        contenders,
-        work: { http1: { connections: 8, requestBytes: 0, responseBytes: KB, oneExchange: true } },
-        goals: [{ figure: 'usPerRequest', of: 'weft', against: 'envoy', most: 1.5 }],
-      },
-      {
-        title: '1 MB a response on 8 kept connections',
-        contenders,
-        work: { http1: { connections: 8, requestBytes: 0, responseBytes: KB * KB } },
-        goals: [{ figure: 'mbPerCpuSecond', of: 'weft', against: 'envoy', least: 0.8 }],
-      },
-    ];
-  },
-};
-
-async function envoyTcpPair(lab: Lab): Promise<Contender | undefined> {
-  const found = envoyIn(lab);
-  if (!found) return undefined;
-  const backend = await lab.backend();
-  const certificates = makeCertificates(lab.dir, ['client', 'backend']);
-  const [front, back] = [await freePort(), await freePort()];
-  const server = startEnvoy(lab, found, 'envoy-tcp-server', {
-    listeners: [tcpListener(back, 'backend', certificates.backend)],
-    clusters: [cluster({ name: 'backend', port: backend })],
-  });
-  const client = startEnvoy(lab, found, 'envoy-tcp-client', {
-    listeners: [tcpListener(front, 'peer')],
-    clusters: [cluster({ name: 'peer', port: back, tls: certificates.client })],
-  });
-  await untilItAnswers(front);
-  return {
-    name: 'envoy',
-    version: found.version,
-    host: '127.0.0.1',
-    port: front,
-    authority: AUTHORITY,
-    pids: [client, server],
-  };
-}
-
-async function weftTcpPair(lab: Lab): Promise<Contender> {
-  const mesh = await startPair(lab, 'weft-tcp', 'tcp');
-  mesh.apply(strict);
-  return contenderOf(mesh, 'weft');
 }

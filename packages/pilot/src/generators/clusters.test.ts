@@ -92,6 +92,41 @@ spec: { selector: { matchLabels: { app: ratings } }, mtls: { mode: DISABLE } }
   });
 });
 
+describe('HTTP/1.1 between sidecars', () => {
+  const metadata = (h2UpgradePolicy?: string): JsonObject =>
+    cluster(
+      h2UpgradePolicy === undefined
+        ? []
+        : [
+            unchecked('DestinationRule', {
+              host: 'ratings',
+              trafficPolicy: { connectionPool: { http: { h2UpgradePolicy } } },
+            }),
+          ],
+      RATINGS,
+    )['metadata'] as JsonObject;
+  it('is on the wire where a rule says DO_NOT_UPGRADE, and carried else', () => {
+    expect(metadata('DO_NOT_UPGRADE')).toMatchObject({ filterMetadata: { 'dev.weft': { carries_http1: false } } });
+    for (const policy of [undefined, 'DEFAULT', 'UPGRADE'])
+      expect(metadata(policy)).not.toHaveProperty(['filterMetadata', 'dev.weft']);
+  });
+});
+
+describe('sessions between sidecars', () => {
+  const context = (tlsResumption: boolean): string => {
+    const { message } =
+      buildClusters(contextOf(snapshotOf({ mesh: { tlsResumption } }), 'productpage-v1')).find(
+        ({ name }) => name === RATINGS,
+      ) ?? {};
+    if (!message) throw new Error('no cluster');
+    return JSON.stringify(messageJson(SCHEMAS.cluster, message));
+  };
+  it('may be resumed unless the mesh says no', () => {
+    expect(context(true)).not.toContain('maxSessionKeys');
+    expect(context(false)).toContain('"maxSessionKeys":0');
+  });
+});
+
 describe('a subset', () => {
   const yaml = `
 apiVersion: networking.istio.io/v1

@@ -2,12 +2,14 @@
 import { create } from '@bufbuild/protobuf';
 import {
   BLACK_HOLE_CLUSTER,
+  CARRIES_HTTP1,
   clusterName,
   INBOUND_PASSTHROUGH_CLUSTER,
   INBOUND_SOURCE_ADDRESS,
   ISTIO_METADATA,
   LOCAL_CLUSTER,
   PASSTHROUGH_CLUSTER,
+  WEFT_METADATA,
 } from '@weft/contracts';
 import {
   Cluster_DiscoveryType,
@@ -195,6 +197,7 @@ function transportSockets(
       subset: subset?.name ?? '',
       speaks: spokenHttp(port.protocol, policy.connectionPool) ?? 'tcp',
       identities: identitiesOf(snapshot, service),
+      resumes: snapshot.mesh.tlsResumption,
     });
   if (policy.tls) {
     if (mode === 'ISTIO_MUTUAL') return { transportSocket: mutual() };
@@ -237,6 +240,10 @@ function outboundMetadata({ service, port, rule, subset }: ClusterTarget, policy
         services: [{ host: service.hostname, name: service.name, namespace: service.namespace }],
         ...(subset ? { subset: subset.name } : {}),
       },
+      // Nobody asks for what is so anyway, but who wants HTTP/1.1 on the wire: sidecars carry it in HTTP/2 by default.
+      ...(policy.connectionPool?.http?.h2UpgradePolicy === 'DO_NOT_UPGRADE'
+        ? { [WEFT_METADATA]: { [CARRIES_HTTP1]: false } }
+        : {}),
     },
   });
 }

@@ -136,6 +136,8 @@ export interface MeshClientTls {
   readonly speaks: SpokenHttp | 'tcp';
   /** Exact SPIFFE ids of those who may answer, sorted. */
   readonly identities: readonly string[];
+  /** Whether a later connection may go on from an earlier one's handshake. */
+  readonly resumes: boolean;
 }
 
 // No certificate of a mesh can carry this name: with no identity known, nobody may answer.
@@ -156,6 +158,7 @@ export function meshClientTls(tls: MeshClientTls): TransportSocket {
           ),
         ),
         sni: sniName(tls.port, tls.hostname, tls.subset),
+        ...(tls.resumes ? {} : { maxSessionKeys: 0 }),
       }),
     },
   });

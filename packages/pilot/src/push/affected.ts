@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { RegisteredWorkload } from '@weft/contracts';
 import type { MeshConfig } from '../config-store/mesh-config.ts';
 import { PUSH_ORDER, type ResourceKind } from '../generators/resource.ts';
+import { serviceKey } from '../model/build-model.ts';
 import type { Endpoint } from '../model/service.ts';
 import type { MeshSnapshot } from '../snapshot/mesh-snapshot.ts';
 
@@ -27,7 +28,8 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   destinationRules: ['cluster', 'endpoint', 'listener', 'route'],
   gateways: ['listener', 'route'],
   serviceEntries: ['cluster', 'endpoint', 'listener', 'route'],
-  workloadEntries: ['cluster', 'endpoint', 'listener', 'route'],
+  // Each is an endpoint of the services that select it, and nothing else.
+  workloadEntries: [],
   sidecars: ['cluster', 'endpoint', 'listener', 'route', 'nameTable'],
   peerAuthentications: ['endpoint', 'listener'],
   authorizationPolicies: ['listener'],
@@ -47,7 +49,7 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
   const kinds = new Set<ResourceKind>();
   let allEndpoints = false;
   for (const [kind, resources] of Object.entries(BY_CONFIG) as [keyof MeshConfig, readonly ResourceKind[]][]) {
-    if (isDeepStrictEqual(former.config[kind], next.config[kind])) continue;
+    if (isDeepStrictEqual(comparable(kind, former.config), comparable(kind, next.config))) continue;
     for (const resource of resources) kinds.add(resource);
     if (kind === 'virtualServices' && next.config.sidecars.length > 0) kinds.add('cluster').add('endpoint');
     allEndpoints ||= kinds.has('endpoint');
@@ -58,10 +60,10 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
   }
   // Rules of Mixer name callers by what the registry knows of them.
   if (next.denials.some(({ readsSource }) => readsSource) && !sameCallers(former, next)) kinds.add('listener');
-  // Whether a caller's own choice of host is called over mutual TLS depends on what that service's instances take.
-  if (kinds.has('endpoint') && choosesHost(next.config)) kinds.add('cluster');
   const instancesMatter = [...next.workloads.values()].some(({ interception }) => interception.mode === 'redirect');
   const hosts = new Set<string>();
+  // Clusters that do not ask for their endpoints have them inside.
+  const asked = new Set(next.services.filter(({ resolution }) => resolution === 'eds').map(serviceKey));
   for (const key of new Set([...former.endpoints.keys(), ...next.endpoints.keys()])) {
     const [a = [], b = []] = [former.endpoints.get(key), next.endpoints.get(key)];
     if (a === b || isDeepStrictEqual(a, b)) continue;
@@ -70,17 +72,29 @@ export function affectedBy(former: MeshSnapshot | undefined, next: MeshSnapshot)
     // A name without a virtual address stands for the instances that are well.
     if (instancesMatter) kinds.add('nameTable');
     // Clients verify the accounts of a service's endpoints: who may answer is part of its clusters. So are addresses that DNS resolves.
-    if (!isDeepStrictEqual(identities(a), identities(b)) || b.some((endpoint) => !isAddress(endpoint.address)))
+    if (
+      !asked.has(key) ||
+      !isDeepStrictEqual(identities(a), identities(b)) ||
+      b.some((endpoint) => !isAddress(endpoint.address))
+    )
       kinds.add('cluster');
     // A service without a virtual address is called at its instances, each of which has a listener.
     if (instancesMatter && !isDeepStrictEqual(addresses(a), addresses(b))) kinds.add('listener').add('route');
   }
+  // Whether a caller's own choice of host is called over mutual TLS depends on what that service's instances take.
+  if (kinds.has('endpoint') && choosesHost(next.config)) kinds.add('cluster');
   return {
     kinds,
     endpointHosts: allEndpoints ? 'all' : hosts,
     workloads: changedWorkloads(former.workloads, next.workloads),
   };
 }
+
+/** What endpoints a ServiceEntry lists is compared as endpoints: they come and go far more often than the rest changes. */
+const comparable = (kind: keyof MeshConfig, config: MeshConfig): readonly unknown[] =>
+  kind === 'serviceEntries'
+    ? config.serviceEntries.map((entry) => ({ ...entry, spec: { ...entry.spec, endpoints: [] } }))
+    : config[kind];
 
 const choosesHost = ({ destinationRules }: MeshConfig): boolean =>
   destinationRules.some(({ spec }) => JSON.stringify(spec).includes('"PASSTHROUGH"'));

@@ -1,7 +1,7 @@
 /** When to push: decided with numbers. The timer is in debouncer.ts. */
 import type { PushOptions } from '../options.ts';
 
-/** `endpoints`: the registry changed, and callers may be talking to the dead. `config`: a user changed something. */
+/** `endpoints`: instances came or went, and callers may be talking to the dead. `config`: a user changed something else. */
 export type ChangeClass = 'config' | 'endpoints';
 
 export interface Window {

@@ -73,12 +73,14 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   let closed = false;
   const types = RESOURCE_TYPES.filter((type) => type !== 'nameTable' || deps.applyNames !== undefined);
   let names: ResourceBook['held']['nameTable'] | undefined;
+  let inForce: { readonly book: ResourceBook; readonly set: ResourceSet } | undefined;
 
   /** Puts `next` in force and keeps what could be taken. @returns what the data path refused. */
   const put = (next: ResourceBook): readonly RejectedResource[] => {
     const before = book;
     book = next;
-    const rejected = deps.apply(resourceSetOf(next), (type, name) => next.held[type].get(name)?.bytes);
+    inForce = { book: next, set: resourceSetOf(next, inForce) };
+    const rejected = deps.apply(inForce.set, (type, name) => next.held[type].get(name)?.bytes);
     book = restore(next, before, rejected, clock.now());
     if (next.held.nameTable !== names) {
       names = next.held.nameTable;
@@ -110,7 +112,8 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       const { taken, refused } = decodeAll(type, added, clock.now(), deps);
       const rejected = put(changeBook(book, { type, taken, removed, refused }));
       source = 'control-plane';
-      subscribe();
+      // Endpoints and routes refer to nothing that would have to be asked for.
+      if (type === 'cluster' || type === 'listener') subscribe();
       saved.save(book);
       const all: RejectedName[] = [
         ...refused.map(({ name, reason }) => ({ name, reason })),

@@ -84,11 +84,19 @@ const messagesOf = <Type extends ResourceType>(
   held: ReadonlyMap<string, HeldResource<Type>>,
 ): ReadonlyMap<string, DecodedResource[Type]> => new Map([...held].map(([name, { message }]) => [name, message]));
 
-export const resourceSetOf = ({ held }: ResourceBook): ResourceSet => ({
-  listeners: messagesOf(held.listener),
-  routes: messagesOf(held.route),
-  clusters: messagesOf(held.cluster),
-  endpoints: messagesOf(held.endpoint),
-});
+/** @param former of an earlier book: kinds that have not changed since are the same objects, for the data path to see that. */
+export function resourceSetOf(
+  book: ResourceBook,
+  former?: { readonly book: ResourceBook; readonly set: ResourceSet },
+): ResourceSet {
+  const { held } = book;
+  const same = (type: ResourceType): boolean => former?.book.held[type] === held[type];
+  return {
+    listeners: former !== undefined && same('listener') ? former.set.listeners : messagesOf(held.listener),
+    routes: former !== undefined && same('route') ? former.set.routes : messagesOf(held.route),
+    clusters: former !== undefined && same('cluster') ? former.set.clusters : messagesOf(held.cluster),
+    endpoints: former !== undefined && same('endpoint') ? former.set.endpoints : messagesOf(held.endpoint),
+  };
+}
 
 export const isEmpty = ({ held }: ResourceBook): boolean => RESOURCE_TYPES.every((type) => held[type].size === 0);

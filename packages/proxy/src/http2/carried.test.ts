@@ -5,6 +5,7 @@ import {
   CircuitBreakersSchema,
   CircuitBreakers_ThresholdsSchema,
 } from '@weft/contracts/lean/envoy/config/cluster/v3/circuit_breaker';
+import { CARRIES_HTTP1, WEFT_METADATA } from '@weft/contracts';
 import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
@@ -35,7 +36,7 @@ const server = (appPort: number): Promise<TestProxy> =>
     { secrets: secretsOf('server') },
   ); // prettier-ignore
 
-const client = (meshPort: number, maxConnections = NO_LIMIT): Promise<TestProxy> =>
+const client = (meshPort: number, maxConnections = NO_LIMIT, carries?: boolean): Promise<TestProxy> =>
   startProxy(
     resourceSet({
       listeners: [
@@ -49,6 +50,7 @@ const client = (meshPort: number, maxConnections = NO_LIMIT): Promise<TestProxy>
         staticCluster('mesh', [meshPort], {
           transportSocket: clientSocket('server'),
           circuitBreakers: thresholds(maxConnections),
+          ...(carries === undefined ? {} : { metadata: { filterMetadata: { [WEFT_METADATA]: { [CARRIES_HTTP1]: carries } } } }),
         }),
       ],
     }),
@@ -179,10 +181,13 @@ describe('HTTP/1.1 carried in HTTP/2', () => {
     expect(await exchange(caller.portOf('out'), upgrade, 'hello')).toMatch(/^HTTP\/1.1 101 /);
   });
 
-  it('is not used where connections are limited', async () => {
+  it.each<[string, number, boolean | undefined]>([
+    ['connections are limited', 7, undefined],
+    ['its cluster says so', NO_LIMIT, false],
+  ])('is not used where %s', async (_, maxConnections, carries) => {
     await using upstream = await app(() => OK);
     await using callee = await server(upstream.port);
-    await using caller = await client(callee.portOf('in'), 7);
+    await using caller = await client(callee.portOf('in'), maxConnections, carries);
     await Promise.all(
       Array.from({ length: 5 }, () => exchange(caller.portOf('out'), 'GET / HTTP/1.1\r\nHost: h\r\n\r\n', 'ok')),
     );

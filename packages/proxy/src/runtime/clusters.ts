@@ -79,6 +79,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
         message.perConnectionBufferLimitBytes,
         message.upstreamConnectionOptions,
         message.circuitBreakers,
+        http.carries,
       ],
       bytesAsText,
     ),

@@ -33,19 +33,28 @@ export interface Runtime {
   compile(resources: ResourceSet): RuntimeConfig;
 }
 
-/** One kind of resource: what was compiled is kept as long as its message is the same object; a refused one keeps the former. */
+/** One kind of resource: what was compiled is kept as long as its message is the same object; a refused one keeps the former. A map that is the same object is not even looked through. */
 class Compiled<Message extends object, Result> {
   readonly #type: ResourceType;
   readonly #compile: (message: Message) => Result;
   #kept = new Map<string, { readonly message: Message; readonly result: Result }>();
   #refused = new Map<string, { readonly message: Message; readonly reason: string }>();
+  #messages: ReadonlyMap<string, Message> | undefined;
+  #results: ReadonlyMap<string, Result> = new Map();
 
   constructor(type: ResourceType, compile: (message: Message) => Result) {
     this.#type = type;
     this.#compile = compile;
   }
 
-  take(messages: ReadonlyMap<string, Message>, rejected: RejectedResource[]): Map<string, Result> {
+  /** @returns the same object for the same object. */
+  take(messages: ReadonlyMap<string, Message>, rejected: RejectedResource[]): ReadonlyMap<string, Result> {
+    if (messages !== this.#messages) this.#takeNew(messages);
+    for (const [name, { reason }] of this.#refused) rejected.push({ type: this.#type, name, reason });
+    return this.#results;
+  }
+
+  #takeNew(messages: ReadonlyMap<string, Message>): void {
     const kept = new Map<string, { readonly message: Message; readonly result: Result }>();
     const refused = new Map<string, { readonly message: Message; readonly reason: string }>();
     for (const [name, message] of messages) {
@@ -61,12 +70,12 @@ class Compiled<Message extends object, Result> {
         continue;
       }
       refused.set(name, outcome);
-      rejected.push({ type: this.#type, name, reason: outcome.reason });
       if (former !== undefined) kept.set(name, former);
     }
     this.#kept = kept;
     this.#refused = refused;
-    return new Map([...kept].map(([name, { result }]) => [name, result]));
+    this.#messages = messages;
+    this.#results = new Map([...kept].map(([name, { result }]) => [name, result]));
   }
 
   #try(

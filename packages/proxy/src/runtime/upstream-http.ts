@@ -4,6 +4,7 @@ import {
   type HttpProtocolOptions,
   HttpProtocolOptionsSchema,
 } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
+import { CARRIES_HTTP1, WEFT_METADATA } from '@weft/contracts';
 import { keepaliveSetter } from '../sockets/keepalive.ts';
 import type { CircuitLimits } from '../upstream/circuit.ts';
 import type { UpstreamHttp } from '../upstream/upstream-http.ts';
@@ -32,7 +33,11 @@ export function upstreamHttp(message: ClusterMessage, circuit: CircuitLimits, re
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     maxRequestsPerConnection,
     // Who counts connections of HTTP/1.1 means requests at a time, and gets them.
-    carries: circuit.maxConnections === Infinity && circuit.maxPending === Infinity && maxRequestsPerConnection === 0,
+    carries:
+      circuit.maxConnections === Infinity &&
+      circuit.maxPending === Infinity &&
+      maxRequestsPerConnection === 0 &&
+      message.metadata?.filterMetadata[WEFT_METADATA]?.[CARRIES_HTTP1] !== false,
     maxConnectionDurationMs: millisOr(common?.maxConnectionDuration, 0),
     headLimits: { ...DEFAULT_HEAD_LIMITS, maxFields: common?.maxHeadersCount ?? DEFAULT_HEAD_LIMITS.maxFields },
     trailers: http1?.enableTrailers ?? false,

@@ -48,6 +48,25 @@ describe('saved configuration', () => {
     ]);
     expect(read.resources.listener).toEqual([]);
   });
+  it('is written now and then while it changes all the time', async () => {
+    await using dir = await tempDir();
+    const clock = new FakeClock();
+    const deps = { dir: dir.path, nodeId: 'n', clock, logger: silentLogger };
+    const saved = createSavedConfig(deps);
+    const times = new Set<number | undefined>();
+    for (let ms = 0; ms < 6_000; ms += 50) {
+      saved.save(bookOf(`at ${ms}`));
+      clock.advance(50);
+      await waitFor(async () => {
+        const { savedAt } = await createSavedConfig(deps).load();
+        times.add(savedAt);
+        return savedAt === undefined || ms < 300 || savedAt >= ms - 2_100;
+      });
+    }
+    expect([...times].filter((time) => time !== undefined).length).toBeLessThanOrEqual(4);
+    await saved.close();
+    expect((await createSavedConfig(deps).load()).resources.cluster[0]?.name).toBe('at 5950');
+  });
   it('is written at the end, when its time has not come', async () => {
     await using dir = await tempDir();
     const deps = { dir: dir.path, nodeId: 'n', clock: new FakeClock(), logger: silentLogger };

@@ -25,7 +25,7 @@ export interface SavedRead {
 export interface SavedConfig {
   /** Never fails: what can not be read is as if it were not there, and said. */
   load(): Promise<SavedRead>;
-  /** Soon, once for many calls. */
+  /** Soon, once for many calls, and less often while they go on. */
   save(book: ResourceBook): void;
   /** Writes what is due. */
   close(): Promise<void>;
@@ -42,6 +42,8 @@ export interface SavedConfigDeps {
 
 const FILE = 'last-good.xds';
 const SAVE_AFTER_MS = 200;
+// Writing all of it takes the event loop's time: while endpoints come and go without end, it is done now and then.
+const SAVE_EVERY_MS = 2_000;
 const HASH_BYTES = 32;
 const nothing = (): Record<ResourceType, SavedResource[]> => ({
   listener: [],
@@ -59,6 +61,7 @@ export function createSavedConfig({ dir, nodeId, clock, logger }: SavedConfigDep
   let due: ResourceBook | undefined;
   let timer: Timer | undefined;
   let writing = Promise.resolve();
+  let writtenMs = -SAVE_EVERY_MS;
 
   const writeDue = (): Promise<void> => {
     timer?.cancel();
@@ -66,6 +69,7 @@ export function createSavedConfig({ dir, nodeId, clock, logger }: SavedConfigDep
     const book = due;
     due = undefined;
     if (book === undefined) return writing;
+    writtenMs = clock.now();
     writing = writing.then(async () => {
       try {
         await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -88,7 +92,7 @@ export function createSavedConfig({ dir, nodeId, clock, logger }: SavedConfigDep
     },
     save(book) {
       due = book;
-      timer ??= clock.after(SAVE_AFTER_MS, () => void writeDue());
+      timer ??= clock.after(Math.max(SAVE_AFTER_MS, writtenMs + SAVE_EVERY_MS - clock.now()), () => void writeDue());
     },
     close: writeDue,
   };

@@ -26,6 +26,8 @@ export class UpstreamTls {
   readonly #sni: string;
   readonly #secrets: LiveSecrets;
   readonly #alpn: string[];
+  /** Every connection makes a whole handshake where it is false (`max_session_keys: 0`). */
+  readonly #resumes: boolean;
   /** By host; they end with the secrets under which they were made, since a resumed session is not verified again. */
   readonly #sessions = new Map<string, KeptSession>();
   #context: SecureContext | string = '';
@@ -40,6 +42,7 @@ export class UpstreamTls {
   ) {
     this.#material = compileMaterial(message.commonTlsContext, regex, resource);
     this.#sni = message.sni;
+    this.#resumes = message.maxSessionKeys !== 0;
     this.#secrets = secrets;
     this.#alpn = alpnFor(speaks, this.#material.alpn);
   }
@@ -67,7 +70,7 @@ export class UpstreamTls {
   }
 
   keepSession(facts: HostFacts, session: Buffer, peer: string): void {
-    if (this.#generation !== this.#secrets.generation) return;
+    if (!this.#resumes || this.#generation !== this.#secrets.generation) return;
     if (this.#sessions.size >= MAX_KEPT_SESSIONS) this.#sessions.clear();
     this.#sessions.set(sessionKey(facts), { session, peer });
   }

@@ -15,7 +15,7 @@ export interface UpstreamHttp {
   /** HTTP/1.1 hosts get trailers of requests that did not announce them. */
   readonly trailers: boolean;
   readonly http2: UpstreamHttp2;
-  /** Another proxy of this mesh gets HTTP/1.1 in one connection of HTTP/2 (carried.ts), unless connections are limited. */
+  /** Another proxy of this mesh gets HTTP/1.1 in one connection of HTTP/2 (carried.ts), unless connections are limited or a rule says not to. */
   readonly carries: boolean;
   /** Sets TCP keepalive, where it is wanted. */
   readonly keepalive: ((socket: Socket) => void) | undefined;

@@ -31,6 +31,7 @@ import type { RuntimeConfig } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { PRIVATE_CELLS, type SharedCells } from './shared/shared-cells.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
+import { WriteSlabs } from './sockets/write-slabs.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
 import { peerStates, type TellPeerState } from './sockets/peer-state.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
@@ -104,6 +105,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
   const shared = worker?.shared ?? PRIVATE_CELLS;
   const timers = new TimerQueue(clock);
   const readBuffer = createReadBuffer();
+  const slabs = new WriteSlabs();
   const secrets = watchSecrets(options.secrets, () => {
     for (const listener of listeners.live()) listener.refreshSecrets();
   });
@@ -122,6 +124,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     timers,
     random,
     readBuffer,
+    slabs,
     stats,
     shared,
     verdicts: worker?.verdicts ?? ALONE,
@@ -212,6 +215,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     secrets,
     readBuffer,
     ids,
+    slabs,
     http2,
     http2Counters: new H2Counters(stats, 'http2.'),
     routesOf,

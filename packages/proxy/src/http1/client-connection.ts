@@ -5,6 +5,7 @@ import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../http/
 import { endedByReset } from '../sockets/descriptor.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import type { WireMeter } from '../http/wire-meter.ts';
+import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamLink } from '../upstream/upstream-link.ts';
 import { ChunkedDecoder } from './chunked.ts';
@@ -18,6 +19,7 @@ export interface ClientConnectionOptions extends UpstreamConnectionOptions {
   readonly limits: HeadLimits;
   /** Trailers of requests go on although their head does not announce them. */
   readonly trailers: boolean;
+  readonly slabs: WriteSlabs;
 }
 
 const IDLE = 0;
@@ -81,7 +83,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     this.#keeper = keeper;
     this.#timers = timers;
     this.#options = options;
-    this.#writer = new SocketWriter(socket);
+    this.#writer = new SocketWriter(socket, options.slabs);
     this.#parser = new HeadParser('response', options.limits);
     this.#head = new H1Head(this.#parser);
     this.#idleWait = new Deadline(this, IDLE);

@@ -8,6 +8,7 @@ import { endedByReset } from '../sockets/descriptor.ts';
 import { type HeldClient, PausedClient } from '../sockets/paused-client.ts';
 import type { PeerState, TellPeerState } from '../sockets/peer-state.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
+import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields, type TargetRules } from './framing.ts';
@@ -31,6 +32,7 @@ export interface ServerConnectionOptions {
   readonly trailers: boolean;
   readonly target: TargetRules;
   readonly peerState: TellPeerState;
+  readonly slabs: WriteSlabs;
 }
 
 const IDLE = 0;
@@ -98,7 +100,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     this.#source = source;
     this.#timers = timers;
     this.#options = options;
-    this.#writer = new SocketWriter(socket);
+    this.#writer = new SocketWriter(socket, options.slabs);
     this.#parser = new HeadParser('request', options.limits);
     this.#head = new H1Head(this.#parser);
     this.#wait = new Deadline(this, IDLE);

@@ -15,7 +15,7 @@ import { RequestRecord } from '../request-record.ts';
 import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
 import type { CompiledChain, CompiledListener, ConnectionLimit } from '../runtime/listeners.ts';
 import type { SharedCells } from '../shared/shared-cells.ts';
-import { readAccepted, readByEvents, type TakeBytes } from '../sockets/byte-reader.ts';
+import { readAccepted, readSecured, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
 import type { LiveSecrets } from '../tls/tls-material.ts';
@@ -164,7 +164,7 @@ export class LiveChain {
     }
     this.#handshaking.delete(key);
     const connection = secured(handshake.connection, peer, this.#terminator?.ownPrincipal ?? '', socket);
-    this.#serve(connection, EMPTY, handshake.place, (taker) => readByEvents(socket, taker));
+    this.#serve(connection, EMPTY, handshake.place, (taker) => readSecured(socket, this.#deps.readBuffer, taker));
   }
 
   /** The log line follows when the socket has closed. */

@@ -48,6 +48,40 @@ export function readByEvents<S extends Socket>(socket: S, take: TakeBytes): S {
   return socket;
 }
 
+/**
+ * Lets an accepted TLS socket read into the shared buffer. Node has no public word for that where it is not TLS itself that
+ * connects, so what it keeps for sockets that it connects is set here; where it keeps that otherwise, 'data' events do.
+ */
+export function readSecured(socket: TLSSocket, shared: Buffer, take: TakeBytes): TLSSocket {
+  const handle = (socket as unknown as WithUserBuffer)._handle;
+  if (KEPT === undefined || typeof handle?.useUserBuffer !== 'function' || socket.readableLength > 0)
+    return readByEvents(socket, take);
+  const { buffer, callback } = onRead(shared, take);
+  Object.assign(socket, { [KEPT.buffer]: buffer, [KEPT.callback]: callback });
+  handle.useUserBuffer(buffer);
+  return socket;
+}
+
+interface WithUserBuffer {
+  readonly _handle: { useUserBuffer?: (buffer: Uint8Array) => void } | null;
+}
+
+/** Under which names a socket keeps the buffer that it reads into, and whom it tells. */
+const KEPT = keptNames();
+
+function keptNames(): { readonly buffer: symbol; readonly callback: symbol } | undefined {
+  const buffer = Buffer.alloc(1);
+  const callback = (): boolean => true;
+  const probe = new Socket({ onread: { buffer, callback } } as SocketConstructorOpts);
+  const named = (value: unknown): symbol | undefined =>
+    Object.getOwnPropertySymbols(probe).find((name) => Reflect.get(probe, name) === value);
+  const found = { buffer: named(buffer), callback: named(callback) };
+  probe.destroy();
+  return found.buffer === undefined || found.callback === undefined
+    ? undefined
+    : { buffer: found.buffer, callback: found.callback };
+}
+
 export interface Beforehand {
   /** A socket made beforehand, not connected; undefined lets Node make one. */
   readonly fd: number | undefined;

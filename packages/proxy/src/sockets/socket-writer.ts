@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
+import type { WriteSlabs } from './write-slabs.ts';
 
-// Node writes a string of up to 16 KiB from the stack, at once and without a buffer object. Longer ones cost a copy more.
-const MAX_TEXT = 16 * 1024;
+// Node writes a string of up to 16 KiB from the stack, at once and without a buffer object. Beyond a page the string costs more.
+const MAX_TEXT = 4 * 1024;
 
 /**
  * Gathers what one message writes in one turn, so that head and small body leave in one system call. Text is latin1:
@@ -9,11 +10,13 @@ const MAX_TEXT = 16 * 1024;
  */
 export class SocketWriter {
   readonly #socket: Socket;
+  readonly #slabs: WriteSlabs;
   #text = '';
   bytesWritten = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Socket, slabs: WriteSlabs) {
     this.#socket = socket;
+    this.#slabs = slabs;
   }
 
   /** All bytes so far, also those that wait to be written. */
@@ -38,19 +41,10 @@ export class SocketWriter {
     }
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return;
-    const copy = Buffer.allocUnsafe(length);
-    buffer.copy(copy, 0, start, end);
-    if (this.#text === '') {
-      socket.write(copy);
-    } else {
-      socket.cork();
-      socket.write(this.#text, 'latin1');
-      socket.write(copy);
-      socket.uncork();
-      this.bytesWritten += this.#text.length;
-      this.#text = '';
-    }
-    this.bytesWritten += length;
+    const text = this.#text;
+    this.#text = '';
+    this.#slabs.write(socket, text, buffer, start, end);
+    this.bytesWritten += text.length + length;
   }
 
   flush(): void {

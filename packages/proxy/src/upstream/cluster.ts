@@ -2,6 +2,7 @@ import type { Random } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
+import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import type { ConnectionIds } from '../http/connection-ids.ts';
 import { H2Counters } from '../http2/connection/counters.ts';
@@ -32,6 +33,7 @@ export interface ClusterDeps {
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly readBuffer: Buffer;
+  readonly slabs: WriteSlabs;
   readonly stats: StatsSink;
   /** Where workers count together. */
   readonly shared: SharedCells;
@@ -244,6 +246,7 @@ export class Cluster {
       ids: this.#deps.ids,
       http: () => this.settings.http,
       http2: this.#deps.http2,
+      slabs: this.#deps.slabs,
       http2Counters: () => (this.#http2Counters ??= new H2Counters(this.#deps.stats, `cluster.${this.name}.http2.`)),
       secure: this.isSecure(host),
       perCaller: this.#transport(host.facts)?.proxyProtocol !== undefined,

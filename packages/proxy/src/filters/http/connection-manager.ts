@@ -11,6 +11,7 @@ import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
 import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { forCarrier } from '../../http2/connection/options.ts';
+import type { WriteSlabs } from '../../sockets/write-slabs.ts';
 import { H2ServerConnection } from '../../http2/connection/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { localReply } from '../../failures.ts';
@@ -29,6 +30,7 @@ import type { Mirrors } from './mirror/mirrors.ts';
 export interface ManagerDeps {
   readonly http2: H2Shared & { readonly random: Random };
   readonly http2Counters: H2Counters;
+  readonly slabs: WriteSlabs;
   readonly timers: TimerQueue;
   readonly random: Random;
   readonly stats: StatsSink;
@@ -132,10 +134,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   #openHttp1(socket: Socket, connection: DownstreamConnection): ServerConnection {
     const { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target } = this.settings;
-    const { peerState } = this.#deps;
+    const { peerState, slabs } = this.#deps;
     const { maxConnectionMs, maxRequestsPerConnection: maxRequests } = this.settings;
     const ends = { headersTimeoutMs, idleTimeoutMs, lingerMs, maxConnectionMs, maxRequests };
-    const options = { limits, trailers, target, peerState, ...ends };
+    const options = { limits, trailers, target, peerState, slabs, ...ends };
     const made = new H1ServerConnection(socket, connection, this, this.timers, options);
     this.#connections.add(made);
     return made;

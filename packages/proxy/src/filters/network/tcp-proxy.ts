@@ -10,6 +10,7 @@ import { flagBit } from '../../response-flags.ts';
 import { endedByReset } from '../../sockets/descriptor.ts';
 import { type HeldClient, PausedClient } from '../../sockets/paused-client.ts';
 import type { TellPeerState } from '../../sockets/peer-state.ts';
+import type { WriteSlabs } from '../../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { Connecting } from '../../upstream/connector.ts';
@@ -41,6 +42,7 @@ export interface TcpProxyDeps {
   readonly stats: StatsSink;
   readonly peerState: TellPeerState;
   readonly ids: ConnectionIds;
+  readonly slabs: WriteSlabs;
 }
 
 /** One client connection joined to one host: bytes both ways, each direction ends on its own. */
@@ -124,15 +126,14 @@ export class TcpSession implements HeldClient {
   /** Bytes of the client. */
   onBytes(buffer: Buffer, start: number, end: number): void {
     this.#record.requestBytes += end - start;
-    const copy = Buffer.from(buffer.subarray(start, end));
     const upstream = this.#upstream;
     if (upstream === undefined) {
-      this.#early.push(copy);
+      this.#early.push(Buffer.from(buffer.subarray(start, end)));
       this.#holdBack();
       return;
     }
     this.#touch();
-    if (!upstream.write(copy)) this.#holdBack();
+    if (!this.#write(upstream, buffer, start, end)) this.#holdBack();
   }
 
   #holdBack(): void {
@@ -254,7 +255,14 @@ export class TcpSession implements HeldClient {
   #onUpstreamBytes(buffer: Buffer, start: number, end: number): void {
     this.#record.responseBytes += end - start;
     this.#touch();
-    if (!this.#downstream.write(Buffer.from(buffer.subarray(start, end)))) this.#upstream?.pause();
+    if (!this.#deps.slabs.write(this.#downstream, '', buffer, start, end)) this.#upstream?.pause();
+  }
+
+  /** Only a tunnel is no socket. */
+  #write(upstream: TcpUpstream, buffer: Buffer, start: number, end: number): boolean {
+    return upstream instanceof Socket
+      ? this.#deps.slabs.write(upstream, '', buffer, start, end)
+      : upstream.write(Buffer.from(buffer.subarray(start, end)));
   }
 
   #takeSlot(peer: string): void {

@@ -9,6 +9,7 @@ import { H2ClientConnection } from '../../http2/connection/client-connection.ts'
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
 import { DEFAULT_H2_LIMITS, MESH_KEEPALIVE } from '../../http2/connection/options.ts';
+import type { WriteSlabs } from '../../sockets/write-slabs.ts';
 import type { TakeBytes } from '../../sockets/byte-reader.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Circuit } from '../circuit.ts';
@@ -26,6 +27,7 @@ export interface HostPoolsOptions {
   readonly timers: TimerQueue;
   readonly ids: ConnectionIds;
   readonly http2: H2Shared;
+  readonly slabs: WriteSlabs;
   readonly http2Counters: () => H2Counters;
   /** As they are when a connection is made. */
   readonly http: () => UpstreamHttp;
@@ -152,6 +154,7 @@ export class HostPools {
       ...limits,
       limits: settings.headLimits,
       trailers: settings.trailers,
+      slabs: this.#options.slabs,
     });
   }
 }

@@ -31,6 +31,7 @@ import type { RuntimeConfig } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { PRIVATE_CELLS, type SharedCells } from './shared/shared-cells.ts';
 import { createReadBuffer } from './sockets/byte-reader.ts';
+import { BufferPool } from './sockets/buffer-pool.ts';
 import { WriteSlabs } from './sockets/write-slabs.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
 import { peerStates, type TellPeerState } from './sockets/peer-state.ts';
@@ -117,7 +118,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
         compiled.port === port &&
         (compiled.address === address || (compiled.address === ANY_ADDRESS && hasAddress(address))),
     );
-  const http2 = { known: new FieldTable(), turn: new WriteTurn(), timers, random };
+  const http2 = { known: new FieldTable(), turn: new WriteTurn(), buffers: new BufferPool(), timers, random };
   const ids = new ConnectionIds(options.worker?.number);
   const clusters = new ClusterSet({
     ids,

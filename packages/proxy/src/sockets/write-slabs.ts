@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
 
 // A read's bytes with what goes before them: those of TLS are 16 KiB, those of plain sockets up to 64 KiB.
-const SIZES = [20 * 1024, 72 * 1024] as const;
-const MAX_SPARE = 16;
-// Who reads slowly gets no slab of ours: it would be away for long, and be larger than what is in it.
-const MOST_WAITING_BYTES = 32 * 1024;
+const SIZES = [8 * 1024, 20 * 1024, 72 * 1024] as const;
+const MAX_SPARE_BYTES_OF_A_SIZE = 2 * 1024 * 1024;
+// Beyond what a socket takes before it says stop, nobody should be writing: such bytes get a buffer of their own size.
+const MOST_WAITING_BYTES = 64 * 1024;
 
 /**
  * Buffers for bytes on their way to a socket, used again once the kernel has them. A buffer made for each read would do the
@@ -42,7 +42,7 @@ class Slab {
   constructor(bytes: number, spare: Slab[]) {
     this.buffer = Buffer.allocUnsafeSlow(bytes);
     this.onWritten = () => {
-      if (spare.length < MAX_SPARE) spare.push(this);
+      if (spare.length * bytes < MAX_SPARE_BYTES_OF_A_SIZE) spare.push(this);
     };
   }
 }

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import type { BufferPool } from '../../sockets/buffer-pool.ts';
 import { Deadline, type DeadlineOwner, type TimerQueue } from '../../timers/timer-queue.ts';
 import {
   CODE,
@@ -40,6 +41,8 @@ import type { StreamLink } from './stream-link.ts';
 export interface H2Shared {
   readonly known: FieldTable;
   readonly turn: WriteTurn;
+  /** For bytes that wait. */
+  readonly buffers: BufferPool;
   readonly timers: TimerQueue;
 }
 
@@ -63,6 +66,7 @@ const STOP_READING_BYTES = 1024 * 1024;
 export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, OutputOwner, DeadlineOwner {
   readonly socket: Socket;
   readonly known: FieldTable;
+  readonly buffers: BufferPool;
   readonly timers: TimerQueue;
   readonly limits: H2Limits;
   /** Heads are those of HTTP/1.1 (carried.ts). */
@@ -103,6 +107,7 @@ export abstract class H2Connection implements StreamLink<H2Stream>, FrameSink, O
   constructor(socket: Socket, shared: H2Shared, limits: H2Limits, carried: boolean, counters: H2Counters) {
     this.socket = socket;
     this.known = shared.known;
+    this.buffers = shared.buffers;
     this.timers = shared.timers;
     this.limits = limits;
     this.carried = carried;

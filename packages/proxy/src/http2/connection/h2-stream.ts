@@ -1,16 +1,14 @@
 import type { HeadView } from '../../head/head-view.ts';
 import type { WireMeter } from '../../http/wire-meter.ts';
-import { HeldBytes } from '../../http1/held-bytes.ts';
 import { CODE, DEFAULT_WINDOW, FRAME_HEADER_BYTES, type ErrorCode } from '../frames/constants.ts';
 import { writeData, writeWindowUpdate } from '../frames/frame-writer.ts';
 import type { H2Head } from '../h2-head.ts';
 import type { Field } from '../hpack/field.ts';
 import { headFields } from './head-frames.ts';
+import { HeldData } from './held-data.ts';
 import type { StreamLink } from './stream-link.ts';
 
 const EMPTY = Buffer.alloc(0);
-/** Held data goes on in pieces, so that who gets it can say stop. */
-const PIECE_BYTES = 64 * 1024;
 
 /**
  * One stream of a connection: its two windows, what waits on either side of them, and which ends have ended. What the
@@ -39,11 +37,11 @@ export abstract class H2Stream {
   #receiveWindow: number;
   #uncredited = 0;
   #paused = false;
-  #held: HeldBytes | undefined;
+  #held: HeldData | undefined;
   #heldTrailers: H2Head | undefined;
   #releasing = false;
   #endDelivered = false;
-  #pending: HeldBytes | undefined;
+  #pending: HeldData | undefined;
   #pendingEnd = false;
   #pendingTrailers: readonly Field[] | undefined;
 
@@ -100,7 +98,7 @@ export abstract class H2Stream {
     if (flowBytes > length) this.#consumed(flowBytes - length);
     if (last) this.remoteEnded = true;
     if (this.#paused || (this.#held !== undefined && this.#held.length > 0)) {
-      this.#held ??= new HeldBytes();
+      this.#held ??= new HeldData(this.link.buffers);
       this.#held.append(buffer, start, end);
       link.heldBytes += length;
       return;
@@ -147,9 +145,8 @@ export abstract class H2Stream {
     this.#releasing = true;
     const held = this.#held;
     while (held !== undefined && held.length > 0 && !this.#paused && !this.closed) {
-      const { buffer, start } = held;
-      const end = Math.min(held.end, start + PIECE_BYTES);
-      const last = this.remoteEnded && end === held.end && this.#heldTrailers === undefined;
+      const { buffer, start, end } = held;
+      const last = this.remoteEnded && end - start === held.length && this.#heldTrailers === undefined;
       if (last) this.#endDelivered = true;
       held.consume(end - start);
       this.link.heldBytes -= end - start;
@@ -209,7 +206,7 @@ export abstract class H2Stream {
     }
     const sent = this.#put(buffer, start, end, last);
     if (sent < end) {
-      this.#pending ??= new HeldBytes();
+      this.#pending ??= new HeldData(this.link.buffers);
       this.#pending.append(buffer, sent, end);
       this.#pendingEnd = last;
       this.link.blocked.add(this);
@@ -264,9 +261,12 @@ export abstract class H2Stream {
     const pending = this.#pending;
     if (pending === undefined || this.closed) return true;
     const end = this.#pendingTrailers === undefined && this.#pendingEnd;
-    const sent = this.#put(pending.buffer, pending.start, pending.end, end);
-    pending.consume(sent - pending.start);
-    if (pending.length > 0) return false;
+    while (pending.length > 0) {
+      const { buffer, start, end: pieceEnd } = pending;
+      const sent = this.#put(buffer, start, pieceEnd, end && pieceEnd - start === pending.length);
+      if (sent > start) pending.consume(sent - start);
+      if (sent < pieceEnd) return false;
+    }
     this.#pending = undefined;
     if (this.#pendingTrailers !== undefined) this.#putTrailers(this.#pendingTrailers);
     else if (end) this.endLocal();
@@ -304,8 +304,10 @@ export abstract class H2Stream {
       this.link.heldBytes -= this.#held.length;
       this.link.credit(this.#held.length);
     }
+    this.#held?.clear();
     this.#held = undefined;
     this.#heldTrailers = undefined;
+    this.#pending?.clear();
     this.#pending = undefined;
     this.#pendingTrailers = undefined;
   }

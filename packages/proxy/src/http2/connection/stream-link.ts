@@ -1,3 +1,4 @@
+import type { BufferPool } from '../../sockets/buffer-pool.ts';
 import type { FrameOutput } from '../frames/frame-output.ts';
 import type { ErrorCode } from '../frames/constants.ts';
 import type { Field } from '../hpack/field.ts';
@@ -10,6 +11,7 @@ import type { PeerSettings } from './peer-settings.ts';
 /** What a stream asks of its connection. */
 export interface StreamLink<Stream> {
   readonly known: FieldTable;
+  readonly buffers: BufferPool;
   readonly limits: H2Limits;
   readonly carried: boolean;
   readonly output: FrameOutput;

@@ -42,7 +42,8 @@ export class ByteBuilder {
   }
 
   #grow(needed: number): void {
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.buffer.length * 2));
+    // Powers of two: what others use afterwards should fit.
+    const grown = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(needed)));
     this.buffer.copy(grown, 0, 0, this.length);
     this.buffer = grown;
   }

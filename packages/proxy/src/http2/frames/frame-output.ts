@@ -2,8 +2,8 @@ import type { Socket } from 'node:net';
 import type { ByteBuilder } from './byte-builder.ts';
 import type { Flushable, WriteTurn } from './write-turn.ts';
 
-// A turn that makes more than this does not wait for its end.
-const WRITE_NOW_BYTES = 64 * 1024;
+// A turn that makes more than this does not wait for its end. With what one read may add to it, it is no more than 128 KiB.
+const WRITE_NOW_BYTES = 60 * 1024;
 export interface OutputOwner {
   /** Bytes were above the high mark and are below the low one. */
   onOutputWritable(): void;
@@ -15,10 +15,13 @@ export class FrameOutput implements Flushable {
   readonly #turn: WriteTurn;
   readonly #owner: OutputOwner;
   #builder: ByteBuilder | undefined;
+  /** Full ones that wait for the write in progress. */
+  readonly #full: ByteBuilder[] = [];
+  #fullBytes = 0;
   #writing: ByteBuilder | undefined;
   #writingBytes = 0;
   #scheduled = false;
-  #full = false;
+  #congested = false;
   #writes = 0;
   #written = 0;
   /** The write that is waited for; 0 = none. */
@@ -51,18 +54,23 @@ export class FrameOutput implements Flushable {
 
   /** Bytes that are not with the kernel yet. */
   get queued(): number {
-    return this.#writingBytes + (this.#builder?.length ?? 0);
+    return this.#writingBytes + this.#fullBytes + (this.#builder?.length ?? 0);
   }
 
   get congested(): boolean {
     if (this.queued < this.#highBytes) return false;
-    this.#full = true;
+    this.#congested = true;
     return true;
   }
 
-  /** Called after data was put: much of it goes at once. */
+  /** Called after data was put, between frames: much of it goes at once, or as soon as the write before it is done. */
   relieve(): void {
-    if (this.#awaited === 0 && (this.#builder?.length ?? 0) >= WRITE_NOW_BYTES) this.#write();
+    const builder = this.#builder;
+    if (builder === undefined || builder.length < WRITE_NOW_BYTES) return;
+    if (this.#awaited === 0) return this.#write();
+    this.#full.push(builder);
+    this.#fullBytes += builder.length;
+    this.#builder = undefined;
   }
 
   flush(): void {
@@ -78,12 +86,15 @@ export class FrameOutput implements Flushable {
 
   /** Drops everything; the socket is gone. */
   discard(): void {
+    for (const builder of this.#full.splice(0)) this.#turn.giveBack(builder);
+    this.#fullBytes = 0;
     if (this.#builder !== undefined) this.#turn.giveBack(this.#builder);
     this.#builder = undefined;
   }
 
   #write(): void {
-    const builder = this.#builder;
+    const full = this.#full.shift();
+    const builder = full ?? this.#builder;
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) {
       this.discard();
@@ -93,7 +104,8 @@ export class FrameOutput implements Flushable {
       if (this.#endsAfter) socket.end();
       return;
     }
-    this.#builder = undefined;
+    if (full === undefined) this.#builder = undefined;
+    else this.#fullBytes -= full.length;
     this.#writes += 1;
     this.#writing = builder;
     this.#writingBytes = builder.length;
@@ -113,16 +125,17 @@ export class FrameOutput implements Flushable {
     this.#writingBytes = 0;
     if (this.#writing !== undefined) this.#turn.giveBack(this.#writing);
     this.#writing = undefined;
-    const waiting = this.#builder?.length ?? 0;
-    if (waiting === 0) {
+    if (this.#full.length > 0) {
+      this.#write();
+    } else if ((this.#builder?.length ?? 0) === 0) {
       this.controlFrames = 0;
       this.frames = 0;
       if (this.#endsAfter && !this.#socket.destroyed) this.#socket.end();
     } else if (!this.#scheduled) {
       this.#write();
     }
-    if (this.#full && this.queued * 2 <= this.#highBytes) {
-      this.#full = false;
+    if (this.#congested && this.queued * 2 <= this.#highBytes) {
+      this.#congested = false;
       this.#owner.onOutputWritable();
     }
   }

@@ -5,8 +5,9 @@ export interface Flushable {
   flush(): void;
 }
 
-const MAX_SPARE = 32;
-const MAX_SPARE_BYTES = 256 * 1024;
+// What is gathered for one write (frame-output.ts) fits, so that nothing large is made anew while bytes flow.
+const MAX_SPARE_BYTES = 128 * 1024;
+const MAX_SPARE_BYTES_IN_ALL = 4 * 1024 * 1024;
 
 /**
  * Lets everything that one turn of the event loop writes leave together: connections that have bytes are flushed once
@@ -15,6 +16,7 @@ const MAX_SPARE_BYTES = 256 * 1024;
 export class WriteTurn {
   #waiting: Flushable[] = [];
   readonly #spare: ByteBuilder[] = [];
+  #spareBytes = 0;
   readonly #run = (): void => {
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -28,12 +30,18 @@ export class WriteTurn {
   }
 
   takeBuilder(): ByteBuilder {
-    return this.#spare.pop() ?? new ByteBuilder();
+    const builder = this.#spare.pop();
+    if (builder === undefined) return new ByteBuilder();
+    this.#spareBytes -= builder.buffer.length;
+    return builder;
   }
 
   /** @param builder whose bytes nobody reads any more. */
   giveBack(builder: ByteBuilder): void {
     builder.length = 0;
-    if (this.#spare.length < MAX_SPARE && builder.buffer.length <= MAX_SPARE_BYTES) this.#spare.push(builder);
+    const bytes = builder.buffer.length;
+    if (bytes > MAX_SPARE_BYTES || this.#spareBytes + bytes > MAX_SPARE_BYTES_IN_ALL) return;
+    this.#spareBytes += bytes;
+    this.#spare.push(builder);
   }
 }

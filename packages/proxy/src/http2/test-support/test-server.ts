@@ -7,6 +7,7 @@ import type { HeadView } from '../../head/head-view.ts';
 import type { ExchangeSource } from '../../http/connections.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
 import { RecordingStats } from '../../test-support/harness.ts';
+import { BufferPool } from '../../sockets/buffer-pool.ts';
 import { TimerQueue } from '../../timers/timer-queue.ts';
 import { H2Counters } from '../connection/counters.ts';
 import { DEFAULT_H2_LIMITS, type H2Limits } from '../connection/options.ts';
@@ -24,6 +25,7 @@ export const anyConnection: DownstreamConnection = {
 export const h2Shared = (clock: Clock = systemClock) => ({
   known: new FieldTable(),
   turn: new WriteTurn(),
+  buffers: new BufferPool(),
   timers: new TimerQueue(clock),
   random: systemRandom,
 });

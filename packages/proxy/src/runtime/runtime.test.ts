@@ -1,32 +1,28 @@
 import { describe, expect, it } from 'vitest';
-import { createRegexEngine } from '@weft/evaluator';
 import { systemClock, systemRandom } from '@weft/kit';
-import { TokenBuckets } from '../filters/http/local-rate-limit/token-bucket.ts';
 import type { ResourceSet } from '../ports.ts';
+import { PRIVATE_CELLS } from '../shared/shared-cells.ts';
 import { createStats } from '../stats/stats.ts';
 import { workloadOfMetadata } from '../stats/workload-labels.ts';
 import { TestSecrets } from '../test-support/harness.ts';
 import { httpChain, listener, namedRoutes, resourceSet, staticCluster, toCluster } from '../test-support/resources.ts';
 import { TimerQueue } from '../timers/timer-queue.ts';
 import { watchSecrets } from '../tls/tls-material.ts';
-import { createRuntime, type Runtime } from './runtime.ts';
+import { createCompiler } from './compiler.ts';
+import type { Runtime } from './runtime.ts';
 
-function runtime(): Runtime {
-  const regex = createRegexEngine();
-  const filters = {
+const runtime = (): Runtime =>
+  createCompiler({
     clock: systemClock,
     timers: new TimerQueue(systemClock),
     random: systemRandom,
-    regex,
     stats: createStats(workloadOfMetadata({})),
-    buckets: new TokenBuckets(),
-  };
-  return createRuntime({
-    filters,
-    listeners: { ...filters, accessLogs: undefined, hasAddress: () => true, needOriginalDestinations: () => {} },
-    clusters: { secrets: watchSecrets(new TestSecrets(), () => {}), regex },
-  });
-}
+    shared: PRIVATE_CELLS,
+    secrets: watchSecrets(new TestSecrets(), () => {}),
+    accessLogs: undefined,
+    hasAddress: () => true,
+    loadOriginalDestinations: undefined,
+  }).runtime;
 
 const RESOURCES: ResourceSet = resourceSet({
   listeners: [listener('in', [httpChain('r')])],

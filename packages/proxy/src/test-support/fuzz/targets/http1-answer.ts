@@ -5,6 +5,7 @@ import type { ResponseReceiver, UpstreamFailure } from '../../../http/streams.ts
 import { H1ClientConnection } from '../../../http1/client-connection.ts';
 import type { HeadLimits } from '../../../http1/head-parser.ts';
 import { responseHeadText, trailersText } from '../../../http1/head-writer.ts';
+import { WriteSlabs } from '../../../sockets/write-slabs.ts';
 import { TimerQueue } from '../../../timers/timer-queue.ts';
 import { FakeSocket, stillClock } from '../fake-socket.ts';
 import { must, mustEqual } from '../fuzz-target.ts';
@@ -57,6 +58,7 @@ export class Answer implements ResponseReceiver {
 /** Makes connections, one after the other, of which the last one is fed. */
 export class ClientHarness {
   readonly #timers = new TimerQueue(stillClock);
+  readonly #slabs = new WriteSlabs();
   readonly #limits: HeadLimits;
   #socket = new FakeSocket();
   #connection: H1ClientConnection | undefined;
@@ -74,6 +76,7 @@ export class ClientHarness {
     const keeper = { onReusable: () => (reusable += 1), onExhausted: () => {}, onClosed: () => (closed += 1) };
     const connection = new H1ClientConnection(socket.asSocket(), '', keeper, this.#timers, {
       limits: this.#limits,
+      slabs: this.#slabs,
       trailers: true,
       maxRequests: 0,
       idleTimeoutMs: 1000,

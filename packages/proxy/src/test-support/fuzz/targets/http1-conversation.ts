@@ -8,6 +8,7 @@ import type { HeadLimits } from '../../../http1/head-parser.ts';
 import { requestHeadText, trailersText } from '../../../http1/head-writer.ts';
 import { H1ServerConnection } from '../../../http1/server-connection.ts';
 import { anyConnection } from '../../../http2/test-support/test-server.ts';
+import { WriteSlabs } from '../../../sockets/write-slabs.ts';
 import { TimerQueue } from '../../../timers/timer-queue.ts';
 import { FakeSocket, stillClock } from '../fake-socket.ts';
 import { must } from '../fuzz-target.ts';
@@ -137,6 +138,7 @@ export class Conversation implements ExchangeSource {
 /** Makes connections, one after the other, of which the last one is fed. */
 export class ServerHarness {
   readonly #timers = new TimerQueue(stillClock);
+  readonly #slabs = new WriteSlabs();
   readonly #limits: HeadLimits;
   #socket = new FakeSocket();
   #connection: H1ServerConnection | undefined;
@@ -152,6 +154,7 @@ export class ServerHarness {
     const conversation = new Conversation(answers);
     const connection = new H1ServerConnection(socket.asSocket(), anyConnection, conversation, this.#timers, {
       limits: this.#limits,
+      slabs: this.#slabs,
       headersTimeoutMs: 1000,
       idleTimeoutMs: 1000,
       lingerMs: 100,

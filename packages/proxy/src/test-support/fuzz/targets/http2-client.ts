@@ -8,6 +8,7 @@ import { PREFACE } from '../../../http2/frames/constants.ts';
 import { FieldTable } from '../../../http2/hpack/field-table.ts';
 import { settings } from '../../../http2/test-support/raw-peer.ts';
 import type { Random } from '@weft/kit';
+import { BufferPool } from '../../../sockets/buffer-pool.ts';
 import { TimerQueue } from '../../../timers/timer-queue.ts';
 import { FakeSocket, stillClock } from '../fake-socket.ts';
 import { type FuzzTarget, must, mustEqual } from '../fuzz-target.ts';
@@ -83,6 +84,7 @@ class Answer implements ResponseReceiver {
 export function http2Client(): FuzzTarget {
   const timers = new TimerQueue(stillClock);
   const turn = new SyncTurn();
+  const buffers = new BufferPool();
   const bits = new CountedBits();
   const counters = new H2Counters(bits, '');
   const checks = new HeadChecks();
@@ -109,7 +111,7 @@ export function http2Client(): FuzzTarget {
     const socket = new FakeSocket(looksAtWritten);
     let closed = 0;
     const keeper = { onReusable: () => {}, onExhausted: () => {}, onClosed: () => (closed += 1) };
-    const shared = { known, turn, timers };
+    const shared = { known, turn, buffers, timers };
     connection = new H2ClientConnection(socket.asSocket(), '', keeper, shared, { ...OPTIONS, carried }, counters);
     const answers: Answer[] = [];
     streams = REQUESTS.map((head, i) => {

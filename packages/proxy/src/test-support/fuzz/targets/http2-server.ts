@@ -13,6 +13,7 @@ import { PREFACE } from '../../../http2/frames/constants.ts';
 import { FieldTable } from '../../../http2/hpack/field-table.ts';
 import { settings } from '../../../http2/test-support/raw-peer.ts';
 import { anyConnection } from '../../../http2/test-support/test-server.ts';
+import { BufferPool } from '../../../sockets/buffer-pool.ts';
 import { TimerQueue } from '../../../timers/timer-queue.ts';
 import { FakeSocket, stillClock } from '../fake-socket.ts';
 import { type FuzzTarget, must, mustEqual } from '../fuzz-target.ts';
@@ -137,6 +138,7 @@ class Taken implements RequestReceiver {
 export function http2Server(): FuzzTarget {
   const timers = new TimerQueue(stillClock);
   const turn = new SyncTurn();
+  const buffers = new BufferPool();
   const bits = new CountedBits();
   const counters = new H2Counters(bits, '');
   const checks = new HeadChecks();
@@ -177,7 +179,7 @@ export function http2Server(): FuzzTarget {
       },
       onConnectionClosed: () => (closed += 1),
     };
-    const shared = { known, turn, timers, random: seededRandom(1) };
+    const shared = { known, turn, buffers, timers, random: seededRandom(1) };
     connection = new H2ServerConnection(
       socket.asSocket(),
       anyConnection,

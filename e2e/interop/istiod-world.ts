@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeId, spiffeId } from '@weft/contracts';
 import { createTestAuthority, tempDir, waitFor, type TestAuthority } from '@weft/testkit';
+import { programPath } from '../harness/program-path.ts';
 import { startIstiod, type Istiod, type IstiodOptions } from '../harness/istiod.ts';
 
 const program = fileURLToPath(new URL('../../packages/proxy/dist/main.js', import.meta.url));
@@ -37,6 +38,8 @@ export interface WeftProxy {
   /** Certificate, key and roots in its folder are replaced. */
   renew(account?: string): Promise<void>;
   log(): string;
+  /** How it ended by itself, with the end of its log; undefined while it runs. */
+  ended(): string | undefined;
   stop(): Promise<void>;
 }
 
@@ -49,6 +52,10 @@ export interface World extends AsyncDisposable {
   start(spec: WeftProxySpec): Promise<WeftProxy>;
   /** An HTTP server at 127.A.9.INDEX:8080, or at this port of 127.0.0.1. */
   app(index: number, name: string, port?: number): Promise<App>;
+  /** Any other server, there. */
+  serve(server: Server | TcpServer, index: number, port?: number): Promise<void>;
+  /** A program of `programs/`, until the end. */
+  run(name: string, env: Readonly<Record<string, string>>): void;
   /** A server there that says its name before anything else. */
   greeter(index: number, name: string, port?: number): Promise<void>;
 }
@@ -57,6 +64,9 @@ export interface Seen {
   readonly method: string;
   readonly url: string;
   readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
+  /** The number of its connection, from 1. */
+  readonly connection: number;
 }
 
 export interface App {
@@ -87,6 +97,7 @@ export async function startWorld(istiodPath: string, { config, mesh, env = {} }:
   });
   const proxies: WeftProxy[] = [];
   const servers: (Server | TcpServer)[] = [];
+  const programs: ChildProcess[] = [];
   return {
     istiod,
     authority,
@@ -102,6 +113,13 @@ export async function startWorld(istiodPath: string, { config, mesh, env = {} }:
       servers.push(server);
       return app;
     },
+    async serve(server, index, port) {
+      await listen(server, placeOf(block, index, port));
+      servers.push(server);
+    },
+    run(name, env) {
+      programs.push(spawn(process.execPath, [programPath(name)], { env: { ...process.env, ...env }, stdio: 'ignore' }));
+    },
     async greeter(index, name, port) {
       const server = createTcpServer((socket) => {
         socket.on('error', () => {});
@@ -112,7 +130,8 @@ export async function startWorld(istiodPath: string, { config, mesh, env = {} }:
       servers.push(server);
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all(proxies.map((proxy) => proxy.stop()));
+      const ended = proxies.flatMap((proxy) => proxy.ended() ?? []);
+      await Promise.all([...proxies.map((proxy) => proxy.stop()), ...programs.map(end)]);
       await istiod[Symbol.asyncDispose]();
       for (const server of servers) {
         if ('closeAllConnections' in server) server.closeAllConnections();
@@ -120,6 +139,7 @@ export async function startWorld(istiodPath: string, { config, mesh, env = {} }:
       }
       release();
       await dir.remove();
+      if (ended.length > 0) throw new Error(`a proxy ended by itself: ${ended.join('\n')}`);
     },
   };
 }
@@ -173,15 +193,21 @@ const listen = (server: Server | TcpServer, place: Place): Promise<void> =>
 async function startApp(name: string, place: Place): Promise<App & { readonly server: Server }> {
   const seen: Seen[] = [];
   let behaviour: { readonly status?: number; readonly delayMs?: number } = {};
+  const numbers = new WeakMap<object, number>();
+  let connections = 0;
   const server = createServer((request, response) => {
-    const { method = '', url = '', headers } = request;
-    seen.push({ method, url, headers });
+    const { method = '', url = '', headers, rawHeaders, socket } = request;
+    seen.push({ method, url, headers, rawHeaders, connection: numbers.get(socket) ?? 0 });
     const { status = 200, delayMs = 0 } = behaviour;
     request.resume();
     setTimeout(() => {
       response.writeHead(status, { 'content-type': 'application/json', 'x-app': name });
       response.end(method === 'HEAD' ? undefined : JSON.stringify({ app: name, method, url, headers }));
     }, delayMs);
+  });
+  server.on('connection', (socket) => {
+    connections += 1;
+    numbers.set(socket, connections);
   });
   await listen(server, place);
   return { server, seen, behave: (how) => (behaviour = how) };
@@ -253,6 +279,10 @@ async function startWeftProxy(spec: WeftProxySpec, around: Surroundings): Promis
     },
     renew: issue,
     log,
+    ended: () =>
+      child.exitCode === null && child.signalCode === null
+        ? undefined
+        : `${name} with ${child.exitCode ?? child.signalCode}\n${log().slice(-8_000)}`,
     stop: () => end(child),
   };
   try {

@@ -215,6 +215,62 @@ describe.skipIf(found.path === undefined)(
       expect(await server?.refused()).toEqual([]);
     });
 
+    it('OP-02 under istiod: who asks for tokens is refused with the filter that is missing, and what stood goes on', async () => {
+      await world.istiod.apply(
+        'tokens',
+        object(
+          SECURITY,
+          'RequestAuthentication',
+          'tokens',
+          '{ selector: { matchLabels: { app: shop } }, jwtRules: [{ issuer: here, jwks: \'{"keys":[]}\' }] }',
+        ),
+      );
+      const reason = await waitFor(async () => (await server?.refused())?.[0]);
+      expect(reason).toMatch(
+        /_8000 .*envoy\.extensions\.filters\.http\.jwt_authn\.v3\.JwtAuthentication is not supported/,
+      );
+      expect((await call(client, '/still')).status).toBe(200);
+      await world.istiod.remove('tokens');
+      await waitFor(async () => (await server?.refused())?.length === 0);
+    });
+
+    it('SE-03 under istiod: TLS with secrets that nobody serves here fails, and nothing goes in plain text', async () => {
+      await world.istiod.apply(
+        'origin',
+        `${serviceEntry('origin', '{ number: 8000, name: http, protocol: HTTP, targetPort: 8080 }', [`{ address: ${world.block}.9.2 }`])}---\n` +
+          object(
+            NETWORKING,
+            'DestinationRule',
+            'origin',
+            '{ host: origin.mesh.test, trafficPolicy: { tls: { mode: SIMPLE, sni: origin.test } } }',
+          ),
+      );
+      await world.istiod.apply(
+        'https',
+        object(
+          NETWORKING,
+          'Gateway',
+          'https',
+          `{ selector: { istio: edge }, servers: [{ port: { number: 8443, name: https, protocol: HTTPS }, bind: ${world.block}.3.1, tls: { mode: SIMPLE, credentialName: nowhere }, hosts: [shop.mesh.test] }] }`,
+        ),
+      );
+      await waitFor(
+        async () =>
+          (await call(client, '/', { headers: { host: 'origin.mesh.test' } })).headers['x-weft-reason'] ===
+          'upstream-tls-failure',
+      );
+      await waitFor(async () => (await gateway?.admin('/listeners'))?.includes(':8443'));
+      await expect(
+        new Promise((resolve, reject) => {
+          const socket = connectTls({ host: gateway?.address ?? '', port: 8443, rejectUnauthorized: false });
+          socket.once('secureConnect', () => resolve('connected'));
+          socket.once('error', reject);
+          socket.once('close', () => reject(new Error('closed')));
+        }),
+      ).rejects.toThrow();
+      for (const proxy of [client, gateway]) expect(await proxy?.refused()).toEqual([]);
+    });
+
     it('TR-10 under istiod: TCP by weight, and TCP inside mutual TLS', async () => {
       const greetings = await Promise.all(Array.from({ length: 200 }, () => greeting(7000)));
       const second = greetings.filter((text) => text === 'second greets').length;

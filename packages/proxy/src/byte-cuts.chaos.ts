@@ -17,7 +17,7 @@ const TOPOLOGIES: readonly (Topology & { readonly what: string })[] = PROTOCOLS.
   })),
 ]);
 
-describe.each(TOPOLOGIES)('RE-03 $what', (topology) => {
+describe.each(TOPOLOGIES.map((topology) => [topology.what, topology] as const))('RE-03 %s', (_, topology) => {
   const sites = topology.mesh === undefined ? (['client', 'application'] as const) : (['client', 'middle', 'application'] as const); // prettier-ignore
   it.each(sites)(
     'RE-03 cut at the %s at every byte',

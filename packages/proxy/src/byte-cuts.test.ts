@@ -17,7 +17,7 @@ const TOPOLOGIES: readonly (Topology & { readonly what: string })[] = (['HTTP/1.
   ],
 );
 
-describe.each(TOPOLOGIES)('RE-03 $what', (topology) => {
+describe.each(TOPOLOGIES.map((topology) => [topology.what, topology] as const))('RE-03 %s', (_, topology) => {
   it.each(['client', 'application'] as const)(
     'cut at the %s: no POST runs twice, each outcome has its reason, nothing stays',
     async (site) => {

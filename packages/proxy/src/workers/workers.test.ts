@@ -458,7 +458,15 @@ describe('a proxy with two workers', () => {
       status: 200,
     });
     expect((await fetchPage(admin, '/ready')).status).toBe(503);
-    proxy.send({ type: 'drain', deadlineMs: 20_000 });
+    const post = async (path: string): Promise<number> =>
+      (await fetchPage(admin, path, { method: 'POST', headers: token })).status;
+    // The listener is none of the inbound side.
+    expect(await post('/drain_listeners?inboundonly')).toBe(200);
+    const [late] = await open(port, 1);
+    late?.ask('/a');
+    await waitFor(() => late?.answers().length === 1, { what: 'an answer on a new connection' });
+    late?.socket.destroy();
+    expect(await post('/drain_listeners')).toBe(200);
     await waitFor(
       () =>
         fetchPage(`127.0.0.1:${port}`, '/').then(
@@ -467,6 +475,7 @@ describe('a proxy with two workers', () => {
         ),
       { what: 'nothing more accepted' },
     );
+    proxy.send({ type: 'drain', deadlineMs: 20_000 });
     for (const answer of waiting) answer();
     expect(await proxy.exited).toBe(0);
     expect(clients.map((client) => client.answers())).toEqual(clients.map(() => [200]));

@@ -260,6 +260,13 @@ export const RULES: readonly Rule<Difference>[] = [
     holds: ({ kind, frames }) => kind === 'nghttp2 ends the connection' && frames.some(dependsOnItself),
   },
   {
+    name: 'Node ends the connection for an answer to a PING that nobody sent',
+    reason: 'RFC 9113 §6.7 does not say so; ours counts them, up to a limit',
+    holds: ({ kind, frames }) =>
+      kind === 'nghttp2 ends the connection' &&
+      frames.some(({ type, flags }) => type === FRAME.ping && (flags & FLAG.ack) !== 0),
+  },
+  {
     name: 'nghttp2 takes 32 settings in a frame, we take 64',
     reason: 'a limit of each, against floods',
     holds: ({ kind, theirs, frames }) =>

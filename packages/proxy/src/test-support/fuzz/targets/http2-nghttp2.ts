@@ -8,6 +8,7 @@ import { H2Counters } from '../../../http2/connection/counters.ts';
 import { DEFAULT_H2_LIMITS } from '../../../http2/connection/options.ts';
 import { H2ServerConnection } from '../../../http2/connection/server-connection.ts';
 import type { H2ServerStream } from '../../../http2/connection/server-stream.ts';
+import { BufferPool } from '../../../sockets/buffer-pool.ts';
 import { FLAG, FRAME, FRAME_HEADER_BYTES, PREFACE } from '../../../http2/frames/constants.ts';
 import { FieldTable } from '../../../http2/hpack/field-table.ts';
 import { block, frame, settings } from '../../../http2/test-support/raw-peer.ts';
@@ -68,6 +69,7 @@ class OurServer {
   readonly #shared = {
     known: new FieldTable(),
     turn: new SyncTurn(),
+    buffers: new BufferPool(),
     timers: new TimerQueue(stillClock),
     random: seededRandom(1),
   };

@@ -70,7 +70,7 @@ function overHttp1(agent: Agent, url: URL, body: Buffer, seed: number): Promise<
     const length = seed % 2 === 0 ? { 'content-length': body.length } : {};
     const outgoing = requestHttp1(url, { method: 'POST', agent, headers: length });
     outgoing.on('error', reject);
-    outgoing.on('response', (response) => take(response.statusCode ?? 0, response, seed).then(resolve, reject));
+    outgoing.on('response', (response) => void take(response.statusCode ?? 0, response, seed).then(resolve, reject));
     send(outgoing, body, seed).catch(reject);
   });
 }
@@ -79,7 +79,7 @@ function overHttp2(session: ClientHttp2Session, url: URL, body: Buffer, seed: nu
   return new Promise((resolve, reject) => {
     const stream = session.request({ ':method': 'POST', ':path': url.pathname });
     stream.on('error', reject);
-    stream.on('response', (head) => take(Number(head[':status']), stream, seed).then(resolve, reject));
+    stream.on('response', (head) => void take(Number(head[':status']), stream, seed).then(resolve, reject));
     send(stream, body, seed).catch(reject);
   });
 }

@@ -8,7 +8,7 @@ const sockets = new WebSocketServer({ server, perMessageDeflate: true, handlePro
 sockets.on('connection', (socket, request) => {
   socket.send(JSON.stringify({ url: request.url, mine: request.headers['x-mine'] }));
   socket.on('message', (data, isBinary) => {
-    if (!isBinary && data.toString('utf8') === 'bye') socket.close(4001, 'as you like');
+    if (!isBinary && Buffer.from(data).toString() === 'bye') socket.close(4001, 'as you like');
     else socket.send(data, { binary: isBinary });
   });
 });

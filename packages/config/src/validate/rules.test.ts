@@ -55,6 +55,17 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
     ['JSON that is none', { accessLogEncoding: 'JSON', accessLogFormat: '%PROTOCOL%' }, 'W0024 spec.accessLogFormat'],
     ['JSON that is no object', { accessLogEncoding: 'JSON', accessLogFormat: '[]' }, 'W0024 spec.accessLogFormat'],
     ['a percent sign', { accessLogFormat: '100%' }, 'W0013 spec.accessLogFormat'],
+    ['an operator of nobody', { accessLogFormat: '%PROTOCOL% %RESPONSE_COD%' }, 'W0013 spec.accessLogFormat'],
+    [
+      'an operator of nobody, in JSON',
+      { accessLogEncoding: 'JSON', accessLogFormat: '{"a":{"b":["%protocol%"]}}' },
+      'W0013 spec.accessLogFormat',
+    ],
+    [
+      'all forms of operators',
+      { accessLogFormat: '[%START_TIME(%Y-%m-%d)%] %REQ(X-A?:PATH):10% 5%% %COALESCE({"operators": ["TRACE_ID"]}):3%' },
+      'ok',
+    ],
     ['a field that nobody reads yet', { ingressClass: 'istio' }, 'W0031 spec.ingressClass'],
     ['a field that restricts', { meshMTLS: { minProtocolVersion: 'TLSV1_3' } }, 'W0030 spec.meshMTLS'],
     ['a field of nobody', { accessLogFiles: 'x' }, 'W0010 spec.accessLogFiles'],

@@ -5,6 +5,7 @@ import { type AccessLog, AccessLogSchema } from '@weft/contracts/lean/envoy/conf
 import { FileAccessLogSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
 import { ExpressionFilterSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/filters/cel/v3/cel';
 import { StdoutAccessLogSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/stream/v3/stream';
+import { LOG_OPERATORS } from '@weft/contracts/config';
 import { createRegexEngine } from '@weft/evaluator';
 import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { FakeClock, tempDir, waitFor } from '@weft/testkit';
@@ -84,6 +85,28 @@ describe('text', () => {
       context(),
     );
     expect(line(Object.assign(new RequestRecord(), { protocol: 'TCP', responseBytes: 3 }))).toBe('- - 0 - 3\n');
+  });
+  it('has every operator that configuration may name', () => {
+    const compiles = (text: string): boolean => {
+      try {
+        textFormat(`%${text}%`, context());
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    const ARGUMENTS = [
+      '',
+      '(x)',
+      '(CLUSTER:a)',
+      '(DS_RX_BEG:DS_TX_END)',
+      '({"operators": ["PROTOCOL"]})',
+      '(response.code)',
+    ];
+    expect([...LOG_OPERATORS].filter((name) => !ARGUMENTS.some((argument) => compiles(`${name}${argument}`)))).toEqual(
+      [],
+    );
+    expect(compiles('NO_SUCH')).toBe(false);
   });
   it('names the client that trusted proxies tell of', () => {
     const line = textFormat('%DOWNSTREAM_REMOTE_ADDRESS% %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%', context());

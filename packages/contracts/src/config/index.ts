@@ -78,4 +78,4 @@ export {
   type RuleSpec,
   type StdioParams,
 } from './mixer.ts';
-export { LOG_OPERATORS, unknownOperator } from './log-operators.ts';
+export { LOG_OPERATORS } from './log-operators.ts';

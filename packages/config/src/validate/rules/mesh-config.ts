@@ -1,4 +1,4 @@
-import { LOG_OPERATORS, unknownOperator } from '@weft/contracts/config';
+import { LOG_OPERATORS } from '@weft/contracts/config';
 import { isRecord } from '../../source/yaml-values.ts';
 import { shown } from '../formats.ts';
 import { nearest } from '../names.ts';
@@ -40,4 +40,29 @@ function checkOperators(formats: readonly string[], { fail }: RuleContext): void
     `"${shown(unknown)}" is no operator`,
     guess === undefined ? 'Write %% for a percent sign.' : `Did you mean %${guess}%?`,
   );
+}
+
+/** @returns what of a format is no operator, as it is written; undefined when all is well. Arguments are for proxies to judge. */
+function unknownOperator(format: string): string | undefined {
+  for (let at = format.indexOf('%'); at >= 0; at = format.indexOf('%', at)) {
+    const end = endOfOperator(format, at + 1);
+    const inner = format.slice(at + 1, end);
+    if (end < 0) return format.slice(at);
+    const name = /^[A-Z0-9_]+(?=$|[(:])/.exec(inner)?.[0];
+    // `%%` is a percent sign.
+    if (inner !== '' && (name === undefined || !LOG_OPERATORS.has(name))) return `%${inner}%`;
+    at = end + 1;
+  }
+  return undefined;
+}
+
+/** Parentheses may hold percent signs. */
+function endOfOperator(format: string, from: number): number {
+  let inside = false;
+  for (let at = from; at < format.length; at += 1) {
+    if (format[at] === '(') inside = true;
+    else if (format[at] === ')') inside = false;
+    else if (format[at] === '%' && !inside) return at;
+  }
+  return -1;
 }

@@ -1,5 +1,5 @@
 /** A real istiod, and istioctl, as processes of a test: found, started with a folder of Istio YAML, asked, stopped. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
@@ -45,6 +45,9 @@ export interface Istiod extends AsyncDisposable {
   remove(name: string): Promise<void>;
   /** A page of its debug port, for example `/debug/syncz`. */
   debug(path: string): Promise<string>;
+  /** Until `startAgain`, with the same addresses and configuration. */
+  stop(): Promise<void>;
+  startAgain(): Promise<void>;
   log(): string;
 }
 
@@ -57,25 +60,25 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
   await writeFile(at('kubeconfig'), kubernetes.kubeconfig);
   await writeFile(at('mesh.yaml'), JSON.stringify(mesh));
   await Promise.all(Object.entries(config).map(([name, yaml]) => writeFile(at(`config/${name}.yaml`), yaml)));
-  const output = await open(at('istiod.log'), 'w');
-  const child = spawn(
-    path,
-    [
-      'discovery',
-      `--configDir=${at('config')}`,
-      '--registries=Kubernetes',
-      `--kubeconfig=${at('kubeconfig')}`,
-      `--meshConfig=${at('mesh.yaml')}`,
-      '--networksConfig=none',
-      '--ctrlz_address=127.0.0.1',
-      `--ctrlz_port=${await freePort()}`,
-      `--httpAddr=127.0.0.1:${http}`,
-      '--httpsAddr=',
-      `--grpcAddr=127.0.0.1:${xds}`,
-      '--secureGRPCAddr=',
-      `--monitoringAddr=127.0.0.1:${monitoring}`,
-    ],
-    {
+  const args = [
+    'discovery',
+    `--configDir=${at('config')}`,
+    '--registries=Kubernetes',
+    `--kubeconfig=${at('kubeconfig')}`,
+    `--meshConfig=${at('mesh.yaml')}`,
+    '--networksConfig=none',
+    '--ctrlz_address=127.0.0.1',
+    `--ctrlz_port=${await freePort()}`,
+    `--httpAddr=127.0.0.1:${http}`,
+    '--httpsAddr=',
+    `--grpcAddr=127.0.0.1:${xds}`,
+    '--secureGRPCAddr=',
+    `--monitoringAddr=127.0.0.1:${monitoring}`,
+  ];
+  const log = (): string => readFileSync(at('istiod.log'), 'utf8');
+  const launch = async (): Promise<ChildProcess> => {
+    const output = await open(at('istiod.log'), 'a');
+    const child = spawn(path, args, {
       cwd: directory,
       stdio: ['ignore', output.fd, output.fd],
       env: {
@@ -87,42 +90,55 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
         ENABLE_CA_SERVER: 'false',
         ...env,
       },
-    },
-  );
-  await output.close();
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  const log = (): string => readFileSync(at('istiod.log'), 'utf8');
-  const debug = async (page: string): Promise<string> =>
-    (await fetch(`http://127.0.0.1:${http}${page}`, { signal: AbortSignal.timeout(10_000) })).text();
-  const stop = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-    const kill = setTimeout(() => child.kill('SIGKILL'), 5_000);
-    await ended;
-    clearTimeout(kill);
-    await kubernetes[Symbol.asyncDispose]();
+    });
+    await output.close();
+    try {
+      await waitFor(() => hasEnded(child) || isReady(http), { what: 'istiod', timeoutMs: 60_000 });
+      if (hasEnded(child)) throw new Error(`it ended with ${child.exitCode}`);
+    } catch (error) {
+      await end(child);
+      throw new Error(`istiod does not start:\n${log().slice(-4_000)}`, { cause: error });
+    }
+    return child;
   };
+  let running: ChildProcess;
   try {
-    await waitFor(
-      async () => {
-        if (child.exitCode !== null) return true;
-        return fetch(`http://127.0.0.1:${http}/ready`).then(
-          (answer) => answer.ok,
-          () => false,
-        );
-      },
-      { what: 'istiod', timeoutMs: 60_000 },
-    );
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+    running = await launch();
   } catch (error) {
-    await stop();
-    throw new Error(`istiod does not start:\n${log().slice(-4_000)}`, { cause: error });
+    await kubernetes[Symbol.asyncDispose]();
+    throw error;
   }
   return {
     xds: `127.0.0.1:${xds}`,
     apply: (name, yaml) => writeFile(at(`config/${name}.yaml`), yaml),
     remove: (name) => rm(at(`config/${name}.yaml`)),
-    debug,
+    debug: async (page) =>
+      (await fetch(`http://127.0.0.1:${http}${page}`, { signal: AbortSignal.timeout(10_000) })).text(),
+    stop: () => end(running),
+    async startAgain() {
+      running = await launch();
+    },
     log,
-    [Symbol.asyncDispose]: stop,
+    async [Symbol.asyncDispose]() {
+      await end(running);
+      await kubernetes[Symbol.asyncDispose]();
+    },
   };
+}
+
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
+
+const isReady = (port: number): Promise<boolean> =>
+  fetch(`http://127.0.0.1:${port}/ready`, { signal: AbortSignal.timeout(5_000) }).then(
+    ({ ok }) => ok,
+    () => false,
+  );
+
+async function end(child: ChildProcess): Promise<void> {
+  if (hasEnded(child)) return;
+  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.kill('SIGTERM');
+  const kill = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  await ended;
+  clearTimeout(kill);
 }

@@ -1,5 +1,7 @@
 /** Bytes as they are, to a port and back. */
 import { connect } from 'node:net';
+import { Duplex } from 'node:stream';
+import { connect as connectTls } from 'node:tls';
 
 /** @returns what came until the other side closed, or after `quietMs` of silence once something had come. */
 export function raw(url: string, bytes: string, quietMs = 1_500): Promise<string> {
@@ -26,3 +28,16 @@ export function rawReset(url: string, bytes: string, afterMs: number): Promise<v
     setTimeout(() => socket.resetAndDestroy(), afterMs);
   });
 }
+
+/** The first bytes of a TLS connection to this server. */
+export const clientHello = (servername: string): Promise<Buffer> =>
+  new Promise((resolve) => {
+    const wire = new Duplex({
+      read() {},
+      write(bytes: Buffer, _, done) {
+        resolve(bytes);
+        done();
+      },
+    });
+    connectTls({ socket: wire, servername }).on('error', () => {});
+  });

@@ -9,7 +9,8 @@ import { grpcClient } from '../harness/grpc.ts';
 import { http, many, type Answer, type Call } from '../harness/http.ts';
 import { findIstiod } from '../harness/istiod.ts';
 import { raw } from '../harness/raw.ts';
-import { firstAnswer, startWorld, type App, type WeftProxy, type World } from './istiod-world.ts';
+import type { App } from './istiod-apps.ts';
+import { firstAnswer, startWorld, type WeftProxy, type World } from './istiod-world.ts';
 import { object, service, serviceEntry, sidecar } from './istiod-yaml.ts';
 
 const found = findIstiod();

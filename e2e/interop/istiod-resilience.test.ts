@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { http, many, type Answer, type Call } from '../harness/http.ts';
 import { findIstiod } from '../harness/istiod.ts';
 import { withinBinomial } from '../harness/statistics.ts';
-import { firstAnswer, startWorld, type App, type WeftProxy, type World } from './istiod-world.ts';
+import type { App } from './istiod-apps.ts';
+import { firstAnswer, startWorld, type WeftProxy, type World } from './istiod-world.ts';
 import { object, service, serviceEntry, sidecar, virtualService } from './istiod-yaml.ts';
 
 const found = findIstiod();

@@ -6,7 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { http, many, type Answer, type Call } from '../harness/http.ts';
 import { findIstiod } from '../harness/istiod.ts';
 import { withinBinomial } from '../harness/statistics.ts';
-import { firstAnswer, startWorld, type App, type WeftProxy, type World } from './istiod-world.ts';
+import type { App } from './istiod-apps.ts';
+import { firstAnswer, startWorld, type WeftProxy, type World } from './istiod-world.ts';
 import { service, sidecar, virtualService } from './istiod-yaml.ts';
 
 const found = findIstiod();
@@ -225,6 +226,26 @@ describe.skipIf(found.path === undefined)("Weft's proxy under istiod: routes", (
     expect(page).toMatch(
       /^istio_requests_total\{(?=.*reporter="source")(?=.*source_workload="client")(?=.*destination_service="plain\.mesh\.test")(?=.*response_code="200").*\} \d+/m,
     );
+  });
+
+  it('OP-01 under istiod: while it is away traffic goes on, and once it is back so do changes', async () => {
+    await world.istiod.stop();
+    const away = await many(20, () => call('plain.mesh.test'), 2);
+    expect(new Set(away.map(({ status }) => status))).toEqual(new Set([200]));
+    await world.istiod.apply(
+      'change',
+      virtualService('change', ['{ directResponse: { status: 203, body: { string: changed } } }']),
+    );
+    await world.istiod.startAgain();
+    await waitFor(async () => (await call('change.mesh.test')).status === 203, { timeoutMs: 60_000 });
+    expect((await call('plain.mesh.test')).status).toBe(200);
+    expect(await client.refused()).toEqual([]);
+    await waitFor(async () => {
+      const [sync] = JSON.parse(await world.istiod.debug('/debug/syncz')) as readonly Record<string, string>[];
+      return ['cluster', 'listener', 'route', 'endpoint'].every(
+        (type) => sync?.[`${type}_sent`] && sync[`${type}_acked`] === sync[`${type}_sent`],
+      );
+    });
   });
 
   it('TR-16 under istiod: a change arrives without a failed request', async () => {

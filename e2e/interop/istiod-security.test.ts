@@ -2,15 +2,15 @@
 import { readFile } from 'node:fs/promises';
 import { connect as connectPlain } from 'node:net';
 import { join } from 'node:path';
-import { Duplex } from 'node:stream';
 import { connect as connectTls } from 'node:tls';
 import { freePort, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { http, type Answer, type Call } from '../harness/http.ts';
 import { findIstiod } from '../harness/istiod.ts';
-import { raw } from '../harness/raw.ts';
+import { clientHello, raw } from '../harness/raw.ts';
 import { withinBinomial } from '../harness/statistics.ts';
-import { firstAnswer, startWorld, type App, type WeftProxy, type World } from './istiod-world.ts';
+import type { App } from './istiod-apps.ts';
+import { firstAnswer, startWorld, type WeftProxy, type World } from './istiod-world.ts';
 import { object, serviceEntry, sidecar } from './istiod-yaml.ts';
 
 const found = findIstiod();
@@ -83,19 +83,6 @@ const configOf = (block: string, shopPort: number, tcpPort: number): Record<stri
       ),
   };
 };
-
-/** The first bytes of a TLS connection to this server. */
-const clientHello = (servername: string): Promise<Buffer> =>
-  new Promise((resolve) => {
-    const wire = new Duplex({
-      read() {},
-      write(bytes: Buffer, _, done) {
-        resolve(bytes);
-        done();
-      },
-    });
-    connectTls({ socket: wire, servername }).on('error', () => {});
-  });
 
 /** What comes back over a plain connection. */
 const greeting = (port: number, first?: Buffer): Promise<string> =>

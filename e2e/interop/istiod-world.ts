@@ -2,18 +2,17 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { mkdir, open, writeFile } from 'node:fs/promises';
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import { createServer as createTcpServer, type Server as TcpServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { nodeId, spiffeId } from '@weft/contracts';
 import { createTestAuthority, tempDir, waitFor, type TestAuthority } from '@weft/testkit';
 import { programPath } from '../harness/program-path.ts';
+import { listen, placeOf, startApp, type App } from './istiod-apps.ts';
 import { startIstiod, type Istiod, type IstiodOptions } from '../harness/istiod.ts';
 
 const program = fileURLToPath(new URL('../../packages/proxy/dist/main.js', import.meta.url));
-/** Where every application listens, at an address of its own. */
-const APP_PORT = 8080;
 const ADMIN_PORT = 15_000;
 const LOCK_PORT = 47_999;
 
@@ -58,21 +57,6 @@ export interface World extends AsyncDisposable {
   run(name: string, env: Readonly<Record<string, string>>): void;
   /** A server there that says its name before anything else. */
   greeter(index: number, name: string, port?: number): Promise<void>;
-}
-
-export interface Seen {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: IncomingHttpHeaders;
-  readonly rawHeaders: readonly string[];
-  /** The number of its connection, from 1. */
-  readonly connection: number;
-}
-
-export interface App {
-  readonly seen: Seen[];
-  /** How it answers from now on; default: 200 and its name. */
-  behave(how: { readonly status?: number; readonly delayMs?: number }): void;
 }
 
 export interface WorldOptions {
@@ -174,43 +158,6 @@ async function claimBlock(): Promise<{ readonly block: string; readonly release:
     if (taken) return { block: `127.${second}`, release: () => void lock.close() };
   }
   throw new Error('every block of loopback addresses is in use');
-}
-
-interface Place {
-  readonly host: string;
-  readonly port: number;
-}
-
-const placeOf = (block: string, index: number, port: number | undefined): Place =>
-  port === undefined ? { host: `${block}.9.${index}`, port: APP_PORT } : { host: '127.0.0.1', port };
-
-const listen = (server: Server | TcpServer, place: Place): Promise<void> =>
-  new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ ...place }, () => resolve());
-  });
-
-async function startApp(name: string, place: Place): Promise<App & { readonly server: Server }> {
-  const seen: Seen[] = [];
-  let behaviour: { readonly status?: number; readonly delayMs?: number } = {};
-  const numbers = new WeakMap<object, number>();
-  let connections = 0;
-  const server = createServer((request, response) => {
-    const { method = '', url = '', headers, rawHeaders, socket } = request;
-    seen.push({ method, url, headers, rawHeaders, connection: numbers.get(socket) ?? 0 });
-    const { status = 200, delayMs = 0 } = behaviour;
-    request.resume();
-    setTimeout(() => {
-      response.writeHead(status, { 'content-type': 'application/json', 'x-app': name });
-      response.end(method === 'HEAD' ? undefined : JSON.stringify({ app: name, method, url, headers }));
-    }, delayMs);
-  });
-  server.on('connection', (socket) => {
-    connections += 1;
-    numbers.set(socket, connections);
-  });
-  await listen(server, place);
-  return { server, seen, behave: (how) => (behaviour = how) };
 }
 
 interface Surroundings {

@@ -109,3 +109,38 @@ describe('descriptors that run out', () => {
     expect(await stat('listener_manager.accept_stopped.active')).toBe(0);
   });
 });
+
+describe('memory that runs out', () => {
+  it(
+    'costs the requests that hold most; pages answer, the process lives, and serves again',
+    { timeout: 120_000 },
+    async () => {
+      await using started = await start({ args: ['--max-memory-mib', '72'] });
+      const { proxy, address, port, stat } = started;
+      expect((await fetchPage(address, '/')).status).toBe(200);
+      // Bodies that never end, kept for another attempt.
+      const uploads = Array.from({ length: 100 }, () => {
+        const one = { socket: connect({ host: '127.0.0.1', port }), text: '', gone: false };
+        one.socket.on('error', () => {});
+        one.socket.on('data', (data) => (one.text += data.toString('latin1')));
+        one.socket.on('close', () => (one.gone = true));
+        one.socket.write('POST /never HTTP/1.1\r\nHost: h\r\nContent-Length: 1040000\r\n\r\n');
+        one.socket.write(Buffer.alloc(1_000_000));
+        return one;
+      });
+      await waitFor(async () => ((await stat('overload.streams_reset')) ?? 0) > 0, {
+        what: 'the end of the heaviest',
+        timeoutMs: 60_000,
+      });
+      await waitFor(() => uploads.some(({ text }) => text !== ''), { what: 'a refusal' });
+      const refused = uploads.filter(({ text }) => text !== '');
+      for (const { text } of refused) expect(text).toMatch(/^HTTP\/1.1 503 [^]*x-weft-reason: overloaded/);
+      uploads.forEach(({ socket }) => socket.destroy());
+      await waitFor(async () => (await fetchPage(address, '/').catch(() => undefined))?.status === 200, {
+        what: 'requests to be served again',
+        timeoutMs: 60_000,
+      });
+      expect([proxy.child.exitCode, proxy.child.signalCode]).toEqual([null, null]);
+    },
+  );
+});

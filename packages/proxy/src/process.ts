@@ -14,6 +14,7 @@ import { readingsOf } from './admin/readings.ts';
 import { createDiscovery } from './discovery/discovery.ts';
 import { EMPTY_BOOK, resourceSetOf } from './discovery/resource-book.ts';
 import { createDnsProxy, type DnsProxyDeps } from './dns/dns-proxy.ts';
+import { createCollector } from './overload/collector.ts';
 import { startOverloadMonitor } from './overload/overload-monitor.ts';
 import { descriptorLimit, descriptorsLeft } from './overload/descriptors.ts';
 import { readMemory, systemMemoryLimit } from './overload/process-memory.ts';
@@ -133,6 +134,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     ...(memory === undefined ? {} : { onState: tellWorkers(memory.overload) }),
     limits: { maxBytes: options.maxMemoryBytes, systemBytes: systemMemoryLimit() },
     relieve: (bytes) => dataPath.relieve(bytes),
+    collect: createCollector(clock),
     stats,
     clock,
     logger,

@@ -9,6 +9,7 @@ import {
   type OverloadState,
   pressureOf,
   stateOf,
+  THRESHOLDS,
 } from './overload.ts';
 
 export interface OverloadMonitor extends OverloadState {
@@ -20,6 +21,8 @@ export interface OverloadMonitorDeps {
   readonly limits: MemoryLimits;
   /** Ends requests that hold at least so many bytes together, the heaviest first. @returns how many it were. */
   readonly relieve: (bytes: number) => number;
+  /** Collects garbage, if that is not too soon. @returns whether it did. */
+  readonly collect: () => boolean;
   /** Told after each look, for other threads. */
   readonly onState?: (state: OverloadState) => void;
   readonly stats: Pick<StatsSink, 'gauge' | 'set' | 'counter' | 'add'>;
@@ -28,18 +31,17 @@ export interface OverloadMonitorDeps {
 }
 
 const READ_EVERY_MS = 250;
-// What was ended is memory again only after a collection or two.
-const RELIEVE_EVERY_READINGS = 4;
 
 /** Looks at the memory of this process again and again. */
 export function startOverloadMonitor(deps: OverloadMonitorDeps): OverloadMonitor {
-  const { read, limits, relieve, stats, clock, logger } = deps;
+  const { read, limits, relieve, collect, stats, clock, logger } = deps;
   const resetSlot = stats.counter('overload.streams_reset');
   const pressureSlot = stats.gauge('overload.memory.pressure');
   const activeSlots = OVERLOAD_ACTIONS.map((action) => [action, stats.gauge(`overload.${action}.active`)] as const);
   let before = 0;
   let state = NOT_OVERLOADED;
-  let sinceRelief = RELIEVE_EVERY_READINGS;
+  /** Since requests were last ended for it: before, what they held counts yet. */
+  let collected = false;
   let timer: Timer;
   const look = (): void => {
     const nearest = pressureOf(read(), limits);
@@ -56,13 +58,14 @@ export function startOverloadMonitor(deps: OverloadMonitorDeps): OverloadMonitor
     }
     state = next;
     deps.onState?.(state);
-    sinceRelief += 1;
-    if (next.resetting && sinceRelief >= RELIEVE_EVERY_READINGS) {
-      sinceRelief = 0;
+    if (next.resetting && collected) {
+      collected = false;
       const reset = relieve(excessBytes(nearest));
       stats.add(resetSlot, reset);
       if (reset > 0) logger.warn({ reset }, 'overloaded: requests that held much memory were ended');
     }
+    // So that the next reading tells of what is in use.
+    if (pressure >= THRESHOLDS.closing && collect()) collected = true;
     timer = clock.after(READ_EVERY_MS, look);
   };
   look();

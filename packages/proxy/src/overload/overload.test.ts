@@ -7,6 +7,7 @@ import { data, frame, GET, headers, POST, RawPeer, u32 } from '../http2/test-sup
 import { ask, exchange, RecordingStats, startProxy } from '../test-support/harness.ts';
 import { httpChain, listener, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { httpUpstream } from '../test-support/upstream.ts';
+import { createCollector } from './collector.ts';
 import { cutHeaviest } from './heaviest.ts';
 import { excessBytes, type MemoryReading, NOT_OVERLOADED, pressureOf, stateOf } from './overload.ts';
 import { startOverloadMonitor } from './overload-monitor.ts';
@@ -61,6 +62,7 @@ describe('a proxy under pressure', () => {
     const stats = new RecordingStats();
     let used = 0.1;
     const relieved: number[] = [];
+    let mayCollect = true;
     const overload = startOverloadMonitor({
       read: () => reading({ heapUsed: used * 1000 * MIB, external: 0 }),
       limits: { maxBytes: 1000 * MIB, systemBytes: undefined },
@@ -68,6 +70,7 @@ describe('a proxy under pressure', () => {
         relieved.push(bytes);
         return 2;
       },
+      collect: () => mayCollect,
       stats,
       clock,
       logger: silentLogger,
@@ -104,14 +107,47 @@ describe('a proxy under pressure', () => {
       2,
     ]);
     // The next only after what was given back can have become memory.
-    clock.advance(500);
-    expect(relieved).toHaveLength(1);
-    clock.advance(500);
+    mayCollect = false;
+    clock.advance(250);
     expect(relieved).toHaveLength(2);
+    clock.advance(1_000);
+    expect(relieved).toHaveLength(2);
+    mayCollect = true;
+    clock.advance(500);
+    expect(relieved).toHaveLength(3);
     press(0.5);
     await waitFor(async () => (await get().catch(() => []))[0] === 200, { what: 'the listener to accept again' });
     expect(stats.valueOf('overload.shedding.active')).toBe(0);
     overload.close();
+  });
+});
+
+describe('collecting garbage', () => {
+  it('takes a twentieth of the time at most', () => {
+    const clock = new FakeClock();
+    let runs = 0;
+    let takesMs = 0;
+    const collect = createCollector(clock, () => {
+      runs += 1;
+      clock.advance(takesMs);
+    });
+    expect([collect(), collect()]).toEqual([true, false]);
+    clock.advance(1_000);
+    takesMs = 200;
+    expect([collect(), collect()]).toEqual([true, false]);
+    clock.advance(3_999);
+    expect(collect()).toBe(false);
+    clock.advance(1);
+    expect([collect(), runs]).toEqual([true, 3]);
+  });
+
+  it('gives back what nobody holds', () => {
+    const held = [Buffer.alloc(32 * MIB)];
+    const collect = createCollector(new FakeClock());
+    const before = process.memoryUsage().arrayBuffers;
+    held.pop();
+    expect(collect()).toBe(true);
+    expect(before - process.memoryUsage().arrayBuffers).toBeGreaterThan(16 * MIB);
   });
 });
 

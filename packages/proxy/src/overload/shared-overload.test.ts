@@ -19,14 +19,21 @@ describe('overload of several workers', () => {
       resident: 500,
     });
     expect(read()).toEqual(all(100, 10, 100, 500));
+    let collections = 0;
+    const collect = (): boolean => (collections += 1) > 0;
     const stops = [
-      tellOfHeap(memory, 0, { read: () => reading(30, 500), clock }),
-      tellOfHeap(memory, 1, { read: () => second, clock }),
+      tellOfHeap(memory, 0, { read: () => reading(30, 500), collect, clock }),
+      tellOfHeap(memory, 1, { read: () => second, collect, clock }),
     ];
     expect(read()).toEqual(all(180, 30, 50, 60));
     second = reading(60, 600);
     clock.advance(250);
     expect(read()).toEqual(all(190, 30, 100, 500));
+    // Each has garbage of its own.
+    expect(collections).toBe(0);
+    tellWorkers(memory)({ ...NOT_OVERLOADED, closing: true });
+    clock.advance(250);
+    expect(collections).toBe(2);
     stops.forEach((stop) => stop());
   });
 

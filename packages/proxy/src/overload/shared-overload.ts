@@ -78,13 +78,19 @@ const READ_EVERY_MS = 250;
 export function tellOfHeap(
   memory: OverloadMemory,
   worker: number,
-  { read, clock }: { readonly read: () => MemoryReading; readonly clock: Clock },
+  {
+    read,
+    collect,
+    clock,
+  }: { readonly read: () => MemoryReading; readonly collect: () => boolean; readonly clock: Clock },
 ): () => void {
   const heap = memory.heaps[worker];
   if (heap === undefined) return () => {};
   const cells = new Float64Array(heap);
+  const state = followOverload(memory);
   let timer: Timer;
   const look = (): void => {
+    if (state.closing) collect();
     const { heapUsed, heapLimit, external } = read();
     cells.set([heapUsed, heapLimit, external]);
     timer = clock.after(READ_EVERY_MS, look);

@@ -74,7 +74,9 @@ export async function startRunning(options: RunningOptions): Promise<RunningProx
 }
 
 function resources(port: number, appPort: number, accessLog: string): Resources {
-  const virtualHost = { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app' } }] };
+  // What is sent is kept for another attempt.
+  const route = { cluster: 'app', timeout: '0s', retryPolicy: { retryOn: 'reset', numRetries: 1 } };
+  const virtualHost = { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route }] };
   const hcm = connectionManager({ routeConfig: { virtualHosts: [virtualHost] } }, accessLog);
   const endpoint = { address: { socketAddress: { address: '127.0.0.1', portValue: appPort } } };
   return {

@@ -5,6 +5,7 @@ import { type Clock, createLogger, type Random } from '@weft/kit';
 import { localityName } from '@weft/contracts';
 import { createAccessLogs } from '../access-log/access-logs.ts';
 import { SharedSockets } from '../listeners/shared-sockets.ts';
+import { createCollector } from '../overload/collector.ts';
 import { descriptorsLeft } from '../overload/descriptors.ts';
 import { readMemory } from '../overload/process-memory.ts';
 import { followOverload, tellOfHeap } from '../overload/shared-overload.ts';
@@ -56,7 +57,7 @@ export function runWorker(start: WorkerStart, { port, clock, random, environment
     ordinaryPerSecond: Math.ceil(ORDINARY_LOGS_PER_SECOND / workers),
     droppedLines: () => accessLogs.dropped(),
   });
-  tellOfHeap(memory.overload, number, { read: readMemory, clock });
+  tellOfHeap(memory.overload, number, { read: readMemory, collect: createCollector(clock), clock });
   const sockets = new SharedSockets();
   const leads = number === 0;
   const path = createProxy({

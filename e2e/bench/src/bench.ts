@@ -69,7 +69,9 @@ for (const [index, scenario] of wanted.entries()) {
   if (json !== undefined) writeJson(json, runOf());
 }
 process.stdout.write(summary(runOf()));
-process.exitCode = results.some(({ failed, cases }) => failed !== undefined || cases.some((one) => one.failed)) ? 1 : 0;
+process.exitCode = results.some(({ failed, cases }) => failed !== undefined || cases.some((one) => one.failed.size > 0))
+  ? 1
+  : 0;
 
 function runOf(): Run {
   return {
@@ -112,9 +114,10 @@ async function runCase(measured: Case): Promise<CaseFigures> {
   try {
     if (unpinned === undefined)
       for (const pid of contenders.flatMap(({ pids }) => pids.flatMap(familyOf))) pin(pid, PROXY_CORE);
-    return { measured, rounds: await measure(contenders, work, options), memory: await measureMemory(measured) };
+    return { measured, ...(await measure(contenders, work, options)), memory: await measureMemory(measured) };
   } catch (error) {
-    return { measured, rounds: new Map(), memory: new Map(), failed: errorMessage(error) };
+    const failed = new Map(contenders.map(({ name }) => [name, errorMessage(error)]));
+    return { measured, rounds: new Map(), memory: new Map(), failed };
   }
 }
 

@@ -1,4 +1,5 @@
 /** Rounds of load on one contender after the other, and what each cost. */
+import { errorMessage } from '@weft/kit';
 import { LOAD_CORE } from './lab/cores.ts';
 import { cpuNs, familyOf } from './lab/cpu.ts';
 import { answerBytes, runH2Load, type H2LoadShape } from './load/h2-load.ts';
@@ -46,29 +47,54 @@ export interface MeasureOptions {
 /** Until the code that a case uses is compiled; V8 does so beside the work. */
 export const WARM_UP_MS = 2_500;
 
-/** Rounds alternate between contenders, so that a noisy minute hits all of them; only one has load at a time. */
+export interface Measured {
+  readonly rounds: ReadonlyMap<string, readonly Round[]>;
+  /** Contenders that have no figures, and why. */
+  readonly failed: ReadonlyMap<string, string>;
+}
+
+/**
+ * Rounds alternate between contenders, so that a noisy minute hits all of them; only one has load at a time. One that fails
+ * once has no figures; the others go on.
+ */
 export async function measure(
   contenders: readonly Contender[],
   work: Work,
   options: MeasureOptions,
-): Promise<ReadonlyMap<string, readonly Round[]>> {
-  const results = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
+): Promise<Measured> {
+  const rounds = new Map<string, Round[]>(contenders.map(({ name }) => [name, []]));
+  const failed = new Map<string, string>();
   const rates = new Map<string, number>();
+  const attempt = async (contender: Contender, what: () => Promise<void>): Promise<void> => {
+    const { name } = contender;
+    if (failed.has(name)) return;
+    try {
+      await what();
+    } catch (error) {
+      failed.set(name, errorMessage(error));
+      rounds.delete(name);
+      options.say(`    ${name} failed: ${errorMessage(error)}`);
+    }
+  };
   for (const contender of contenders) {
-    const startMs = performance.now();
-    const { requests } = await load(contender, work, { ...options, durationMs: WARM_UP_MS });
-    rates.set(contender.name, (requests * 1000) / (performance.now() - startMs));
+    await attempt(contender, async () => {
+      const startMs = performance.now();
+      const { requests } = await load(contender, work, { ...options, durationMs: WARM_UP_MS });
+      rates.set(contender.name, (requests * 1000) / (performance.now() - startMs));
+    });
   }
   for (let number = 1; number <= options.rounds; number += 1) {
     for (const contender of contenders) {
-      const round = await oneRound(contender, work, options, rates.get(contender.name) ?? 0);
-      results.get(contender.name)?.push(round);
-      options.say(
-        `    round ${number} of ${options.rounds}  ${contender.name}: ${round.usPerRequest.toFixed(1)} µs CPU, ${round.rps.toFixed(0)} requests/s`,
-      );
+      await attempt(contender, async () => {
+        const round = await oneRound(contender, work, options, rates.get(contender.name) ?? 0);
+        rounds.get(contender.name)?.push(round);
+        options.say(
+          `    round ${number} of ${options.rounds}  ${contender.name}: ${round.usPerRequest.toFixed(1)} µs CPU, ${round.rps.toFixed(0)} requests/s`,
+        );
+      });
     }
   }
-  return results;
+  return { rounds, failed };
 }
 
 async function oneRound(contender: Contender, work: Work, options: MeasureOptions, rate: number): Promise<Round> {
@@ -77,10 +103,15 @@ async function oneRound(contender: Contender, work: Work, options: MeasureOption
   const startMs = performance.now();
   const before = cpu();
   const endBeside = contender.beside?.();
-  const { requests, latencies } = await load(contender, work, options, rate);
-  const ns = cpu() - before;
-  const elapsedMs = performance.now() - startMs;
-  await endBeside?.();
+  let done: { readonly result: LoadResult; readonly ns: number; readonly elapsedMs: number };
+  try {
+    const result = await load(contender, work, options, rate);
+    done = { result, ns: cpu() - before, elapsedMs: performance.now() - startMs };
+  } finally {
+    await endBeside?.();
+  }
+  const { result, ns, elapsedMs } = done;
+  const { requests, latencies } = result;
   return {
     usPerRequest: ns / 1000 / (requests * options.countsPerRequest),
     mbPerCpuSecond: (requests * bodyBytes(work)) / 1e6 / (ns / 1e9),
@@ -101,24 +132,20 @@ const bodyBytes = (work: Work): number =>
  * @throws when a single response was wrong: a figure counts only when the work was done.
  */
 export async function load(
-  { host, port, name, authority }: Contender,
+  { host, port, authority }: Contender,
   work: Work,
   { durationMs, pinned, dir }: Pick<MeasureOptions, 'durationMs' | 'pinned' | 'dir'>,
   rate?: number,
 ): Promise<LoadResult> {
   const target = { host, port, authority };
-  try {
-    if ('http1' in work) return checked(await runLoad({ ...work.http1, ...target, durationMs }));
-    const { connections, streams } = work.http2;
-    const seconds = durationMs / 1000;
-    const until =
-      rate === undefined ? { seconds } : { requests: Math.max(connections * streams, Math.round(rate * seconds)) };
-    const launcher = pinned ? ['taskset', '-c', String(LOAD_CORE)] : [];
-    const requests = await runH2Load({ ...work.http2, ...target, until }, dir, launcher);
-    return checked({ requests, latencies: new Float64Array() });
-  } catch (error) {
-    throw new Error(`${name}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
-  }
+  if ('http1' in work) return checked(await runLoad({ ...work.http1, ...target, durationMs }));
+  const { connections, streams } = work.http2;
+  const seconds = durationMs / 1000;
+  const until =
+    rate === undefined ? { seconds } : { requests: Math.max(connections * streams, Math.round(rate * seconds)) };
+  const launcher = pinned ? ['taskset', '-c', String(LOAD_CORE)] : [];
+  const requests = await runH2Load({ ...work.http2, ...target, until }, dir, launcher);
+  return checked({ requests, latencies: new Float64Array() });
 }
 
 function checked(result: LoadResult): LoadResult {

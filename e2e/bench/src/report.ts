@@ -28,10 +28,13 @@ const pick = (rounds: readonly Round[], figure: keyof Round): number => median(r
 /** What is said at the end, after all scenarios. */
 export function summary(run: Run): string {
   const verdicts = run.scenarios.flatMap(({ cases }) => cases.flatMap(judge));
-  const failed = run.scenarios.flatMap(({ failed: why, cases }) => [why, ...cases.map((one) => one.failed)]);
+  const failed = run.scenarios.flatMap(({ failed: why, cases }) => [
+    ...(why === undefined ? [] : [why]),
+    ...cases.flatMap((one) => [...one.failed.values()]),
+  ]);
   return [
     `${cpus().length} cores, Node ${process.version}${run.pinned ? ', proxies on a core of their own' : ''}; medians of ${run.rounds} rounds of ${run.seconds} s; ${run.commit}`,
-    `${verdicts.filter(({ reached }) => reached).length} of ${verdicts.length} goals reached; ${failed.filter((why) => why !== undefined).length} without figures`,
+    `${verdicts.filter(({ reached }) => reached).length} of ${verdicts.length} goals reached; ${failed.length} without figures`,
     ...run.missing.map((line) => `not measured: ${line}`),
     '',
   ].join('\n');
@@ -44,7 +47,8 @@ export function scenarioText({ scenario, cases, failed }: ScenarioFigures): stri
     ...(failed === undefined ? [] : [`  no figures: ${failed}`]),
     ...cases.flatMap((figures) => [
       `  ${figures.measured.title}`,
-      ...(figures.failed === undefined ? table(figures) : [`    no figures: ${figures.failed}`]),
+      ...table(figures),
+      ...[...figures.failed].map(([name, why]) => `    no figures of ${name}: ${why.split('\n', 1)[0] ?? ''}`),
       ...memoryLines(figures),
       ...judge(figures).map(verdictLine),
       '',
@@ -98,7 +102,7 @@ export function writeJson(file: string, run: Run): void {
       ...(failed === undefined ? {} : { failed }),
       cases: cases.map((figures) => ({
         title: figures.measured.title,
-        ...(figures.failed === undefined ? {} : { failed: figures.failed }),
+        ...(figures.failed.size === 0 ? {} : { failed: Object.fromEntries(figures.failed) }),
         work: figures.measured.work,
         ...(figures.measured.unit === undefined ? {} : { unit: figures.measured.unit }),
         proxies: Object.fromEntries(

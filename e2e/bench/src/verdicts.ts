@@ -15,8 +15,8 @@ export interface CaseFigures {
   readonly measured: Case;
   readonly rounds: ReadonlyMap<string, readonly Round[]>;
   readonly memory: ReadonlyMap<string, SidecarMemory>;
-  /** Why it gave no figures. */
-  readonly failed?: string;
+  /** Contenders without figures, and why. */
+  readonly failed: ReadonlyMap<string, string>;
 }
 
 export interface Verdict {

@@ -28,7 +28,7 @@ export const http2: Scenario = {
 export const http2Bodies: Scenario = {
   id: 'B3c',
   title: 'HTTP/2 on both sides with large bodies',
-  loads: 12,
+  loads: 8,
   startSeconds: 10,
   stage: (lab) =>
     withContenders(lab, (contenders) =>

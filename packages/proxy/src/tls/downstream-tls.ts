@@ -6,7 +6,7 @@ import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import { errorCode, errorMessage } from '@weft/kit';
 import { CARRIED_ALPN } from '../http2/carried.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
-import { distinguishedNameOf, readTransport, type TransportFacts } from './transport-facts.ts';
+import { distinguishedName, readTransport, type TransportFacts } from './transport-facts.ts';
 import { compileMaterial, type LiveSecrets, NOT_SPOKEN, secureOptions, type TlsMaterial } from './tls-material.ts';
 
 export interface PeerIdentity {
@@ -140,8 +140,9 @@ export class TlsTerminator {
   }
 
   #identify(socket: TLSSocket): PeerIdentity | string {
-    const certificate = socket.getPeerCertificate();
-    if (certificate.raw === undefined || !socket.authorized)
+    // `getPeerCertificate` would read all there is in it, its key too: as dear as the rest of a handshake.
+    const certificate = socket.getPeerX509Certificate();
+    if (certificate === undefined || !socket.authorized)
       return this.#requireClient ? 'no client certificate' : ANONYMOUS;
     const { uris, dns } = readSubjectAltNames(certificate.raw);
     const isMesh = this.#material.certificate === SECRET_DEFAULT;
@@ -156,7 +157,7 @@ export class TlsTerminator {
     return {
       principal: uri === '' ? (dns[0] ?? '') : uri,
       fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-      subject: distinguishedNameOf(certificate.subject ?? {}),
+      subject: distinguishedName(certificate.subject),
     };
   }
 }

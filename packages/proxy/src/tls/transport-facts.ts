@@ -86,18 +86,8 @@ export class CertificateFacts {
 const hex = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();
 
 /** RFC 2253 §2.1: the last part first. Node has each part, escaped, in a line of its own. */
-const distinguishedName = (lines: string | undefined): string => (lines ?? '').split('\n').toReversed().join(',');
-
-/** RFC 2253 §2.1, of what Node's certificate objects hold. */
-export const distinguishedNameOf = (parts: object): string =>
-  Object.entries(parts)
-    .flatMap(([key, value]) =>
-      (Array.isArray(value) ? value : [value]).map(
-        (one) => `${key}=${String(one).replaceAll(/[,+"\\<>;]/g, String.raw`\$&`)}`,
-      ),
-    )
-    .toReversed()
-    .join(',');
+export const distinguishedName = (lines: string | undefined): string =>
+  (lines ?? '').split('\n').toReversed().join(',');
 
 /** The fourth part of OpenSSL's SSL_SESSION, which begins with two versions and the cipher. */
 function sessionIdOf(session: Buffer | undefined): string {

@@ -30,6 +30,8 @@ export class UpstreamTls {
   readonly #resumes: boolean;
   /** By host; they end with the secrets under which they were made, since a resumed session is not verified again. */
   readonly #sessions = new Map<string, KeptSession>();
+  /** By connection; what was read once holds for all of it. */
+  readonly #peers = new WeakMap<TLSSocket, string>();
   #context: SecureContext | string = '';
   #generation = 0;
 
@@ -77,7 +79,17 @@ export class UpstreamTls {
 
   /** SPIFFE id of the connected, verified peer; empty when its certificate has none. @param resumed see `resumablePeer`. */
   peerOf(socket: TLSSocket, resumed: string): string {
-    // Node gives null once the socket is destroyed, whatever its types say.
+    // Asked for each session of a connection too, and reading a certificate costs as much as the rest of a handshake.
+    const known = this.#peers.get(socket);
+    if (known !== undefined) return known;
+    const peer = this.#readPeer(socket, resumed);
+    if (peer !== '') this.#peers.set(socket, peer);
+    return peer;
+  }
+
+  #readPeer(socket: TLSSocket, resumed: string): string {
+    // Node gives null once the socket is destroyed, whatever its types say. (`getPeerX509Certificate` would cost less, but a
+    // client's takes the certificate out of the chain: whoever asks next gets another.)
     const certificate = socket.getPeerCertificate() as PeerCertificate | null;
     if (certificate?.raw !== undefined)
       return readSubjectAltNames(certificate.raw).uris.find((uri) => uri.startsWith('spiffe://')) ?? '';

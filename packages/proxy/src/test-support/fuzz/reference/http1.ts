@@ -31,8 +31,8 @@ const STATUS_LINE = /^HTTP\/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*
 const FIELD_LINE = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*((?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)[ \t]*$/;
 const HOST = /^(?:\[[0-9A-Fa-f:.]{2,45}\](?::[0-9]{1,5})?|[A-Za-z0-9\-._~!$&'()*+;=]+(?::[0-9]{0,5})?)$/;
 const ABSOLUTE = /^https?:\/\/([^/?]+)((?:\/[^?]*)?)((?:\?.*)?)$/i;
-const CHUNK = /^([0-9A-Fa-f]{1,13})(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
-const MAX_TRAILERS = 100;
+const CHUNK = /^([0-9A-Fa-f]{1,13})(;[\t\x20-\x7e\x80-\xff]*)?$/;
+const MAX_EXTENSION_BYTES = 16 * 1024;
 
 export const isHost = (text: string): boolean => HOST.test(text);
 
@@ -67,7 +67,7 @@ export function readMessage(
   };
   const framing = framingOf(head, asked);
   if (framing === undefined) return 'refused';
-  return readBody(text, close + 4, head, framing);
+  return readBody(text, close + 4, head, framing, limits);
 }
 
 const MAX_REMEMBERED = 4096;
@@ -131,8 +131,9 @@ function readBody(
   from: number,
   head: Head,
   framing: number | 'chunked' | 'until-close',
+  limits: ReferenceLimits,
 ): ReferenceMessage {
-  if (framing === 'chunked') return readChunks(text, from, head);
+  if (framing === 'chunked') return readChunks(text, from, head, limits);
   const end = framing === 'until-close' ? text.length : Math.min(text.length, from + framing);
   const whole = framing !== 'until-close' && end - from === framing;
   const kind = framing === 'until-close' ? framing : framing === 0 ? 'none' : 'length';
@@ -148,16 +149,18 @@ const message = (
   end: number,
 ): ReferenceMessage => ({ method, target, status, minor, lines, framing, body, trailers, state, end });
 
-function readChunks(text: string, from: number, head: Head): ReferenceMessage {
+function readChunks(text: string, from: number, head: Head, limits: ReferenceLimits): ReferenceMessage {
   let body = '';
+  let extensions = 0;
   let at = from;
   const stop = (state: ReferenceMessage['state'], trailers: readonly Line[] = []): ReferenceMessage =>
     message(head, 'chunked', body, trailers, state, at);
   for (;;) {
     const lineEnd = text.indexOf('\r\n', at);
     if (lineEnd < 0) return stop('cut');
-    const size = CHUNK.exec(text.slice(at, lineEnd))?.[1];
-    if (size === undefined) return stop('broken');
+    const [, size, extension = ''] = CHUNK.exec(text.slice(at, lineEnd)) ?? [];
+    extensions += extension.length;
+    if (size === undefined || extensions > Math.min(MAX_EXTENSION_BYTES, limits.maxBytes)) return stop('broken');
     const length = Number.parseInt(size, 16);
     at = lineEnd + 2;
     if (length === 0) break;
@@ -171,8 +174,9 @@ function readChunks(text: string, from: number, head: Head): ReferenceMessage {
   const close = text.indexOf('\r\n\r\n', at - 2);
   if (close < 0) return stop('cut');
   const rows = close < at ? [] : text.slice(at, close).split('\r\n');
+  const tooLarge = rows.length > limits.maxFields || (rows.length > 0 && close + 4 - at > limits.maxBytes);
   at = close + 4;
-  const trailers = rows.length > MAX_TRAILERS ? undefined : readLines(rows);
+  const trailers = tooLarge ? undefined : readLines(rows);
   return trailers === undefined ? stop('broken') : stop('complete', trailers);
 }
 

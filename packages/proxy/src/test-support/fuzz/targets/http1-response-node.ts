@@ -42,12 +42,13 @@ const RULES: readonly Rule<Difference>[] = [
   {
     name: 'we refuse a 101 that nobody asked for',
     reason: 'RFC 9110 §7.8, CVE-2026-73548: whatever follows would be bytes of a protocol that nobody speaks',
-    holds: ({ kind, asked, head }) => kind === 'we refuse' && asked !== 'upgrade' && head.startsWith('HTTP/1.1 101'),
+    holds: ({ kind, asked, head }) => kind === 'we refuse' && asked !== 'upgrade' && /^HTTP\/1\.[01] 101/.test(head),
   },
   {
     name: 'we refuse a transfer coding other than one chunked',
     reason: 'RFC 9112 §6.3 would read until the connection ends, and another reader would not: 502',
-    holds: ({ kind, head }) => kind === 'we refuse' && codingOf(head) !== '' && codingOf(head) !== 'chunked',
+    holds: ({ kind, head }) =>
+      kind === 'we refuse' && lineOf(head, 'transfer-encoding').length > 0 && codingOf(head) !== 'chunked',
   },
   {
     name: 'we refuse framing that is ambiguous',
@@ -64,6 +65,11 @@ const RULES: readonly Rule<Difference>[] = [
       kind === 'Node refuses' &&
       theirs === 'HPE_CLOSED_CONNECTION' &&
       (/HTTP\/1\.0 1/.test(before) || /close/i.test(lineOf(before, 'connection').join())),
+  },
+  {
+    name: 'Node refuses a length with a TAB behind it',
+    reason: 'RFC 9110 §5.5: blanks around a value are no part of it',
+    holds: ({ kind, head }) => kind === 'Node refuses' && /\r\ncontent-length:[ \t]*\d+[ \t]*\t/i.test(head),
   },
   {
     name: 'Node wants chunk extensions to be name=value',
@@ -170,5 +176,5 @@ function compareAnswers(
     return explain(
       complete ? 'Node breaks it off' : ours.end === 'upstream-protocol-error' ? 'we break it off' : 'another end',
     );
-  if (complete) mustEqual(their.body, ours.body, 'body');
+  if (complete && their.body !== ours.body) explain('another end');
 }

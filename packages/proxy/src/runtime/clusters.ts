@@ -63,7 +63,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     circuit,
     outlier: outlierSettings(message.outlierDetection, resource),
     healthCheck: healthCheckSettings(message.healthChecks, message.name, resource),
-    transports: transports(message, deps, resource),
+    transports: transports(message, deps, resource, http.sanValidation),
     staticHosts: readHosts(message.loadAssignment, resource),
     dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),
     sourceAddress: message.upstreamBindConfig?.sourceAddress?.address,
@@ -135,12 +135,20 @@ function circuitLimits(message: ClusterMessage): CircuitLimits {
   };
 }
 
-function transports(message: ClusterMessage, deps: ClusterCompileDeps, resource: string): TransportChoice[] {
+function transports(
+  message: ClusterMessage,
+  deps: ClusterCompileDeps,
+  resource: string,
+  sanValidation: boolean,
+): TransportChoice[] {
   const choices = message.transportSocketMatches.map((entry, i) => ({
     match: entry.match ?? {},
-    ...transportOf(entry.transportSocket, deps, `${resource}: transport_socket_matches[${i}]`),
+    ...transportOf(entry.transportSocket, deps, `${resource}: transport_socket_matches[${i}]`, sanValidation),
   }));
-  choices.push({ match: {}, ...transportOf(message.transportSocket, deps, `${resource}: transport_socket`) });
+  choices.push({
+    match: {},
+    ...transportOf(message.transportSocket, deps, `${resource}: transport_socket`, sanValidation),
+  });
   return choices;
 }
 
@@ -150,13 +158,14 @@ function transportOf(
   socket: TransportSocket | undefined,
   deps: ClusterCompileDeps,
   resource: string,
+  sanValidation: boolean,
 ): Omit<TransportChoice, 'match'> {
   if (socket === undefined) return PLAIN;
   const any = socket.configType.case === 'typedConfig' ? socket.configType.value : undefined;
   const tls = unpack(any, UpstreamTlsContextSchema, resource);
   if (tls !== undefined) {
     const speaking = (speaks: Speaks | 'tcp'): UpstreamTls =>
-      new UpstreamTls(tls, deps.secrets, deps.regex, resource, speaks);
+      new UpstreamTls(tls, { ...deps, resource, speaks, sanValidation });
     return {
       tls: {
         http1: speaking('http1'),
@@ -173,7 +182,7 @@ function transportOf(
   }
   const proxied = unpack(any, ProxyProtocolUpstreamTransportSchema, resource);
   if (proxied !== undefined) {
-    const inner = transportOf(proxied.transportSocket, deps, resource);
+    const inner = transportOf(proxied.transportSocket, deps, resource, sanValidation);
     return { ...inner, proxyProtocol: proxied.config?.version === ProxyVersion.V2 ? 2 : 1 };
   }
   throw new ConfigRejectedError(

@@ -30,6 +30,7 @@ export function upstreamHttp(message: ClusterMessage, circuit: CircuitLimits, re
   const maxRequestsPerConnection = common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0;
   return {
     protocol,
+    sanValidation: options?.upstreamHttpProtocolOptions?.autoSanValidation ?? false,
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     maxRequestsPerConnection,
     // Who counts connections of HTTP/1.1 means requests at a time, and gets them.

@@ -78,7 +78,7 @@ export function compileMaterial(
   switch (validation.case) {
     case 'validationContext':
       rules = validation.value;
-      roots = inlineRoots(rules);
+      roots = inlineRoots(rules, refuse);
       break;
     case 'validationContextSdsSecretConfig':
       roots = validation.value.name;
@@ -93,6 +93,7 @@ export function compileMaterial(
   if (rules !== undefined && (rules.verifyCertificateHash.length > 0 || rules.verifyCertificateSpki.length > 0)) {
     refuse('verify_certificate_hash and verify_certificate_spki are not supported yet');
   }
+  if (rules?.crl !== undefined) refuse('crl is not supported yet');
   if (rules !== undefined && rules.trustChainVerification !== TrustChain.VERIFY_TRUST_CHAIN)
     refuse('trust_chain_verification: only VERIFY_TRUST_CHAIN is supported');
   const matchers = [
@@ -105,7 +106,7 @@ export function compileMaterial(
   const [inline] = common.tlsCertificates;
   const { tlsMinimumProtocolVersion: min = 0, tlsMaximumProtocolVersion: max = 0 } = common.tlsParams ?? {};
   return {
-    certificate: sds?.name ?? (inline === undefined ? undefined : inlineCertificate(inline)),
+    certificate: sds?.name ?? (inline === undefined ? undefined : inlineCertificate(inline, refuse)),
     roots,
     peerNames: matchers.map((matcher, i) => ({
       test: compileStringMatcher(matcher, regex, { resource, path: `match_subject_alt_names[${i}]` }),
@@ -117,25 +118,32 @@ export function compileMaterial(
   };
 }
 
-const inlineRoots = (rules: CertificateValidationContext): TlsSecret | undefined => {
-  const trustedCa = inlineText(rules.trustedCa);
-  return trustedCa === '' ? undefined : { trustedCa };
-};
+type Refuse = (reason: string) => never;
 
-const inlineCertificate = (certificate: TlsCertificate): TlsSecret => ({
-  certificateChain: inlineText(certificate.certificateChain),
-  privateKey: inlineText(certificate.privateKey),
+const inlineRoots = (rules: CertificateValidationContext, refuse: Refuse): TlsSecret | undefined =>
+  rules.trustedCa === undefined ? undefined : { trustedCa: inlineText('trusted_ca', rules.trustedCa, refuse) };
+
+const inlineCertificate = (certificate: TlsCertificate, refuse: Refuse): TlsSecret => ({
+  certificateChain: inlineText('certificate_chain', certificate.certificateChain, refuse),
+  privateKey: inlineText('private_key', certificate.privateKey, refuse),
 });
 
-function inlineText(source: DataSource | undefined): string {
+/** What is not read must not stand for nothing: without roots of its own a context has those of the system. */
+function inlineText(field: string, source: DataSource | undefined, refuse: Refuse): string {
   switch (source?.specifier.case) {
     case 'inlineString':
-      return source.specifier.value;
+      if (source.specifier.value !== '') return source.specifier.value;
+      break;
     case 'inlineBytes':
-      return Buffer.from(source.specifier.value).toString('utf8');
-    default:
-      return '';
+      if (source.specifier.value.length > 0) return Buffer.from(source.specifier.value).toString('utf8');
+      break;
+    case 'filename':
+    case 'environmentVariable':
+      return refuse(`${field}: only inline_string and inline_bytes are read, not ${source.specifier.case}`);
+    case undefined:
+      break;
   }
+  return refuse(`${field} is empty`);
 }
 
 /** @returns options for a context, or the reason why there can be none yet. */

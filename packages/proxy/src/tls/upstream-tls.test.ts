@@ -1,20 +1,23 @@
 import { create } from '@bufbuild/protobuf';
 import { UpstreamTlsContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import { createRegexEngine } from '@weft/evaluator';
+import type { PeerCertificate } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import type { HostFacts } from '../upstream/host-facts.ts';
-import { UpstreamTls } from './upstream-tls.ts';
+import { IdentityMismatchError, UpstreamTls } from './upstream-tls.ts';
 
 const facts = { address: '127.0.0.1', port: 443 } as HostFacts;
 const session = Buffer.from('a session');
+const secrets = { get: () => undefined, generation: 0, close: () => {} };
+const options = { secrets, regex: createRegexEngine(), resource: 'test', speaks: 'tcp', sanValidation: false } as const;
 
 function tls(maxSessionKeys: number | undefined) {
-  const secrets = { get: () => undefined, generation: 0, close: () => {} };
+  const secrets = { ...options.secrets };
   const message = create(UpstreamTlsContextSchema, {
     commonTlsContext: {},
     ...(maxSessionKeys === undefined ? {} : { maxSessionKeys }),
   });
-  const made = new UpstreamTls(message, secrets, createRegexEngine(), 'test', 'tcp');
+  const made = new UpstreamTls(message, { ...options, secrets });
   made.keepSession(facts, session, 'spiffe://peer');
   return { made, secrets };
 }
@@ -30,5 +33,39 @@ describe('sessions towards a host', () => {
   it('are not kept where none may be', () => {
     expect(tls(0).made.resumablePeer(facts)).toBe('');
     expect(tls(1).made.resumablePeer(facts)).toBe('spiffe://peer');
+  });
+});
+
+describe('peers that no rule names', () => {
+  const checked = (sni: string, sanValidation: boolean): Error | undefined => {
+    const message = create(UpstreamTlsContextSchema, { sni, commonTlsContext: {} });
+    const made = new UpstreamTls(message, {
+      ...options,
+      secrets: { ...secrets, generation: 1 },
+      sanValidation,
+    }).connectOptions(facts);
+    if (typeof made === 'string') throw new Error(made);
+    const certificate = { subject: {}, subjectaltname: 'DNS:good.test' } as unknown as PeerCertificate;
+    return made.checkServerIdentity?.('', certificate);
+  };
+  it('are held to the name that was asked for where auto_san_validation is set', () => {
+    expect(checked('good.test', true)).toBeUndefined();
+    expect(checked('bad.test', true)).toBeInstanceOf(IdentityMismatchError);
+    expect(checked('', true)).toBeInstanceOf(IdentityMismatchError);
+    expect(checked('bad.test', false)).toBeUndefined();
+  });
+});
+
+describe('files and variables of the environment', () => {
+  const made = (context: object) => () =>
+    new UpstreamTls(create(UpstreamTlsContextSchema, { commonTlsContext: context }), options);
+  const filename = { specifier: { case: 'filename' as const, value: 'ca.pem' } };
+  const validation = (value: object) => ({ validationContextType: { case: 'validationContext' as const, value } });
+  it('are refused: without roots of its own a context would trust those of the system', () => {
+    expect(made(validation({ trustedCa: filename }))).toThrow(/trusted_ca: only inline_string and inline_bytes/);
+    expect(made(validation({ trustedCa: {} }))).toThrow(/trusted_ca is empty/);
+    expect(made(validation({ crl: filename }))).toThrow(/crl is not supported/);
+    expect(made({ tlsCertificates: [{ certificateChain: filename }] })).toThrow(/certificate_chain: only inline/);
+    expect(made(validation({}))).not.toThrow();
   });
 });

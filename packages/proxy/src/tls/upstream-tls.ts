@@ -1,5 +1,11 @@
 import { isIP } from 'node:net';
-import type { ConnectionOptions, PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
+import {
+  checkServerIdentity,
+  type ConnectionOptions,
+  type PeerCertificate,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import type { UpstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import type { RegexEngine } from '@weft/evaluator';
 import type { HostFacts } from '../upstream/host-facts.ts';
@@ -24,6 +30,7 @@ const MESH_ALPN = {
 export class UpstreamTls {
   readonly #material: TlsMaterial;
   readonly #sni: string;
+  readonly #sanValidation: boolean;
   readonly #secrets: LiveSecrets;
   readonly #alpn: string[];
   /** Every connection makes a whole handshake where it is false (`max_session_keys: 0`). */
@@ -35,15 +42,11 @@ export class UpstreamTls {
   #context: SecureContext | string = '';
   #generation = 0;
 
-  constructor(
-    message: UpstreamTlsContext,
-    secrets: LiveSecrets,
-    regex: RegexEngine,
-    resource: string,
-    speaks: Speaks | 'tcp',
-  ) {
+  constructor(message: UpstreamTlsContext, options: UpstreamTlsOptions) {
+    const { secrets, regex, resource, speaks, sanValidation } = options;
     this.#material = compileMaterial(message.commonTlsContext, regex, resource);
     this.#sni = message.sni;
+    this.#sanValidation = sanValidation;
     this.#resumes = message.maxSessionKeys !== 0;
     this.#secrets = secrets;
     this.#alpn = alpnFor(speaks, this.#material.alpn);
@@ -107,13 +110,31 @@ export class UpstreamTls {
 
   #check(certificate: PeerCertificate): Error | undefined {
     const { peerNames } = this.#material;
-    if (peerNames.length === 0) return undefined;
+    if (peerNames.length === 0) return this.#sanValidation ? this.#checkName(certificate) : undefined;
     const { uris, dns } = readSubjectAltNames(certificate.raw);
     // A workload has exactly one identity (SPIFFE X509-SVID §2); two would let it pick.
     if (uris.length > 1) return new IdentityMismatchError('the certificate has more than one URI name');
     const accepted = [...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)));
     return accepted ? undefined : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
   }
+
+  #checkName(certificate: PeerCertificate): Error | undefined {
+    if (this.#sni === '')
+      return new IdentityMismatchError('auto_san_validation is set, and no sni that it could be held to');
+    const wrong = checkServerIdentity(this.#sni, certificate);
+    return wrong && new IdentityMismatchError(wrong.message);
+  }
+}
+
+/** What a context is made with. */
+export interface UpstreamTlsOptions {
+  readonly secrets: LiveSecrets;
+  readonly regex: RegexEngine;
+  /** For refusals. */
+  readonly resource: string;
+  readonly speaks: Speaks | 'tcp';
+  /** Peers that no rule names have to be who was asked for (`auto_san_validation`). */
+  readonly sanValidation: boolean;
 }
 
 function alpnFor(speaks: Speaks | 'tcp', configured: readonly string[]): string[] {

@@ -60,6 +60,7 @@ export class Cluster {
   readonly #teller: VerdictTeller | undefined;
   #http2Counters: H2Counters | undefined;
   #closed = false;
+  #pausedSlot: number | undefined;
 
   constructor(settings: ClusterSettings, deps: ClusterDeps) {
     this.settings = settings;
@@ -82,6 +83,13 @@ export class Cluster {
 
   get hosts(): readonly Host[] {
     return this.#original === undefined ? [...this.#hosts.values()] : this.#original.hosts;
+  }
+
+  /** A host is not read for a while, since a client takes its answer more slowly than it comes. */
+  countPausedReading(): void {
+    const { stats } = this.#deps;
+    this.#pausedSlot ??= stats.counter(`cluster.${this.name}.upstream_flow_control_paused_reading_total`);
+    stats.add(this.#pausedSlot, 1);
   }
 
   /** Present when callers say where to go, so that there is nothing to balance. */

@@ -63,6 +63,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
   readonly #slots = new Map<string, number>();
   #draining = false;
   #activeRequests = 0;
+  #pausedSlot: number | undefined;
   #whenIdle: (() => void) | undefined;
   #dateSecond = 0;
   #dateText = '';
@@ -84,6 +85,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   /** Open connections go on under the new settings, from their next request. */
   update(settings: HcmSettings, routes: HcmRoutes, accessLog: AccessLogger | undefined): void {
+    if (settings.statPrefix !== this.settings.statPrefix) this.#pausedSlot = undefined;
     this.settings = settings;
     this.routes = routes;
     this.accessLog = accessLog;
@@ -302,6 +304,14 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   onLimit(end: ConnectionEnd): void {
     this.count(`downstream_cx_${end}`);
+  }
+
+  /** A client is not read for a while, since its request goes on more slowly than it comes. */
+  countPausedReading(): void {
+    const { stats } = this.#deps;
+    const { statPrefix } = this.settings;
+    this.#pausedSlot ??= stats.counter(`http.${statPrefix}.downstream_flow_control_paused_reading_total`);
+    stats.add(this.#pausedSlot, 1);
   }
 
   /** For what is rare: takes the counter by its name. */

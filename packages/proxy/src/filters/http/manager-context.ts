@@ -25,6 +25,7 @@ export interface ManagerContext {
   readonly overload: OverloadState;
   /** Adds one to a counter of this connection manager; for what is rare. */
   count(name: string): void;
+  countPausedReading(): void;
   readonly requestHash: RequestHash;
   readonly mirrors: Mirrors;
   readonly ids: ConnectionIds;

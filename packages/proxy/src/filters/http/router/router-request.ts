@@ -312,7 +312,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
     if (upstream === undefined) return;
     upstream.sendData(buffer, start, end, last);
     if (last || !upstream.congested) return;
-    this.#stream.manager.count('downstream_flow_control_paused_reading_total');
+    this.#stream.manager.countPausedReading();
     this.#stream.downstream.pauseRequest();
   }
 
@@ -396,9 +396,7 @@ export class RouterRequest implements PoolWaiter, ResponseReceiver, LbAttempt {
   }
 
   #pauseResponse(): void {
-    const { stats } = this.#stream.manager;
-    const name = `cluster.${this.#stream.clusterName}.upstream_flow_control_paused_reading_total`;
-    stats.add(stats.counter(name), 1);
+    this.#cluster?.countPausedReading();
     this.#upstream?.pauseResponse();
   }
 

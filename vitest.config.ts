@@ -43,9 +43,8 @@ export default defineConfig({
           },
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Together with the others, so that no core waits for the last file of each.
-          maxWorkers: 3,
-          sequence: { groupOrder: 1 },
+          maxWorkers: 2,
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -57,7 +56,7 @@ export default defineConfig({
           testTimeout: 600_000,
           hookTimeout: 120_000,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -73,6 +73,8 @@ describe('RE-05 circuit breakers', () => {
 
   it('RE-05 pending: what is more than may wait is refused at once, and says why', async () => {
     await withPool('{ tcp: { maxConnections: 1 }, http: { http1MaxPendingRequests: 2 } }');
+    // Who waits for a connection to be made waits, too.
+    expect(statuses(await calls(1, ''))).toEqual({ 200: 1 });
     const answers = await calls(10, '?delay=400');
     expect(statuses(answers)).toEqual({ 200: 3, 503: 7 });
     const servedMs = Math.max(...answers.filter(({ status }) => status === 200).map(({ ms }) => ms));

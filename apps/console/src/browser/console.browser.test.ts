@@ -273,6 +273,24 @@ describe.skipIf(CHROMIUM === undefined)(`console in Chromium${why}`, { timeout: 
     await page.context().close();
   });
 
+  it('may write, although an answer from before the session comes behind it', async () => {
+    const { page } = await visit(browser);
+    let sold = (): void => {};
+    const bought = new Promise<void>((resolve) => (sold = resolve));
+    await page.route('**/api/v1/session', async (route) => {
+      const response = await route.fetch();
+      const isSale = route.request().method() === 'POST';
+      if (!isSale) await bought;
+      // Whoever asked may have gone.
+      await route.fulfill({ response }).catch(() => {});
+      if (isSale) setTimeout(sold, 100);
+    });
+    await page.goto(await well.link('/traces'));
+    await page.getByRole('heading', { level: 1, name: 'Traces' }).waitFor();
+    await page.getByRole('button', { name: 'May write' }).waitFor();
+    await page.context().close();
+  });
+
   it('changes the colour scheme at once and keeps it', async () => {
     const { page } = await visit(browser);
     await page.goto(`${well.url}/overview`);

@@ -5,6 +5,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { KeyRound } from 'lucide-react';
 import { useEffect, useRef, useState } from 'react';
 import { send } from '../../api/client.ts';
+import { queries } from '../../api/queries.ts';
 import { commands } from '../../i18n/commands.ts';
 import { text } from '../../i18n/text.ts';
 import { Empty, Page } from '../../ui/page.tsx';
@@ -30,8 +31,10 @@ export default function OpenPage() {
       return;
     }
     send<SessionView>('POST', '/session', { code }).then(
-      async () => {
-        await client.invalidateQueries({ queryKey: ['session'] });
+      async (session) => {
+        // What was asked before there was a session may be answered behind it.
+        await client.cancelQueries({ queryKey: queries.session().queryKey });
+        client.setQueryData(queries.session().queryKey, session);
         await navigate({ href: PAGE.test(page) ? page : '/overview', replace: true });
       },
       (error: unknown) => setFailed(error instanceof Error ? error.message : text.open.spent),

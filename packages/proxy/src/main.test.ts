@@ -251,8 +251,15 @@ describe('the proxy program', () => {
       await using started = await start(plane.address, saveDir);
       await waitFor(() => isReady(started.admin));
       expect((await fetchPage(`127.0.0.1:${port}`, '/')).status).toBe(200);
-      await waitFor(async () => (await readFile(join(saveDir, 'last-good.xds'))).includes(CLUSTER));
-      await waitFor(async () => (await readFile(join(saveDir, 'last-good.xds'))).includes(`127.0.0.1_${port}`));
+      // Written when it changes, but every two seconds at most.
+      const wanted = Object.entries(resourcesOf(port)).flatMap(([type, byName]) => [type, ...Object.keys(byName)]);
+      await waitFor(
+        async () => {
+          const saved = await readFile(join(saveDir, 'last-good.xds'), 'latin1');
+          return wanted.every((text) => saved.includes(text));
+        },
+        { what: 'all of it on disk' },
+      );
       started.proxy.child.kill('SIGKILL');
     }
     await using started = await start(xds, saveDir);

@@ -44,11 +44,12 @@ export class TimeRing {
     const last = Math.floor((short ? (fromMs + toMs) / 2 : toMs - 1) / stepMs);
     const oldest = last - this.shape.slotsPerChunk * (this.shape.chunks - 1) + 1;
     const first = short ? last : Math.floor(fromMs / stepMs) + 1;
-    const share = 1 / (last - first + 1);
-    for (let slot = Math.max(oldest, first); slot <= last; slot += 1) this.#addSlot(slot, increase, share);
+    const parts = last - first + 1;
+    for (let slot = Math.max(oldest, first); slot <= last; slot += 1)
+      this.#addSlot(slot, increase, slot - first, parts);
   }
 
-  #addSlot(slot: number, increase: ArrayLike<number>, share: number): void {
+  #addSlot(slot: number, increase: ArrayLike<number>, part: number, parts: number): void {
     const { slotsPerChunk, chunks } = this.shape;
     const number = Math.floor(slot / slotsPerChunk);
     const place = number % chunks;
@@ -65,7 +66,8 @@ export class TimeRing {
     }
     const { values } = chunk;
     const base = (slot % slotsPerChunk) * this.width;
-    for (let i = 0; i < this.width; i += 1) values[base + i] = (values[base + i] ?? 0) + (increase[i] ?? 0) * share;
+    for (let i = 0; i < this.width; i += 1)
+      values[base + i] = (values[base + i] ?? 0) + partOf(increase[i] ?? 0, part, parts);
   }
 
   /** Adds up the slots [firstSlot, lastSlot] into `into`. */
@@ -124,3 +126,9 @@ export function windowSlots(
   // Of the slot in progress only a part has passed.
   return { first, last, lengthMs: Math.max(shape.stepMs, atMs - first * shape.stepMs) };
 }
+
+/** Counts stay whole, so that their parts add up to them; halves of requests would not, and nobody has seen any. */
+const partOf = (value: number, part: number, parts: number): number =>
+  Number.isInteger(value)
+    ? Math.floor((value * (part + 1)) / parts) - Math.floor((value * part) / parts)
+    : value / parts;

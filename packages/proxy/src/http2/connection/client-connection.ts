@@ -3,7 +3,7 @@ import type { HeadView } from '../../head/head-view.ts';
 import type { ConnectionKeeper, UpstreamConnection, UpstreamConnectionOptions } from '../../http/connections.ts';
 import type { ResponseReceiver, UpstreamStream } from '../../http/streams.ts';
 import type { UpstreamLink } from '../../upstream/upstream-link.ts';
-import { Deadline } from '../../timers/timer-queue.ts';
+import { Deadline, type DeadlineOwner } from '../../timers/timer-queue.ts';
 import { CODE, codeName, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames/constants.ts';
 import { H2Head } from '../h2-head.ts';
 import type { DecodeResult } from '../hpack/decoder.ts';
@@ -12,7 +12,7 @@ import { responseHead, trailersHead } from '../message-rules.ts';
 import { type ClientStreamLink, H2ClientStream } from './client-stream.ts';
 import type { H2Counters } from './counters.ts';
 import { CONTROL } from './flood-guard.ts';
-import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
+import { H2Connection, type H2Shared } from './h2-connection.ts';
 import type { H2Stream } from './h2-stream.ts';
 import { eachField, eachLine } from './head-frames.ts';
 import { forCarrier, type H2Limits } from './options.ts';
@@ -29,8 +29,12 @@ export interface H2ClientOptions extends UpstreamConnectionOptions {
 const STREAMS_BEFORE_SETTINGS = 100;
 const LINGER_MS = 1_000;
 
+const IDLE = 0;
+const LINGER = 1;
+const AGE = 2;
+
 /** One connection to an upstream host, for many exchanges at a time. */
-export class H2ClientConnection extends H2Connection implements ClientStreamLink, UpstreamConnection {
+export class H2ClientConnection extends H2Connection implements ClientStreamLink, UpstreamConnection, DeadlineOwner {
   readonly peerPrincipal: string;
   readonly localAddress: string;
   exchanges = 0;
@@ -62,9 +66,9 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     this.localAddress = `${socket.localAddress ?? ''}:${socket.localPort ?? 0}`;
     this.#keeper = keeper;
     this.#options = options;
-    this.#idleWait = new Deadline(this, DEADLINE.idle);
-    this.#lingerWait = new Deadline(this, DEADLINE.linger);
-    this.#ageWait = new Deadline(this, DEADLINE.age);
+    this.#idleWait = new Deadline(this, IDLE);
+    this.#lingerWait = new Deadline(this, LINGER);
+    this.#ageWait = new Deadline(this, AGE);
     if (options.maxDurationMs > 0) this.timers.arm(this.#ageWait, options.maxDurationMs);
     socket.on('error', (error: NodeJS.ErrnoException) => {
       this.wasReset = error.code === 'ECONNRESET';
@@ -84,18 +88,20 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
 
   /** Slow readers or a slow server are about to hold up what else comes this way: it had better go another. */
   get #isHeldUp(): boolean {
-    return this.heldBytes * 2 > this.limits.connectionWindow || (this.sendWindow <= 0 && this.blocked.size > 0);
+    return (
+      this.heldBytes * 2 > this.limits.connectionWindow || (this.sendWindow <= 0 && this.waiting.forWindow.size > 0)
+    );
   }
 
   protected get lastPeerStream(): number {
     return 0;
   }
 
-  protected get isClient(): boolean {
+  get isClient(): boolean {
     return true;
   }
 
-  protected isIdle(streamId: number): boolean {
+  isIdle(streamId: number): boolean {
     return streamId >= this.#nextStream || (streamId & 1) === 0;
   }
 
@@ -140,28 +146,27 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
 
   /** @param protocol of an extended CONNECT; empty for other requests. */
   writeRequest(streamId: number, head: HeadView, end: boolean, protocol: string): void {
-    const { known } = this;
-    const at = this.beginBlock();
+    const { known, headers } = this;
+    headers.begin();
     const mine = head instanceof H2Head ? head : undefined;
     const method =
       protocol === ''
         ? (mine?.method ?? this.#pseudo(':method', head.get(':method') ?? 'GET'))
         : this.#pseudo(':method', 'CONNECT');
-    this.putField(method);
-    if (protocol !== '') this.putField(this.#pseudo(':protocol', protocol));
+    headers.put(method);
+    if (protocol !== '') headers.put(this.#pseudo(':protocol', protocol));
     // RFC 9113 §8.5: a CONNECT of its own has neither scheme nor path.
     const bare = protocol === '' && method.value === 'CONNECT';
-    if (!bare) this.putField(this.#pseudo(':scheme', this.#options.secure ? 'https' : 'http'));
-    if (!this.carried) this.putField(this.#authority(head));
-    if (!bare) this.putField(mine?.path ?? this.#pseudo(':path', head.get(':path') ?? '/'));
-    if (this.carried) eachLine(known, head, this.#put);
-    else eachField(known, head, protocol === '' ? this.#put : this.#putUnlessHandshake);
-    this.endBlock(at, streamId, end);
+    if (!bare) headers.put(this.#pseudo(':scheme', this.#options.secure ? 'https' : 'http'));
+    if (!this.carried) headers.put(this.#authority(head));
+    if (!bare) headers.put(mine?.path ?? this.#pseudo(':path', head.get(':path') ?? '/'));
+    if (this.carried) eachLine(known, head, headers.put);
+    else eachField(known, head, protocol === '' ? headers.put : this.#putUnlessHandshake);
+    headers.end(streamId, end);
   }
-  readonly #put = (field: Field): void => this.putField(field);
   /** RFC 8441 §5: the handshake's proof has no place in HTTP/2. */
   readonly #putUnlessHandshake = (field: Field): void => {
-    if (field.name.text !== 'sec-websocket-key') this.putField(field);
+    if (field.name.text !== 'sec-websocket-key') this.headers.put(field);
   };
 
   #authority(head: HeadView): Field {
@@ -173,7 +178,7 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     return this.known.field(this.known.name(name), value);
   }
 
-  protected onHeaders(streamId: number, fields: readonly Field[], result: DecodeResult, endStream: boolean): void {
+  onHeaders(streamId: number, fields: readonly Field[], result: DecodeResult, endStream: boolean): void {
     const stream = this.streams.get(streamId);
     if (!(stream instanceof H2ClientStream)) {
       if (this.isIdle(streamId)) this.fail(CODE.protocolError, 'HEADERS nobody asked for', 'framing_error');
@@ -194,11 +199,11 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     if (trailers) stream.receiveTrailers(checked.head);
   }
 
-  protected override onPeerSettings(): void {
+  override onPeerSettings(): void {
     if (this.capacity > 0) this.#keeper.onReusable(this);
   }
 
-  protected onGoaway(lastStreamId: number, code: ErrorCode, detail: string): void {
+  onGoaway(lastStreamId: number, code: ErrorCode, detail: string): void {
     this.#exhaust();
     const text = `GOAWAY ${codeName(code)}${detail === '' ? '' : ` ${detail}`}`;
     for (const stream of Array.from(this.streams.values())) {
@@ -232,7 +237,7 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     this.timers.arm(this.#lingerWait, LINGER_MS);
   }
 
-  protected override lose(detail: string): void {
+  override lose(detail: string): void {
     if (this.gone) return;
     this.timers.cancel(this.#idleWait);
     this.timers.cancel(this.#lingerWait);
@@ -248,14 +253,13 @@ export class H2ClientConnection extends H2Connection implements ClientStreamLink
     super.cutStreams(this.#silent ? () => {} : tell);
   }
 
-  override onDeadline(kind: number): void {
+  onDeadline(kind: number): void {
     if (this.gone) return;
-    if (kind === DEADLINE.idle) {
+    if (kind === IDLE) {
       if (this.streams.size === 0) this.retire();
-    } else if (kind === DEADLINE.age) {
+    } else if (kind === AGE) {
       this.#exhaust();
       if (this.streams.size === 0) this.#leave();
-    } else if (kind === DEADLINE.linger) this.lose('the connection was ended');
-    else super.onDeadline(kind);
+    } else this.lose('the connection was ended');
   }
 }

@@ -182,7 +182,7 @@ export abstract class H2Stream {
     const congested = (this.#pending !== undefined && this.#pending.length > 0) || this.link.output.congested;
     if (congested && !this.waitsWritable) {
       this.waitsWritable = true;
-      this.link.waiting.add(this);
+      this.link.waiting.forOutput.add(this);
     }
     return congested;
   }
@@ -209,7 +209,7 @@ export abstract class H2Stream {
       this.#pending ??= new HeldData(this.link.buffers);
       this.#pending.append(buffer, sent, end);
       this.#pendingEnd = last;
-      this.link.blocked.add(this);
+      this.link.waiting.forWindow.add(this);
     } else if (last) this.endLocal();
     this.link.output.relieve();
   }

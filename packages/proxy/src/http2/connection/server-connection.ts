@@ -3,7 +3,7 @@ import type { Random } from '@weft/kit';
 import type { HeadView } from '../../head/head-view.ts';
 import type { ExchangeSource, ServerConnection, WeighExchange } from '../../http/connections.ts';
 import type { DownstreamConnection } from '../../http/streams.ts';
-import { Deadline } from '../../timers/timer-queue.ts';
+import { Deadline, type DeadlineOwner } from '../../timers/timer-queue.ts';
 import { CODE, type ErrorCode, MAX_STREAM_ID, PREFACE, SETTING } from '../frames/constants.ts';
 import type { DecodeResult } from '../hpack/decoder.ts';
 import type { Field } from '../hpack/field.ts';
@@ -11,7 +11,7 @@ import { ownPhrase } from '../carried.ts';
 import { type RequestRules, requestHead, trailersHead } from '../message-rules.ts';
 import { CONTROL } from './flood-guard.ts';
 import type { H2Counters } from './counters.ts';
-import { DEADLINE, H2Connection, type H2Shared } from './h2-connection.ts';
+import { H2Connection, type H2Shared } from './h2-connection.ts';
 import type { H2Stream } from './h2-stream.ts';
 import { eachField, eachLine } from './head-frames.ts';
 import type { H2Limits } from './options.ts';
@@ -42,8 +42,10 @@ const DRAIN_MS = 5_000;
 // Far more than a client that ends its side first waits for answers; HTTP/1 has the same.
 const HALF_CLOSED_MS = 5_000;
 
+const WAIT = { idle: 0, headers: 1, drain: 2, linger: 3, age: 4 } as const;
+
 /** One client connection that speaks HTTP/2. */
-export class H2ServerConnection extends H2Connection implements ServerStreamLink, ServerConnection {
+export class H2ServerConnection extends H2Connection implements ServerStreamLink, ServerConnection, DeadlineOwner {
   readonly connection: DownstreamConnection;
   readonly #source: ExchangeSource;
   readonly #options: H2ServerOptions;
@@ -76,11 +78,11 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.#options = options;
     this.#random = shared.random;
     this.#rules = { carried: options.carried, connect: options.connect };
-    this.#idleWait = new Deadline(this, DEADLINE.idle);
-    this.#headersWait = new Deadline(this, DEADLINE.headers);
-    this.#drainWait = new Deadline(this, DEADLINE.drain);
-    this.#lingerWait = new Deadline(this, DEADLINE.linger);
-    this.#ageWait = new Deadline(this, DEADLINE.age);
+    this.#idleWait = new Deadline(this, WAIT.idle);
+    this.#headersWait = new Deadline(this, WAIT.headers);
+    this.#drainWait = new Deadline(this, WAIT.drain);
+    this.#lingerWait = new Deadline(this, WAIT.linger);
+    this.#ageWait = new Deadline(this, WAIT.age);
     socket.on('error', () => this.lose('the client reset the connection'));
     socket.on('close', () => this.lose('the connection was closed'));
     socket.on('end', () => this.#onReadEnd());
@@ -100,11 +102,11 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     return this.#lastStream;
   }
 
-  protected get isClient(): boolean {
+  get isClient(): boolean {
     return false;
   }
 
-  protected isIdle(streamId: number): boolean {
+  isIdle(streamId: number): boolean {
     return streamId > this.#lastStream || (streamId & 1) === 0;
   }
 
@@ -133,18 +135,18 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     return at;
   }
 
-  protected override onPeerSettings(): void {
+  override onPeerSettings(): void {
     this.onBlockOpen(false);
   }
 
-  protected override onBlockOpen(open: boolean): void {
+  override onBlockOpen(open: boolean): void {
     const { headersTimeoutMs } = this.#options;
     if (!open) this.timers.cancel(this.#headersWait);
     else if (headersTimeoutMs > 0 && this.#headersWait.list === undefined)
       this.timers.arm(this.#headersWait, headersTimeoutMs);
   }
 
-  protected onHeaders(
+  onHeaders(
     streamId: number,
     fields: readonly Field[],
     result: DecodeResult,
@@ -235,27 +237,28 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.connection.abuse?.();
   }
 
-  protected override onStreamCut(stream: H2Stream): void {
-    if (stream instanceof H2ServerStream && !this.guard.requestCutOff(stream.beganMs)) this.prematureFlood();
+  override onStreamCut(stream: H2Stream): void {
+    if (stream instanceof H2ServerStream && !this.guard.requestCutOff(stream.beganMs))
+      this.flood('premature_reset_flood');
   }
 
   writeResponse(streamId: number, status: number, head: HeadView, end: boolean): void {
-    const at = this.beginBlock();
-    this.putField(this.known.status(status));
+    const { headers } = this;
+    headers.begin();
+    headers.put(this.known.status(status));
     if (this.carried) {
       const phrase = ownPhrase(status, head);
-      if (phrase !== undefined) this.putField(this.known.field(this.known.name(':reason'), phrase));
-      eachLine(this.known, head, this.#put);
+      if (phrase !== undefined) headers.put(this.known.field(this.known.name(':reason'), phrase));
+      eachLine(this.known, head, headers.put);
     } else {
-      eachField(this.known, head, this.#put);
+      eachField(this.known, head, headers.put);
     }
-    this.endBlock(at, streamId, end);
+    headers.end(streamId, end);
   }
-  readonly #put = (field: Field): void => this.putField(field);
 
   // Ends.
 
-  protected onGoaway(): void {
+  onGoaway(): void {
     // The client opens no more streams; what it asked for is answered.
     this.#draining = true;
     this.#finalStream = this.#lastStream;
@@ -285,7 +288,8 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     this.timers.arm(this.#lingerWait, HALF_CLOSED_MS);
   }
 
-  protected override onPingAck(): void {
+  override onPingAck(): void {
+    super.onPingAck();
     if (this.#drainWait.list !== undefined) this.#sayFinal();
   }
 
@@ -324,7 +328,7 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     if (!this.gone) this.finish();
   }
 
-  protected override lose(detail: string): void {
+  override lose(detail: string): void {
     if (this.gone) return;
     for (const wait of [this.#idleWait, this.#headersWait, this.#drainWait, this.#lingerWait, this.#ageWait])
       this.timers.cancel(wait);
@@ -337,25 +341,23 @@ export class H2ServerConnection extends H2Connection implements ServerStreamLink
     if (idleTimeoutMs > 0) this.timers.arm(this.#idleWait, idleTimeoutMs);
   }
 
-  override onDeadline(kind: number): void {
+  onDeadline(kind: number): void {
     if (this.gone) return;
     switch (kind) {
-      case DEADLINE.idle:
+      case WAIT.idle:
         if (this.streams.size > 0 || this.stopped) return;
         this.#source.onLimit?.('idle_timeout');
         this.sayGoaway(this.#lastStream, CODE.noError, 'idle');
         return this.finish();
-      case DEADLINE.headers:
+      case WAIT.headers:
         return this.fail(CODE.enhanceYourCalm, 'headers timeout', 'headers_timeout');
-      case DEADLINE.drain:
+      case WAIT.drain:
         return this.#sayFinal();
-      case DEADLINE.age:
+      case WAIT.age:
         this.#source.onLimit?.('max_duration_reached');
         return this.onDraining();
-      case DEADLINE.linger:
-        return this.lose('the connection was ended');
       default:
-        super.onDeadline(kind);
+        return this.lose('the connection was ended');
     }
   }
 }

@@ -7,9 +7,10 @@ import type { H2Counter } from './counters.ts';
 import type { FloodGuard } from './flood-guard.ts';
 import type { H2Limits } from './options.ts';
 import type { PeerSettings } from './peer-settings.ts';
+import type { WaitingStream, WaitingStreams } from './waiting-streams.ts';
 
 /** What a stream asks of its connection. */
-export interface StreamLink<Stream> {
+export interface StreamLink<Stream extends WaitingStream> {
   readonly known: FieldTable;
   readonly buffers: BufferPool;
   readonly limits: H2Limits;
@@ -17,8 +18,7 @@ export interface StreamLink<Stream> {
   readonly output: FrameOutput;
   readonly guard: FloodGuard;
   readonly peer: PeerSettings;
-  readonly blocked: Set<Stream>;
-  readonly waiting: Set<Stream>;
+  readonly waiting: WaitingStreams<Stream>;
   sendWindow: number;
   heldBytes: number;
   /** Bytes of the header block that came last, and of the one that was written last, with their frames. */

@@ -17,7 +17,8 @@ import type { HcmRoutes, Outcome } from './hcm-settings.ts';
 import type { ManagerContext } from './manager-context.ts';
 import { checkAndPrepare, type PreparedStream } from './prepare-request.ts';
 import type { HttpFilter, ReplyOptions } from './http-filter.ts';
-import { RouterRequest } from './router/router-request.ts';
+import { admitRequest } from './router/admit-request.ts';
+import type { RouterRequest } from './router/router-request.ts';
 import type { RoutedStream } from './router/routed-stream.ts';
 
 const STREAM_IDLE = 0;
@@ -211,9 +212,8 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
       return;
     }
     if (!this.requestOver && !this.manager.settings.forwardContinue) this.#sayContinue();
-    const router = new RouterRequest(this, outcome);
-    this.#router = router;
-    router.start();
+    this.#router = admitRequest(this, outcome);
+    this.#router?.start();
   }
 
   /** Only now: a client whose request a filter refuses need not send the body. */

@@ -1,5 +1,6 @@
 export { compileRoutes } from './routes.ts';
-export type { CompiledRoute, PackedConfig, RouteDeps, RouteMatch, RouteTable, RouteTracing } from './routes.ts';
+export type { RouteDeps } from './routes.ts';
+export type { CompiledRoute, PackedConfig, RouteMatch, RouteTable, RouteTracing } from './route-table.ts';
 export type {
   DirectResponse,
   ForwardAction,

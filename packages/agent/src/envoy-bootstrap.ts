@@ -1,7 +1,7 @@
 /** The configuration with which a real Envoy takes the place of a Weft proxy. Pure: the JSON form of Envoy's Bootstrap message. */
 import { isIP } from 'node:net';
 import { CONTROL_PLANE_SERVER_NAME, SECRET_DEFAULT, SECRET_ROOT } from '@weft/contracts';
-import { WeftError } from '@weft/kit';
+import { LINUX_SOCKET, WeftError } from '@weft/kit';
 
 export interface SocketAddress {
   /** An IP address. */
@@ -113,14 +113,16 @@ function xdsCluster({ xds, controlPlaneId }: EnvoyBootstrapOptions): Record<stri
   };
 }
 
-// Linux values.
-const SOL_SOCKET = 1;
-const SO_MARK = 36;
-
 const marked = (mark: number): Record<string, unknown> => ({
   source_address: { address: '0.0.0.0', port_value: 0 },
   socket_options: [
-    { description: 'SO_MARK', level: SOL_SOCKET, name: SO_MARK, int_value: mark, state: 'STATE_PREBIND' },
+    {
+      description: 'SO_MARK',
+      level: LINUX_SOCKET.SOL_SOCKET,
+      name: LINUX_SOCKET.SO_MARK,
+      int_value: mark,
+      state: 'STATE_PREBIND',
+    },
   ],
 });
 

@@ -15,4 +15,5 @@ export { createLifecycle, type Lifecycle } from './lifecycle.ts';
 export { createBackoff, type Backoff, type BackoffOptions } from './backoff.ts';
 export { createBoundedQueue, type BoundedQueue } from './bounded-queue.ts';
 export { writeFileAtomic } from './files.ts';
+export { LINUX_SOCKET } from './linux-sockets.ts';
 export { openMessageChannel, type MessageChannel } from './message-channel.ts';

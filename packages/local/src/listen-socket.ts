@@ -5,7 +5,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { ListeningSocket } from '@weft/contracts';
-import { WeftError } from '@weft/kit';
+import { LINUX_SOCKET, WeftError } from '@weft/kit';
 import { loadLibc, type Libc } from './libc.ts';
 
 export interface ListenSocket {
@@ -25,14 +25,7 @@ export interface ListenSockets {
   adopt(pid: number, socket: ListeningSocket): ListenSocket | undefined;
 }
 
-// Linux values (asm-generic): socket(2), setsockopt(2).
-const AF_INET = 2;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
+const { AF_INET, SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_REUSEADDR } = LINUX_SOCKET;
 const BACKLOG = 1024;
 // The same on every architecture: pidfd_open(2), pidfd_getfd(2).
 const SYS_PIDFD_OPEN = 434;

@@ -3,6 +3,7 @@
 import { closeSync } from 'node:fs';
 import { getSystemErrorMap } from 'node:util';
 import { parseAddress } from '@weft/evaluator';
+import { LINUX_SOCKET } from '@weft/kit';
 import { loadLibc } from './libc.ts';
 
 export interface ListeningSockets {
@@ -13,14 +14,8 @@ export interface ListeningSockets {
   close(fd: number): void;
 }
 
-// Linux values: socket(2), setsockopt(2), fcntl(2).
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
+const { AF_INET, AF_INET6, SOCK_STREAM, SOCK_NONBLOCK, SOCK_CLOEXEC, SOL_SOCKET, SO_REUSEADDR } = LINUX_SOCKET;
+// fcntl(2), on Linux.
 const F_DUPFD_CLOEXEC = 1030;
 const FIRST_FD = 3;
 

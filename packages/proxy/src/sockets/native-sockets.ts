@@ -5,7 +5,7 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { Socket } from 'node:net';
-import { WeftError } from '@weft/kit';
+import { LINUX_SOCKET, WeftError } from '@weft/kit';
 import { descriptorOf } from './descriptor.ts';
 import { loadLibc } from './libc.ts';
 
@@ -28,18 +28,8 @@ export interface SocketCalls {
   errno(): number;
 }
 
-// Linux values: socket(2), netfilter's socket options.
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-const SOCK_NONBLOCK = 0o4000;
-const SOCK_CLOEXEC = 0o2000000;
-const SOL_IP = 0;
-const SOL_SOCKET = 1;
-const SOL_IPV6 = 41;
-const SO_MARK = 36;
-const SO_ORIGINAL_DST = 80;
+const { AF_INET, AF_INET6, SOCK_STREAM, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_CLOEXEC } = LINUX_SOCKET;
+const { SOL_IP, SOL_SOCKET, SOL_IPV6, SO_MARK, SO_ORIGINAL_DST } = LINUX_SOCKET;
 const ADDRESS_BYTES = 28;
 
 /** @throws {WeftError} WEFT_NATIVE_CALLS where the C library can not be called. */

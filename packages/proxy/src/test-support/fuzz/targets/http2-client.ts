@@ -3,27 +3,18 @@ import { FieldsHead } from '../../../head/fields-head.ts';
 import type { HeadView } from '../../../head/head-view.ts';
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../../http/streams.ts';
 import { H2ClientConnection } from '../../../http2/connection/client-connection.ts';
-import { H2Counters } from '../../../http2/connection/counters.ts';
 import { PREFACE } from '../../../http2/frames/constants.ts';
-import { FieldTable } from '../../../http2/hpack/field-table.ts';
-import { settings } from '../../../http2/test-support/raw-peer.ts';
 import type { Random } from '@weft/kit';
-import { BufferPool } from '../../../sockets/buffer-pool.ts';
-import { TimerQueue } from '../../../timers/timer-queue.ts';
-import { FakeSocket, stillClock } from '../fake-socket.ts';
+import { FakeSocket } from '../fake-socket.ts';
 import { type FuzzTarget, must, mustEqual } from '../fuzz-target.ts';
 import { Pieces, randomOf } from '../pieces.ts';
 import { type Line, showLines } from '../reference/http1.ts';
-import { checkWritten, HeadChecks } from '../reference/http2.ts';
-import { CountedBits, SyncTurn } from '../sync-turn.ts';
+import { checkWritten, type HeadChecks } from '../reference/http2.ts';
 import { reshapeFrames } from './frames.ts';
-import { H2_LIMITS } from './http2-server.ts';
+import { H2_LIMITS, Http2Parts, MAX_BYTES, SETTINGS } from './http2-parts.ts';
 import { HTTP2_TOKENS } from './http2-tokens.ts';
 
-const MAX_BYTES = 2048;
-const INPUTS_PER_MEMORY = 4096;
 const OPTIONS = { limits: H2_LIMITS, secure: false, maxRequests: 0, idleTimeoutMs: 1000, maxDurationMs: 0 };
-const SETTINGS = settings();
 const REQUESTS = ['GET', 'POST', 'HEAD'].map((method, i) => FieldsHead.request(method, `/${i}`, 'h'));
 const POSTED = 1;
 
@@ -82,14 +73,8 @@ class Answer implements ResponseReceiver {
 }
 
 export function http2Client(): FuzzTarget {
-  const timers = new TimerQueue(stillClock);
-  const turn = new SyncTurn();
-  const buffers = new BufferPool();
-  const bits = new CountedBits();
-  const counters = new H2Counters(bits, '');
-  const checks = new HeadChecks();
-  let known = new FieldTable();
-  let inputs = 0;
+  const parts = new Http2Parts();
+  const { timers, turn, bits, counters, checks } = parts;
   let connection: H2ClientConnection;
   let streams: UpstreamStream[] = [];
   let looksAtWritten = false;
@@ -111,8 +96,7 @@ export function http2Client(): FuzzTarget {
     const socket = new FakeSocket(looksAtWritten);
     let closed = 0;
     const keeper = { onReusable: () => {}, onExhausted: () => {}, onClosed: () => (closed += 1) };
-    const shared = { known, turn, buffers, timers };
-    connection = new H2ClientConnection(socket.asSocket(), '', keeper, shared, { ...OPTIONS, carried }, counters);
+    connection = new H2ClientConnection(socket.asSocket(), '', keeper, parts, { ...OPTIONS, carried }, counters);
     const answers: Answer[] = [];
     streams = REQUESTS.map((head, i) => {
       const answer = new Answer(carried, checks);
@@ -145,8 +129,7 @@ export function http2Client(): FuzzTarget {
     dictionary: HTTP2_TOKENS,
     reshape: reshapeFrames,
     run(given) {
-      inputs += 1;
-      if (inputs % INPUTS_PER_MEMORY === 0) known = new FieldTable();
+      parts.nextInput();
       const random = randomOf(given);
       const carried = random.int(4) === 0;
       looksAtWritten = random.int(8) === 0;

@@ -6,36 +6,18 @@ import type { HeadView } from '../../../head/head-view.ts';
 import type { ExchangeSource } from '../../../http/connections.ts';
 import type { DownstreamStream, RequestReceiver } from '../../../http/streams.ts';
 import { requestHeadText } from '../../../http1/head-writer.ts';
-import { H2Counters } from '../../../http2/connection/counters.ts';
-import { DEFAULT_H2_LIMITS } from '../../../http2/connection/options.ts';
 import { H2ServerConnection } from '../../../http2/connection/server-connection.ts';
 import { PREFACE } from '../../../http2/frames/constants.ts';
-import { FieldTable } from '../../../http2/hpack/field-table.ts';
-import { settings } from '../../../http2/test-support/raw-peer.ts';
 import { anyConnection } from '../../../http2/test-support/test-server.ts';
-import { BufferPool } from '../../../sockets/buffer-pool.ts';
-import { TimerQueue } from '../../../timers/timer-queue.ts';
-import { FakeSocket, stillClock } from '../fake-socket.ts';
+import { FakeSocket } from '../fake-socket.ts';
 import { type FuzzTarget, must, mustEqual } from '../fuzz-target.ts';
 import { Pieces, randomOf } from '../pieces.ts';
 import { type Line, showLines } from '../reference/http1.ts';
-import { checkWritten, HeadChecks } from '../reference/http2.ts';
-import { CountedBits, SyncTurn } from '../sync-turn.ts';
+import { checkWritten, type HeadChecks } from '../reference/http2.ts';
 import { reshapeFrames } from './frames.ts';
+import { H2_LIMITS, Http2Parts, MAX_BYTES, SETTINGS } from './http2-parts.ts';
 import { HTTP2_TOKENS } from './http2-tokens.ts';
 
-const MAX_BYTES = 2048;
-const INPUTS_PER_MEMORY = 4096;
-/** Small, so that inputs reach them. */
-export const H2_LIMITS = {
-  ...DEFAULT_H2_LIMITS,
-  maxConcurrentStreams: 8,
-  streamWindow: 65_536,
-  connectionWindow: 131_072,
-  controlBurst: 20,
-  maxContinuations: 4,
-  head: { maxBytes: 1500, maxFields: 24 },
-};
 const OPTIONS = {
   limits: H2_LIMITS,
   headersTimeoutMs: 1000,
@@ -47,7 +29,6 @@ const OPTIONS = {
   connect: true,
 };
 const ANSWER = Buffer.alloc(300, 'a');
-const SETTINGS = settings();
 
 class Taken implements RequestReceiver {
   readonly stream: DownstreamStream;
@@ -136,14 +117,8 @@ class Taken implements RequestReceiver {
 }
 
 export function http2Server(): FuzzTarget {
-  const timers = new TimerQueue(stillClock);
-  const turn = new SyncTurn();
-  const buffers = new BufferPool();
-  const bits = new CountedBits();
-  const counters = new H2Counters(bits, '');
-  const checks = new HeadChecks();
-  let known = new FieldTable();
-  let inputs = 0;
+  const parts = new Http2Parts();
+  const { timers, turn, buffers, bits, counters, checks } = parts;
   let connection: H2ServerConnection;
   let taken: Taken[] = [];
   let looksAtWritten = false;
@@ -179,7 +154,7 @@ export function http2Server(): FuzzTarget {
       },
       onConnectionClosed: () => (closed += 1),
     };
-    const shared = { known, turn, buffers, timers, random: seededRandom(1) };
+    const shared = { known: parts.known, turn, buffers, timers, random: seededRandom(1) };
     connection = new H2ServerConnection(
       socket.asSocket(),
       anyConnection,
@@ -210,8 +185,7 @@ export function http2Server(): FuzzTarget {
     dictionary: HTTP2_TOKENS,
     reshape: reshapeFrames,
     run(given) {
-      inputs += 1;
-      if (inputs % INPUTS_PER_MEMORY === 0) known = new FieldTable();
+      parts.nextInput();
       const random = randomOf(given);
       const carried = random.int(4) === 0;
       looksAtWritten = random.int(8) === 0;

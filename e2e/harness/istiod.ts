@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { freePort, waitFor } from '@weft/testkit';
-import { startEmptyKubernetes } from './empty-kubernetes.ts';
+import { startSmallKubernetes, type SmallKubernetes } from './small-kubernetes.ts';
 
 export type FoundProgram =
   | { readonly path: string }
@@ -35,11 +35,16 @@ export interface IstiodOptions {
   /** Configuration that is there from the start: file name → YAML. */
   readonly config?: Readonly<Record<string, string>>;
   readonly env?: Readonly<Record<string, string>>;
+  /** Discovery over TLS as well: istiod's certificate, and the roots of those who may ask. */
+  readonly tls?: { readonly certChainPem: string; readonly privateKeyPem: string; readonly rootsPem: string };
 }
 
 export interface Istiod extends AsyncDisposable {
   /** `host:port` of its discovery without TLS. */
   readonly xds: string;
+  /** `host:port` of its discovery with TLS, where it has that. */
+  readonly secureXds: string;
+  readonly kubernetes: Pick<SmallKubernetes, 'putSecret'>;
   /** Writes a file of configuration; a second later it is in force. */
   apply(name: string, yaml: string): Promise<void>;
   remove(name: string): Promise<void>;
@@ -52,13 +57,19 @@ export interface Istiod extends AsyncDisposable {
 }
 
 export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
-  const { path, directory, mesh = {}, config = {}, env = {} } = options;
-  const kubernetes = await startEmptyKubernetes();
+  const { path, directory, mesh = {}, config = {}, env = {}, tls } = options;
+  const kubernetes = await startSmallKubernetes();
   const at = (name: string): string => join(directory, name);
   const [http, xds, monitoring] = [await freePort(), await freePort(), await freePort()];
+  const secureXds = tls === undefined ? '' : `127.0.0.1:${await freePort()}`;
   await mkdir(at('config'));
   await writeFile(at('kubeconfig'), kubernetes.kubeconfig);
   await writeFile(at('mesh.yaml'), JSON.stringify(mesh));
+  if (tls !== undefined) {
+    await writeFile(at('istiod.pem'), tls.certChainPem);
+    await writeFile(at('istiod-key.pem'), tls.privateKeyPem, { mode: 0o600 });
+    await writeFile(at('istiod-roots.pem'), tls.rootsPem);
+  }
   await Promise.all(Object.entries(config).map(([name, yaml]) => writeFile(at(`config/${name}.yaml`), yaml)));
   const args = [
     'discovery',
@@ -72,7 +83,14 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
     `--httpAddr=127.0.0.1:${http}`,
     '--httpsAddr=',
     `--grpcAddr=127.0.0.1:${xds}`,
-    '--secureGRPCAddr=',
+    `--secureGRPCAddr=${secureXds}`,
+    ...(tls === undefined
+      ? []
+      : [
+          `--tlsCertFile=${at('istiod.pem')}`,
+          `--tlsKeyFile=${at('istiod-key.pem')}`,
+          `--caCertFile=${at('istiod-roots.pem')}`,
+        ]),
     `--monitoringAddr=127.0.0.1:${monitoring}`,
   ];
   const log = (): string => readFileSync(at('istiod.log'), 'utf8');
@@ -110,6 +128,8 @@ export async function startIstiod(options: IstiodOptions): Promise<Istiod> {
   }
   return {
     xds: `127.0.0.1:${xds}`,
+    secureXds,
+    kubernetes,
     apply: (name, yaml) => writeFile(at(`config/${name}.yaml`), yaml),
     remove: (name) => rm(at(`config/${name}.yaml`)),
     debug: async (page) =>

@@ -27,6 +27,10 @@ export interface WeftProxySpec {
   readonly account?: string;
   /** Node metadata beside the usual. */
   readonly metadata?: Readonly<Record<string, unknown>>;
+  /** Flags of its discovery and secrets; default: plaintext, with certificates in its folder. */
+  readonly flags?: (folder: string) => readonly string[];
+  /** Whether to wait until it is ready; default true. */
+  readonly awaited?: boolean;
 }
 
 export interface WeftProxy {
@@ -65,9 +69,14 @@ export interface WorldOptions {
   /** MeshConfig, by the folder of this world. */
   readonly mesh?: (directory: string) => Readonly<Record<string, unknown>>;
   readonly env?: IstiodOptions['env'];
+  /** istiod serves TLS, too, under this name. */
+  readonly serverName?: string;
 }
 
-export async function startWorld(istiodPath: string, { config, mesh, env = {} }: WorldOptions): Promise<World> {
+export async function startWorld(
+  istiodPath: string,
+  { config, mesh, env = {}, serverName }: WorldOptions,
+): Promise<World> {
   const { block, release } = await claimBlock();
   const dir = await tempDir('weft-istiod-');
   const directory = dir.path;
@@ -78,6 +87,7 @@ export async function startWorld(istiodPath: string, { config, mesh, env = {} }:
     config: config(block),
     mesh: { trustDomain: 'cluster.local', ...mesh?.(directory) },
     env,
+    ...(serverName === undefined ? {} : { tls: authority.issue(serverName) }),
   });
   const proxies: WeftProxy[] = [];
   const servers: (Server | TcpServer)[] = [];
@@ -169,6 +179,7 @@ interface Surroundings {
 
 async function startWeftProxy(spec: WeftProxySpec, around: Surroundings): Promise<WeftProxy> {
   const { name, index, type = 'sidecar', namespace = 'default', labels = { app: name } } = spec;
+  const { awaited = true } = spec;
   const address = `${around.block}.${index}.1`;
   const folder = join(around.directory, name);
   const issue = async (account = spec.account ?? name): Promise<void> => {
@@ -200,9 +211,7 @@ async function startWeftProxy(spec: WeftProxySpec, around: Surroundings): Promis
       program,
       `--node-id=${nodeId({ type, ip: address, name, namespace })}`,
       `--metadata=${JSON.stringify(metadata)}`,
-      `--xds=${around.istiod.xds}`,
-      '--xds-plaintext',
-      `--secrets-dir=${folder}`,
+      ...(spec.flags?.(folder) ?? [`--xds=${around.istiod.xds}`, '--xds-plaintext', `--secrets-dir=${folder}`]),
       `--admin=${address}:${ADMIN_PORT}`,
     ],
     { cwd: folder, stdio: ['ignore', output.fd, output.fd] },
@@ -211,6 +220,7 @@ async function startWeftProxy(spec: WeftProxySpec, around: Surroundings): Promis
   const log = (): string => readFileSync(join(folder, 'log'), 'utf8');
   const page = (path: string): Promise<Response> =>
     fetch(`http://${address}:${ADMIN_PORT}${path}`, { signal: AbortSignal.timeout(10_000) });
+  let stopped = false;
   const proxy: WeftProxy = {
     address,
     admin: async (path) => (await page(path)).text(),
@@ -227,11 +237,15 @@ async function startWeftProxy(spec: WeftProxySpec, around: Surroundings): Promis
     renew: issue,
     log,
     ended: () =>
-      child.exitCode === null && child.signalCode === null
+      stopped || (child.exitCode === null && child.signalCode === null)
         ? undefined
         : `${name} with ${child.exitCode ?? child.signalCode}\n${log().slice(-8_000)}`,
-    stop: () => end(child),
+    stop() {
+      stopped = true;
+      return end(child);
+    },
   };
+  if (!awaited) return proxy;
   try {
     await waitFor(async () => (await page('/ready')).status === 200, { what: `${name} LIVE`, timeoutMs: 60_000 });
   } catch (error) {

@@ -5,7 +5,20 @@ const CORES = 4;
 const readOptions = (flags: ProxyFlags) => readOptionsFor(flags, CORES);
 const NODE = 'sidecar~127.66.3.1~reviews-v1.default~default.svc.cluster.local';
 
+const NAMED = { xds: '127.0.0.1:15012', xdsServerName: 'istiod.istio-system.svc', secretsDir: '/certs' };
+
 describe('readOptions', () => {
+  it('reads who else than Weft serves discovery, and where secrets may be', () => {
+    const named = readOptions({ nodeId: NODE, ...NAMED, secretFiles: ['/a', '/b'], systemRoots: '/roots.pem' });
+    expect(named).toMatchObject({
+      xdsServer: { name: 'istiod.istio-system.svc', rootsFile: undefined, tokenFile: undefined },
+      secretFolders: ['/a', '/b'],
+      systemRoots: '/roots.pem',
+    });
+    const byToken = { xds: NAMED.xds, xdsServerName: 'a.test', xdsRoots: '/r', xdsToken: '/t' };
+    expect(readOptions({ nodeId: NODE, ...byToken }).xdsServer).toMatchObject({ rootsFile: '/r', tokenFile: '/t' });
+  });
+
   it('reads all flags', () => {
     expect(
       readOptions({
@@ -35,7 +48,10 @@ describe('readOptions', () => {
       socketMark: 1337,
       xdsAddress: '127.0.0.1:15012',
       xdsPlaintext: false,
+      xdsServer: undefined,
       secretsDir: undefined,
+      secretFolders: [],
+      systemRoots: undefined,
       saveDir: '/s',
       admin: { host: '127.66.3.1', port: 15_000 },
       inherited: new Map([
@@ -96,6 +112,18 @@ describe('readOptions', () => {
       '--xds-plaintext: istiod.istio-system:15010 is neither a loopback address nor a Unix socket',
       { xds: 'istiod.istio-system:15010', xdsPlaintext: true },
     ],
+    ['--xds-roots: needs --xds-server-name', { xdsRoots: '/r' }],
+    ['--xds-token: needs --xds-server-name', { xdsToken: '/t' }],
+    ['--xds-server-name: "a b" is neither a DNS name nor a SPIFFE id', { ...NAMED, xdsServerName: 'a b' }],
+    ['--xds-server-name: needs --xds', { xdsServerName: 'istiod.test' }],
+    ['--xds-server-name: is of no use with --xds-plaintext', { ...NAMED, xdsPlaintext: true }],
+    ['--xds-server-name: is of no use with --parent-fd', { xds: NAMED.xds, xdsServerName: 'a.test', parentFd: '3' }],
+    ['--xds-server-name: needs roots', { xds: NAMED.xds, xdsServerName: 'a.test', xdsToken: '/t' }],
+    [
+      '--xds-server-name: needs something that says who asks',
+      { xds: NAMED.xds, xdsServerName: 'a.test', xdsRoots: '/r' },
+    ],
+    ['--secret-files: "certs" is not an absolute path', { secretFiles: ['certs'] }],
     ['--secrets-dir: is of no use with --parent-fd', { secretsDir: '/certs', parentFd: '3' }],
     ['--admin: 0.0.0.0 is not a loopback address', { admin: '0.0.0.0:15000' }],
     ['--listen-fd: "127.0.0.1:80" is not ADDRESS:PORT=FD', { listenFd: ['127.0.0.1:80'] }],

@@ -1,5 +1,6 @@
 // What a proxy is told at its start: flags as text → checked values with defaults.
 import { isIP } from 'node:net';
+import { isAbsolute } from 'node:path';
 import { parseNodeId } from '@weft/contracts';
 import { LOG_LEVELS, type LogLevel, WeftError } from '@weft/kit';
 import type { DnsUpstreamAddress } from './dns/dns-upstream.ts';
@@ -12,8 +13,14 @@ export interface ProxyOptions {
   readonly xdsAddress: string | undefined;
   /** The control plane speaks without TLS, on this machine. */
   readonly xdsPlaintext: boolean;
+  /** Who else than Weft's control plane serves discovery over TLS, as istiod does. */
+  readonly xdsServer: XdsServerOptions | undefined;
   /** Folder with certificate, key and roots; undefined: the parent sends them. */
   readonly secretsDir: string | undefined;
+  /** Folders with files that TLS settings may name (`file-root:`, `file-cert:`). */
+  readonly secretFolders: readonly string[];
+  /** What `file-root:system` stands for; undefined: where this system has its roots. */
+  readonly systemRoots: string | undefined;
   /** Where the last good configuration is kept; undefined keeps none. */
   readonly saveDir: string | undefined;
   /** undefined: no admin page. */
@@ -51,13 +58,27 @@ export interface ProxyOptions {
   readonly refuseUnknownFields: boolean;
 }
 
+export interface XdsServerOptions {
+  /** A SPIFFE id, or a DNS name, that its certificate must have. */
+  readonly name: string;
+  /** File of the roots that its certificate leads to; undefined: those of the workload. */
+  readonly rootsFile: string | undefined;
+  /** File with a token that says who asks; undefined: the workload's certificate does. */
+  readonly tokenFile: string | undefined;
+}
+
 /** Flags as they come from the command line. */
 export interface ProxyFlags {
   readonly nodeId: string;
   readonly metadata?: string;
   readonly xds?: string;
   readonly xdsPlaintext?: boolean;
+  readonly xdsServerName?: string;
+  readonly xdsRoots?: string;
+  readonly xdsToken?: string;
   readonly secretsDir?: string;
+  readonly secretFiles?: readonly string[];
+  readonly systemRoots?: string;
   readonly saveDir?: string;
   readonly admin?: string;
   readonly listenFd?: readonly string[];
@@ -94,7 +115,12 @@ export function readOptions(flags: ProxyFlags, cores: number): ProxyOptions {
     metadata: readMetadata(flags.metadata ?? '{}'),
     xdsAddress: flags.xds === undefined ? undefined : readXdsAddress(flags.xds),
     xdsPlaintext: flags.xdsPlaintext === true && readPlaintext(flags.xds),
+    xdsServer: readXdsServer(flags),
     secretsDir: flags.secretsDir,
+    secretFolders: (flags.secretFiles ?? []).map((folder) =>
+      isAbsolute(folder) ? folder : refuse('--secret-files', `"${folder}" is not an absolute path`),
+    ),
+    systemRoots: flags.systemRoots,
     saveDir: flags.saveDir,
     admin: flags.admin === undefined ? undefined : readAdmin(flags.admin),
     inherited: new Map((flags.listenFd ?? []).map((text) => readListenFd('--listen-fd', text))),
@@ -142,6 +168,34 @@ function readPlaintext(xds: string | undefined): true {
         `${xds} is neither a loopback address nor a Unix socket`,
         'Leave it out for mutual TLS, or let an agent on this machine speak to the control plane.',
       );
+}
+
+const SERVER_NAME = /^(?:spiffe:\/\/[^/\s]+\/\S+|[a-z\d](?:[a-z\d.-]{0,252}[a-z\d])?)$/i;
+
+/** Who serves is known by name: without one, any certificate that the roots vouch for would do. */
+function readXdsServer(flags: ProxyFlags): XdsServerOptions | undefined {
+  const { xds, xdsPlaintext, xdsServerName: name, xdsRoots: rootsFile, xdsToken: tokenFile, parentFd } = flags;
+  if (name === undefined) {
+    for (const [flag, given] of [
+      ['--xds-roots', rootsFile],
+      ['--xds-token', tokenFile],
+    ] as const) {
+      if (given !== undefined)
+        refuse(flag, 'needs --xds-server-name', 'For istiod that is istiod.istio-system.svc, as a rule.');
+    }
+    return undefined;
+  }
+  if (!SERVER_NAME.test(name)) refuse('--xds-server-name', `"${name}" is neither a DNS name nor a SPIFFE id`);
+  if (xds === undefined) refuse('--xds-server-name', 'needs --xds');
+  if (xdsPlaintext === true)
+    refuse('--xds-server-name', 'is of no use with --xds-plaintext: nobody shows a certificate');
+  if (parentFd !== undefined)
+    refuse('--xds-server-name', "is of no use with --parent-fd: the parent's control plane serves");
+  if (rootsFile === undefined && flags.secretsDir === undefined)
+    refuse('--xds-server-name', 'needs roots to judge it by: --xds-roots, or --secrets-dir');
+  if (tokenFile === undefined && flags.secretsDir === undefined)
+    refuse('--xds-server-name', 'needs something that says who asks: --xds-token, or --secrets-dir');
+  return { name, rootsFile, tokenFile };
 }
 
 const LOOPBACK = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;

@@ -1,8 +1,8 @@
 // Joins the parts of a proxy process: what the parent says, what the control plane says, and the data path between them.
-import { controlPlaneId, localityName, parseNodeId, parseSpiffeId, type ParentMessage } from '@weft/contracts';
-import { type Clock, errorMessage, type Lifecycle, type Logger, type Random, WeftError } from '@weft/kit';
+import { localityName, parseNodeId, type ParentMessage } from '@weft/contracts';
+import { type Clock, errorMessage, type Lifecycle, type Logger, type Random } from '@weft/kit';
 import { createRegexEngine } from '@weft/evaluator';
-import { createAdsClient, createGrpcAdsTransport, type ChannelTarget } from '@weft/xds';
+import { createAdsClient, createGrpcAdsTransport } from '@weft/xds';
 import { createAccessLogs } from './access-log/access-logs.ts';
 import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
 import { certsJson } from './admin/certs.ts';
@@ -28,7 +28,9 @@ import { grpcReportStream } from './reporting/grpc-report-stream.ts';
 import { createReporter } from './reporting/reporter.ts';
 import { createSavedConfig } from './saved-config/saved-config.ts';
 import { openParentChannel, openParentSocket, type ParentChannel } from './secrets/parent-channel.ts';
+import { createControlPlaneTarget } from './secrets/control-plane-target.ts';
 import { watchSecretFiles } from './secrets/secret-files.ts';
+import { createSecretIntake } from './secrets/secret-intake.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
 import { createPeerExchange } from './stats/peer-exchange.ts';
 import { mergeStats } from './stats/merged-stats.ts';
@@ -92,22 +94,9 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   const predecessorCut = stats.counter('server.predecessor_cut_connections');
   const unexpected = stats.counter('server.unexpected_errors');
 
-  /** How to reach the control plane now. @throws while something for it is missing. */
-  const controlPlane = (): ChannelTarget => {
-    const { identity } = secrets;
-    if (options.xdsPlaintext && options.xdsAddress !== undefined)
-      return { address: options.xdsAddress, plaintext: true };
-    if (xdsAddress === undefined) {
-      throw new WeftError('WEFT_NO_CONTROL_PLANE', 'the address of the control plane is not known yet');
-    }
-    if (identity === undefined) throw new WeftError('WEFT_NO_IDENTITY', 'the parent has sent no certificate yet');
-    return {
-      address: xdsAddress,
-      rootsPem: identity.rootCaPem,
-      serverId: controlPlaneId(parseSpiffeId(identity.spiffeId)?.trustDomain),
-      own: { certChainPem: identity.certChainPem, privateKeyPem: identity.privateKeyPem },
-    };
-  };
+  const target = await createControlPlaneTarget({ options, address: () => xdsAddress, secrets, clock, logger });
+  lifecycle.defer('control plane', () => target.close());
+  const controlPlane = target.now;
 
   const reporter = createReporter({
     open: grpcReportStream(controlPlane),
@@ -214,6 +203,14 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   if (dns !== undefined) lifecycle.defer('dns', () => dns.close());
 
   const unknownFields = stats.counter('server.dynamic_unknown_fields');
+  const intake = createSecretIntake({
+    store: secrets,
+    folders: options.secretFolders,
+    systemRoots: options.systemRoots,
+    clock,
+    logger,
+  });
+  lifecycle.defer('named secrets', () => intake.close());
   const discovery = createDiscovery({
     createClient: (handlers, held) =>
       createAdsClient({
@@ -232,6 +229,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       }),
     apply: (resources, bytesOf) => dataPath.update(resources, bytesOf),
     ...(dns === undefined ? {} : { applyNames: (tables) => dns.setNames(tables) }),
+    secrets: intake,
     saved: createSavedConfig({ dir: options.saveDir, nodeId: options.nodeId, clock, logger }),
     clock,
     logger,
@@ -240,7 +238,8 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   });
   lifecycle.defer('discovery', () => discovery.close());
 
-  const needsIdentity = !options.xdsPlaintext || options.parentFd !== undefined || options.secretsDir !== undefined;
+  const withoutCertificate = options.xdsPlaintext || options.xdsServer?.tokenFile !== undefined;
+  const needsIdentity = !withoutCertificate || options.parentFd !== undefined || options.secretsDir !== undefined;
 
   /** Whether it has taken its sockets; until then the process before it serves. */
   let serving: 'held' | 'beginning' | 'serving' = 'held';
@@ -291,7 +290,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
 
   const begin = (): void => {
     // Another mesh's control plane has no use for Weft's reports; its own tools read the admin page.
-    if (!options.xdsPlaintext) reporter.start();
+    if (!options.xdsPlaintext && options.xdsServer === undefined) reporter.start();
     void discovery.start();
   };
 
@@ -372,7 +371,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
             },
             query,
           ),
-        certs: () => certsJson(secrets.identity, clock.now()),
+        certs: () => certsJson(secrets.publicParts(), clock.now()),
         serverInfo: () => ({
           version: `weft/${deps.version}`,
           state: stateOf(readiness()),

@@ -12,11 +12,13 @@ export interface TestSecret {
 
 export interface TestAuthority {
   readonly rootsPem: string;
-  /** @param uris URI names of the leaf, usually one SPIFFE id. @param ttlMs may be negative: expired. */
-  issue(uris: string | readonly string[], ttlMs?: number): TestSecret;
+  /** @param names of the leaf: usually one SPIFFE id; those that are no URI are DNS names. @param ttlMs may be negative: expired. */
+  issue(names: string | readonly string[], ttlMs?: number): TestSecret;
 }
 
 const HOUR_MS = 3_600_000;
+// RFC 5280 §4.2.1.6
+const [DNS_NAME, URI_NAME] = [2, 6];
 const ECDSA_SHA256 = der.sequence(der.objectId('1.2.840.10045.4.3.2'));
 
 export function createTestAuthority(name = 'test root'): TestAuthority {
@@ -32,16 +34,18 @@ export function createTestAuthority(name = 'test root'): TestAuthority {
   );
   return {
     rootsPem,
-    issue(uris, ttlMs = HOUR_MS) {
+    issue(names, ttlMs = HOUR_MS) {
       const key = newKey();
-      const names = (typeof uris === 'string' ? [uris] : uris).map((uri) => der.context(6, Buffer.from(uri), false));
+      const altNames = (typeof names === 'string' ? [names] : names).map((name) =>
+        der.context(name.includes('://') ? URI_NAME : DNS_NAME, Buffer.from(name), false),
+      );
       const usages = der.sequence(der.objectId(OID.serverAuth), der.objectId(OID.clientAuth));
       const leaf = certificate(der.sequence(), issuer, key, root, ttlMs, [
         extension(OID.keyUsage, true, der.bitString(Uint8Array.of(KEY_USAGE.digitalSignature), 7)),
         extension(OID.extKeyUsage, false, usages),
         extension(OID.basicConstraints, true, der.sequence()),
         extension(OID.authorityKeyIdentifier, false, der.sequence(der.context(0, keyId, false))),
-        ...(names.length > 0 ? [extension(OID.subjectAltName, true, der.sequence(...names))] : []),
+        ...(altNames.length > 0 ? [extension(OID.subjectAltName, true, der.sequence(...altNames))] : []),
       ]);
       const privateKeyPem = key.privateKey.export({ type: 'pkcs8', format: 'pem' }) as string;
       return { certChainPem: pem(leaf), privateKeyPem, rootsPem };

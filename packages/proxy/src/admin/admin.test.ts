@@ -436,22 +436,30 @@ describe('/certs', () => {
   it('describes chain and roots', () => {
     const secret = createTestAuthority().issue('spiffe://cluster.local/ns/default/sa/a');
     const json = JSON.stringify(
-      certsJson({ ...secret, rootCaPem: secret.rootsPem, spiffeId: '', expiresAt: 0 }, Date.now()),
+      certsJson(
+        [
+          { name: 'default', certificateChain: secret.certChainPem },
+          { name: 'ROOTCA', trustedCa: secret.rootsPem },
+          { name: 'file-root:system', trustedCa: secret.rootsPem },
+          { name: 'nowhere', fault: 'it is not there' },
+        ],
+        Date.now(),
+      ),
     );
     expect(json).toContain('"uri":"spiffe://cluster.local/ns/default/sa/a"');
     expect(json).toContain('"days_until_expiration":"0"');
     expect(json).not.toContain('PRIVATE');
-    expect(certsJson(undefined, 0)).toEqual({ certificates: [] });
+    expect(json.match(/"ca_cert":\[\{/g)).toHaveLength(2);
+    expect(certsJson([], 0)).toEqual({ certificates: [] });
     expect(
       JSON.stringify(
         certsJson(
-          {
-            certChainPem: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
-            rootCaPem: '',
-            privateKeyPem: '',
-            spiffeId: '',
-            expiresAt: 0,
-          },
+          [
+            {
+              name: 'default',
+              certificateChain: '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----',
+            },
+          ],
           0,
         ),
       ),

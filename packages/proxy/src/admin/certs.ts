@@ -1,18 +1,29 @@
 import { X509Certificate } from 'node:crypto';
 import { errorMessage } from '@weft/kit';
-import type { WorkloadIdentitySecret } from '../secrets/secret-store.ts';
+import { SECRET_DEFAULT, SECRET_ROOT } from '@weft/contracts';
+import type { PublicSecret } from '../secrets/secret-store.ts';
 
-/** Envoy's `envoy.admin.v3.Certificates`: what can be said of the identity without giving it away. */
-export function certsJson(identity: WorkloadIdentitySecret | undefined, now: number): object {
-  if (identity === undefined) return { certificates: [] };
-  return {
-    certificates: [
-      {
-        ca_cert: describeAll(identity.rootCaPem, 'ROOTCA', now),
-        cert_chain: describeAll(identity.certChainPem, 'default', now),
-      },
-    ],
+/** Envoy's `envoy.admin.v3.Certificates`: what can be said of identity and other secrets without giving them away. */
+export function certsJson(secrets: readonly PublicSecret[], now: number): object {
+  const describe = ({
+    name,
+    certificateChain,
+    trustedCa,
+  }: PublicSecret): { ca_cert: object[]; cert_chain: object[] } => ({
+    ca_cert: trustedCa === undefined ? [] : describeAll(trustedCa, name, now),
+    cert_chain: certificateChain === undefined ? [] : describeAll(certificateChain, name, now),
+  });
+  const isOwn = ({ name }: PublicSecret): boolean => name === SECRET_DEFAULT || name === SECRET_ROOT;
+  const own = secrets.filter(isOwn).map(describe);
+  const others = secrets
+    .filter((secret) => !isOwn(secret))
+    .map(describe)
+    .filter(({ ca_cert: roots, cert_chain: chain }) => roots.length + chain.length > 0);
+  const identity = {
+    ca_cert: own.flatMap(({ ca_cert: roots }) => roots),
+    cert_chain: own.flatMap(({ cert_chain: chain }) => chain),
   };
+  return { certificates: [...(own.length === 0 ? [] : [identity]), ...others] };
 }
 
 function describeAll(pem: string, path: string, now: number): object[] {

@@ -286,28 +286,34 @@ function listeners(book: ResourceBook, wanted: Wanted): JsonObject {
 const REDACTED = Buffer.from('[redacted]');
 
 function secrets({ secrets: all }: ConfigDumpInput, wanted: Wanted): JsonObject {
+  const shown = all.filter(({ name }) => wanted(name));
+  const isThere = ({ certificateChain, trustedCa }: PublicSecret): boolean =>
+    certificateChain !== undefined || trustedCa !== undefined;
   return section(SecretsConfigDumpSchema.typeName, {
-    dynamic_active_secrets: all
-      .filter(({ name }) => wanted(name))
-      .map(({ name, certificateChain, trustedCa }) => {
-        const inline = (text: string) => ({ specifier: { case: 'inlineBytes' as const, value: Buffer.from(text) } });
-        const secret = create(SecretSchema, {
-          name,
-          type:
-            certificateChain === undefined
-              ? { case: 'validationContext', value: { trustedCa: inline(trustedCa ?? '') } }
-              : {
-                  case: 'tlsCertificate',
-                  value: {
-                    certificateChain: inline(certificateChain),
-                    privateKey: { specifier: { case: 'inlineBytes', value: REDACTED } },
-                  },
-                },
-        });
-        const any = create(AnySchema, { typeUrl: XDS_TYPE.secret, value: toBinary(SecretSchema, secret) });
-        return { name, secret: anyJson(any) };
-      }),
+    dynamic_active_secrets: shown.filter(isThere).map(secretJson),
+    dynamic_warming_secrets: shown.filter((secret) => !isThere(secret)).map(secretJson),
   });
+}
+
+function secretJson({ name, certificateChain, trustedCa, fault }: PublicSecret): JsonObject {
+  const inline = (text: string) => ({ specifier: { case: 'inlineBytes' as const, value: Buffer.from(text) } });
+  const secret = create(SecretSchema, {
+    name,
+    type:
+      certificateChain !== undefined
+        ? {
+            case: 'tlsCertificate',
+            value: {
+              certificateChain: inline(certificateChain),
+              privateKey: { specifier: { case: 'inlineBytes', value: REDACTED } },
+            },
+          }
+        : trustedCa === undefined
+          ? { case: undefined }
+          : { case: 'validationContext', value: { trustedCa: inline(trustedCa) } },
+  });
+  const any = create(AnySchema, { typeUrl: XDS_TYPE.secret, value: toBinary(SecretSchema, secret) });
+  return { name, secret: anyJson(any), ...(fault === undefined ? {} : { error_state: { details: fault } }) };
 }
 
 const bootstrap = ({ nodeId, metadata }: ConfigDumpInput): JsonObject => ({

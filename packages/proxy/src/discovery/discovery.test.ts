@@ -4,6 +4,7 @@ import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/e
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { HttpConnectionManagerSchema } from '@weft/contracts/full/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager';
+import { UpstreamTlsContextSchema } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/tls';
 import { XDS_TYPE } from '@weft/contracts';
 import { silentLogger } from '@weft/kit';
 import { FakeClock } from '@weft/testkit';
@@ -43,6 +44,21 @@ interface SetUp {
   readonly refuseUnknownFields?: boolean;
 }
 
+/** With TLS that names these secrets. */
+function secured(name: string, own: string, roots: JsonValue): Uint8Array {
+  const message = fromJson(ClusterSchema, { name, type: 'STATIC', transportSocket: { name: 'tls' } });
+  const value = bytes(UpstreamTlsContextSchema, {
+    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: own }], validationContextSdsSecretConfig: roots },
+  });
+  if (message.transportSocket === undefined) throw new Error('no transport socket');
+  const typeUrl = `type.googleapis.com/${UpstreamTlsContextSchema.typeName}`;
+  message.transportSocket.configType = {
+    case: 'typedConfig',
+    value: { $typeName: 'google.protobuf.Any', typeUrl, value },
+  };
+  return toBinary(ClusterSchema, message);
+}
+
 async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = false }: SetUp = {}) {
   const clock = new FakeClock(1_000);
   const applied: ResourceSet[] = [];
@@ -51,6 +67,7 @@ async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = fals
   let held: HeldVersions = new Map();
   let state: AdsClientState = { connected: false, failures: 0, types: [] };
   const saves: number[] = [];
+  const wanted: string[] = [];
   let unknown = 0;
   const store: SavedConfig = {
     load: () =>
@@ -77,6 +94,10 @@ async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = fals
       applied.push(set);
       return reject(set);
     },
+    secrets: {
+      want: ({ files, served }) => void wanted.push([...files, '|', ...served].join(' ')),
+      take: (added) => added.map(({ name }) => ({ name, reason: 'it is bad' })),
+    },
     saved: store,
     clock,
     logger: silentLogger,
@@ -92,6 +113,13 @@ async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = fals
     subscribed,
     discovery,
     saves,
+    wanted,
+    sendSecret: (name: string) =>
+      handlers?.onUpdate(
+        XDS_TYPE.secret,
+        [{ name, version: '1', typeUrl: XDS_TYPE.secret, bytes: new Uint8Array() }],
+        [],
+      ),
     held: () => held,
     unknown: () => unknown,
     update: (type: ResourceType, added: Record<string, Uint8Array>, removed: string[] = []) =>
@@ -256,5 +284,61 @@ describe('discovery', () => {
       types: [typeState('cluster'), typeState('listener'), typeState('endpoint', { names: ['a'] })],
     });
     expect(discovery.waitingFor()).toEqual([]);
+  });
+});
+
+describe('secrets that resources name', () => {
+  const TYPE: AdsTypeState = {
+    typeUrl: XDS_TYPE.secret,
+    wildcard: false,
+    names: ['kubernetes://a'],
+    received: false,
+    waitingFor: ['kubernetes://a'],
+    resources: 0,
+    accepted: 0,
+    nacked: 0,
+    rejected: new Map(),
+  };
+
+  it('are asked for where they come from, and no longer when nobody names them', async () => {
+    const { update, wanted, subscribed, sendSecret } = await setUp();
+    expect(subscribed.has(XDS_TYPE.secret)).toBe(false);
+    update('cluster', {
+      a: secured('a', 'default', { name: 'file-root:system', sdsConfig: ADS }),
+      b: secured('b', 'kubernetes://b', { name: 'ROOTCA', sdsConfig: ADS }),
+      c: secured('c', 'default', { name: 'kubernetes://c-cacert', sdsConfig: ADS }),
+      d: secured('d', 'default', { name: 'served by somebody else' }),
+    });
+    expect(wanted.at(-1)).toBe('file-root:system | kubernetes://c-cacert');
+    expect(subscribed.get(XDS_TYPE.secret)).toEqual(['kubernetes://c-cacert']);
+    expect(sendSecret('kubernetes://c-cacert')).toEqual([{ name: 'kubernetes://c-cacert', reason: 'it is bad' }]);
+    update('cluster', {}, ['a', 'b', 'c', 'd']);
+    expect([wanted.at(-1), subscribed.get(XDS_TYPE.secret)]).toEqual(['|', []]);
+  });
+
+  it('are waited for, but not for ever', async () => {
+    const { update, be, discovery, clock } = await setUp();
+    update('cluster', { c: secured('c', 'default', { name: 'kubernetes://a', sdsConfig: ADS }) });
+    be({ connected: true, types: [TYPE] });
+    expect(discovery.waitingFor()).toContain('secret kubernetes://a');
+    clock.advance(15_000);
+    expect(discovery.waitingFor()).not.toContain('secret kubernetes://a');
+  });
+
+  it('of a message that can not be read are none', async () => {
+    const { update, wanted } = await setUp();
+    const broken = fromJson(ClusterSchema, { name: 'x', type: 'STATIC', transportSocket: { name: 'tls' } });
+    if (broken.transportSocket !== undefined) {
+      broken.transportSocket.configType = {
+        case: 'typedConfig',
+        value: {
+          $typeName: 'google.protobuf.Any',
+          typeUrl: `type.googleapis.com/${UpstreamTlsContextSchema.typeName}`,
+          value: Uint8Array.of(0xff),
+        },
+      };
+    }
+    expect(update('cluster', { x: toBinary(ClusterSchema, broken) })).toEqual([]);
+    expect(wanted.at(-1)).toBe('|');
   });
 });

@@ -22,7 +22,8 @@ import {
   resourceSetOf,
   restore,
 } from './resource-book.ts';
-import { wantedBy } from './subscriptions.ts';
+import type { SecretIntake } from '../secrets/secret-intake.ts';
+import { type KnownSecrets, wantedBy } from './subscriptions.ts';
 
 export interface DiscoveryDeps {
   /** Makes the client of the control plane; `held` is what this proxy has from an earlier run. */
@@ -31,6 +32,8 @@ export interface DiscoveryDeps {
   readonly apply: (resources: ResourceSet, bytesOf: BytesOf) => readonly RejectedResource[];
   /** Takes the names that are to be answered for; undefined: they are not asked for. */
   readonly applyNames?: (tables: readonly NameTable[]) => void;
+  /** Gets the secrets that resources name; undefined: they are not asked for. */
+  readonly secrets?: Pick<SecretIntake, 'want' | 'take'>;
   readonly saved: SavedConfig;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -63,6 +66,8 @@ export interface Discovery {
 }
 
 const DEFAULT_SAVED_AFTER_MS = 2_000;
+/** How long a proxy is not ready for want of secrets that were asked for; Envoy waits as long. */
+const SECRETS_WITHIN_MS = 15_000;
 
 export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const { clock, logger, saved } = deps;
@@ -71,6 +76,8 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   let source: DiscoveryState['source'] = 'none';
   let savedAt: number | undefined;
   let closed = false;
+  const knownSecrets: KnownSecrets = new WeakMap();
+  let secretsAskedAt: number | undefined;
   const types = RESOURCE_TYPES.filter((type) => type !== 'nameTable' || deps.applyNames !== undefined);
   let names: ResourceBook['held']['nameTable'] | undefined;
   let inForce: { readonly book: ResourceBook; readonly set: ResourceSet } | undefined;
@@ -90,11 +97,16 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   };
 
   const subscribe = (): void => {
-    const wanted = wantedBy(book);
+    const wanted = wantedBy(book, knownSecrets);
     client?.setSubscriptions(XDS_TYPE.endpoint, wanted.endpoint);
     client?.setSubscriptions(XDS_TYPE.route, wanted.route);
     book = forget(book, 'endpoint', wanted.endpoint);
     book = forget(book, 'route', wanted.route);
+    if (deps.secrets === undefined) return;
+    const { served } = wanted.secrets;
+    if (served.size > 0 || secretsAskedAt !== undefined) client?.setSubscriptions(XDS_TYPE.secret, served);
+    if (served.size > 0) secretsAskedAt ??= clock.now();
+    deps.secrets.want(wanted.secrets);
   };
 
   const useSaved = (why: string): void => {
@@ -107,6 +119,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
 
   const handlers: AdsClientHandlers = {
     onUpdate(typeUrl, added, removed) {
+      if (typeUrl === XDS_TYPE.secret) return deps.secrets?.take(added, removed) ?? [];
       const type = resourceTypeOf(typeUrl);
       if (type === undefined || !types.includes(type)) return [];
       const { taken, refused } = decodeAll(type, added, clock.now(), deps);
@@ -160,18 +173,23 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
       if (source === 'saved') return [];
       if (state === undefined) return ['configuration'];
       const reason = state.lastError === undefined ? '' : ` (${state.lastError})`;
-      return types.flatMap((type) => {
-        const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);
-        if (one === undefined || (one.wildcard && !one.received)) {
-          return one === undefined && (type === 'endpoint' || type === 'route')
+      const secrets = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE.secret)?.waitingFor ?? [];
+      const isLate = secretsAskedAt !== undefined && clock.now() >= secretsAskedAt + SECRETS_WITHIN_MS;
+      const unanswered = isLate ? [] : secrets.slice(0, 5).map((name) => `secret ${name}`);
+      return types
+        .flatMap((type) => {
+          const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);
+          if (one === undefined || (one.wildcard && !one.received)) {
+            return one === undefined && (type === 'endpoint' || type === 'route')
+              ? []
+              : [`${type === 'nameTable' ? 'name table' : `${type}s`} from the control plane${reason}`];
+          }
+          const missing = one.waitingFor.filter((name) => !book.held[type].has(name));
+          return missing.length === 0
             ? []
-            : [`${type === 'nameTable' ? 'name table' : `${type}s`} from the control plane${reason}`];
-        }
-        const missing = one.waitingFor.filter((name) => !book.held[type].has(name));
-        return missing.length === 0
-          ? []
-          : [`${type}s ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', ...' : ''}${reason}`];
-      });
+            : [`${type}s ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', ...' : ''}${reason}`];
+        })
+        .concat(unanswered);
     },
     reconnect: () => client?.reconnect(),
     async close() {

@@ -30,6 +30,7 @@ export function upstreamHttp(message: ClusterMessage, circuit: CircuitLimits, re
   const maxRequestsPerConnection = common?.maxRequestsPerConnection ?? message.maxRequestsPerConnection ?? 0;
   return {
     protocol,
+    autoSni: options?.upstreamHttpProtocolOptions?.autoSni ?? false,
     sanValidation: options?.upstreamHttpProtocolOptions?.autoSanValidation ?? false,
     idleTimeoutMs: millisOr(common?.idleTimeout, DEFAULT_IDLE_TIMEOUT_MS),
     maxRequestsPerConnection,

@@ -12,6 +12,7 @@ import type {
 import type { DataSource } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { compileStringMatcher, ConfigRejectedError, type RegexEngine, type TextTest } from '@weft/evaluator';
 import type { SecretSource, TlsSecret } from '../ports.ts';
+import { cipherList, curveList } from './tls-parameters.ts';
 
 /** Secrets with a number that grows whenever one changes, so that users can tell whether what they made of them is stale. */
 export interface LiveSecrets {
@@ -41,26 +42,18 @@ export const NOT_SPOKEN: ReadonlySet<string> = new Set(['istio-peer-exchange']);
 export interface TlsMaterial {
   /** SDS name of the certificate, or the certificate itself; undefined = none is shown. */
   readonly certificate: string | TlsSecret | undefined;
+  /** Others of other kinds of key, from which the peer's abilities choose. */
+  readonly moreCertificates: readonly (string | TlsSecret)[];
   readonly roots: string | TlsSecret | undefined;
   /** Names of the peer, any of which must match; empty = not checked. */
   readonly peerNames: readonly { readonly test: TextTest }[];
   readonly alpn: readonly string[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** OpenSSL's lists. */
+  readonly ciphers: string;
+  readonly curves: string;
 }
-
-// TLS 1.3 suites, then of 1.2 only those with forward secrecy and AEAD.
-export const CIPHERS = [
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
-  'ECDHE-ECDSA-AES128-GCM-SHA256',
-  'ECDHE-RSA-AES128-GCM-SHA256',
-  'ECDHE-ECDSA-AES256-GCM-SHA384',
-  'ECDHE-RSA-AES256-GCM-SHA384',
-  'ECDHE-ECDSA-CHACHA20-POLY1305',
-  'ECDHE-RSA-CHACHA20-POLY1305',
-].join(':');
 
 /** @throws {ConfigRejectedError} when a field is set that would not be enforced. */
 export function compileMaterial(
@@ -102,11 +95,15 @@ export function compileMaterial(
     ),
     ...(rules?.matchSubjectAltNames ?? []),
   ];
-  const [sds] = common.tlsCertificateSdsSecretConfigs;
-  const [inline] = common.tlsCertificates;
+  const served = common.tlsCertificateSdsSecretConfigs.map(({ name }) => name);
+  const [certificate, ...moreCertificates] =
+    served.length > 0 ? served : common.tlsCertificates.map((inline) => inlineCertificate(inline, refuse));
   const { tlsMinimumProtocolVersion: min = 0, tlsMaximumProtocolVersion: max = 0 } = common.tlsParams ?? {};
   return {
-    certificate: sds?.name ?? (inline === undefined ? undefined : inlineCertificate(inline, refuse)),
+    certificate,
+    moreCertificates,
+    ciphers: cipherList(common.tlsParams?.cipherSuites ?? [], refuse),
+    curves: curveList(common.tlsParams?.ecdhCurves ?? [], refuse),
     roots,
     peerNames: matchers.map((matcher, i) => ({
       test: compileStringMatcher(matcher, regex, { resource, path: `match_subject_alt_names[${i}]` }),
@@ -151,22 +148,35 @@ export function secureOptions(material: TlsMaterial, secrets: LiveSecrets): Secu
   const options: SecureContextOptions = {
     minVersion: material.minVersion,
     maxVersion: material.maxVersion,
-    ciphers: CIPHERS,
-    ecdhCurve: 'X25519:P-256:P-384',
+    ciphers: material.ciphers,
+    ecdhCurve: material.curves,
   };
   if (material.certificate !== undefined) {
-    const secret = typeof material.certificate === 'string' ? secrets.get(material.certificate) : material.certificate;
-    if (secret?.certificateChain === undefined || secret.privateKey === undefined)
-      return 'TLS error: Secret is not supplied by SDS';
-    options.cert = secret.certificateChain;
-    options.key = secret.privateKey;
+    const shown = certificateIn(material.certificate, secrets);
+    if (shown === undefined) return NOT_SUPPLIED;
+    const more = material.moreCertificates.map((one) => certificateIn(one, secrets));
+    if (more.includes(undefined)) return NOT_SUPPLIED;
+    const all = [shown, ...more.flatMap((one) => one ?? [])];
+    options.cert = all.length === 1 ? shown.chain : all.map(({ chain }) => chain);
+    options.key = all.length === 1 ? shown.key : all.map(({ key }) => key);
   }
   if (material.roots !== undefined) {
     const secret = typeof material.roots === 'string' ? secrets.get(material.roots) : material.roots;
-    if (secret?.trustedCa === undefined) return 'TLS error: Secret is not supplied by SDS';
+    if (secret?.trustedCa === undefined) return NOT_SUPPLIED;
     options.ca = secret.trustedCa;
   }
   return options;
+}
+
+const NOT_SUPPLIED = 'TLS error: Secret is not supplied by SDS';
+
+function certificateIn(
+  certificate: string | TlsSecret,
+  secrets: LiveSecrets,
+): { readonly chain: string; readonly key: string } | undefined {
+  const { certificateChain: chain, privateKey: key } =
+    (typeof certificate === 'string' ? secrets.get(certificate) : certificate) ?? {};
+  return chain === undefined || key === undefined ? undefined : { chain, key };
 }
 
 export function buildContext(material: TlsMaterial, secrets: LiveSecrets): SecureContext | string {

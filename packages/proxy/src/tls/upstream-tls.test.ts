@@ -30,6 +30,16 @@ describe('sessions towards a host', () => {
     made.keepSession({ ...facts, port: 444 }, session, 'spiffe://peer');
     expect(made.resumablePeer({ ...facts, port: 444 })).toBe('');
   });
+  it('are kept for each name that was asked for', () => {
+    const { made, secrets } = tls(undefined);
+    secrets.generation = 0;
+    made.keepSession(facts, session, 'spiffe://other', 'other.test');
+    expect([made.resumablePeer(facts), made.resumablePeer(facts, 'other.test')]).toEqual([
+      'spiffe://peer',
+      'spiffe://other',
+    ]);
+    expect(made.resumablePeer(facts, 'third.test')).toBe('');
+  });
   it('are not kept where none may be', () => {
     expect(tls(0).made.resumablePeer(facts)).toBe('');
     expect(tls(1).made.resumablePeer(facts)).toBe('spiffe://peer');
@@ -53,6 +63,23 @@ describe('peers that no rule names', () => {
     expect(checked('bad.test', true)).toBeInstanceOf(IdentityMismatchError);
     expect(checked('', true)).toBeInstanceOf(IdentityMismatchError);
     expect(checked('bad.test', false)).toBeUndefined();
+  });
+  it('are held to the name that a request asks for, where requests say it', () => {
+    const ask = (asked: string) => {
+      const made = new UpstreamTls(create(UpstreamTlsContextSchema, { sni: 'good.test', commonTlsContext: {} }), {
+        ...options,
+        secrets: { ...secrets, generation: 1 },
+        sanValidation: true,
+      }).connectOptions(facts, asked);
+      if (typeof made === 'string') throw new Error(made);
+      const certificate = { subject: {}, subjectaltname: 'DNS:good.test, IP Address:127.0.0.1' };
+      return [made.servername, made.checkServerIdentity?.('', certificate as unknown as PeerCertificate) === undefined];
+    };
+    expect(ask('')).toEqual(['good.test', true]);
+    expect(ask('good.test')).toEqual(['good.test', true]);
+    expect(ask('bad.test')).toEqual(['bad.test', false]);
+    expect(ask('127.0.0.1')).toEqual(['', true]);
+    expect(ask('127.0.0.2')).toEqual(['', false]);
   });
 });
 

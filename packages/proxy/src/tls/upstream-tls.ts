@@ -52,32 +52,32 @@ export class UpstreamTls {
     this.#alpn = alpnFor(speaks, this.#material.alpn);
   }
 
-  /** @returns the reason when the secrets are not there. */
-  connectOptions(facts: HostFacts): ConnectionOptions | string {
+  /** @param asked name that the host is asked for, where requests say it; else that of the settings. @returns the reason when the secrets are not there. */
+  connectOptions(facts: HostFacts, asked = ''): ConnectionOptions | string {
     const context = this.#currentContext();
     if (typeof context === 'string') return context;
+    const name = asked === '' ? this.#sni : asked;
     const options: ConnectionOptions = {
       secureContext: context,
       rejectUnauthorized: true,
-      checkServerIdentity: (_, certificate) => this.#check(certificate),
+      checkServerIdentity: (_, certificate) => this.#check(certificate, name),
       ALPNProtocols: this.#alpn,
     };
-    if (this.#sni !== '' && isIP(this.#sni) === 0) options.servername = this.#sni;
-    else options.servername = '';
-    const kept = this.#sessions.get(sessionKey(facts));
+    options.servername = isIP(name) === 0 ? name : '';
+    const kept = this.#sessions.get(sessionKey(facts, asked));
     if (kept !== undefined) options.session = kept.session;
     return options;
   }
 
   /** Who the session to this host was made with; a resumed connection has that peer and shows no certificate. */
-  resumablePeer(facts: HostFacts): string {
-    return this.#sessions.get(sessionKey(facts))?.peer ?? '';
+  resumablePeer(facts: HostFacts, asked = ''): string {
+    return this.#sessions.get(sessionKey(facts, asked))?.peer ?? '';
   }
 
-  keepSession(facts: HostFacts, session: Buffer, peer: string): void {
+  keepSession(facts: HostFacts, session: Buffer, peer: string, asked = ''): void {
     if (!this.#resumes || this.#generation !== this.#secrets.generation) return;
     if (this.#sessions.size >= MAX_KEPT_SESSIONS) this.#sessions.clear();
-    this.#sessions.set(sessionKey(facts), { session, peer });
+    this.#sessions.set(sessionKey(facts, asked), { session, peer });
   }
 
   /** SPIFFE id of the connected, verified peer; empty when its certificate has none. @param resumed see `resumablePeer`. */
@@ -108,22 +108,21 @@ export class UpstreamTls {
     return this.#context;
   }
 
-  #check(certificate: PeerCertificate): Error | undefined {
+  #check(certificate: PeerCertificate, name: string): Error | undefined {
     const { peerNames } = this.#material;
-    if (peerNames.length === 0) return this.#sanValidation ? this.#checkName(certificate) : undefined;
+    if (peerNames.length === 0) return this.#sanValidation ? checkName(certificate, name) : undefined;
     const { uris, dns } = readSubjectAltNames(certificate.raw);
     // A workload has exactly one identity (SPIFFE X509-SVID §2); two would let it pick.
     if (uris.length > 1) return new IdentityMismatchError('the certificate has more than one URI name');
     const accepted = [...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)));
     return accepted ? undefined : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
   }
+}
 
-  #checkName(certificate: PeerCertificate): Error | undefined {
-    if (this.#sni === '')
-      return new IdentityMismatchError('auto_san_validation is set, and no sni that it could be held to');
-    const wrong = checkServerIdentity(this.#sni, certificate);
-    return wrong && new IdentityMismatchError(wrong.message);
-  }
+function checkName(certificate: PeerCertificate, name: string): Error | undefined {
+  if (name === '') return new IdentityMismatchError('auto_san_validation is set, and no sni that it could be held to');
+  const wrong = checkServerIdentity(name, certificate);
+  return wrong && new IdentityMismatchError(wrong.message);
 }
 
 /** What a context is made with. */
@@ -157,4 +156,5 @@ interface KeptSession {
   readonly peer: string;
 }
 
-const sessionKey = (facts: HostFacts): string => `${facts.address}:${facts.port}`;
+/** A session resumed under another name would pass for its owner. */
+const sessionKey = (facts: HostFacts, asked: string): string => `${facts.address}:${facts.port} ${asked}`;

@@ -8,6 +8,7 @@ import type { ConnectionIds } from '../http/connection-ids.ts';
 import { H2Counters } from '../http2/connection/counters.ts';
 import type { H2Shared } from '../http2/connection/h2-connection.ts';
 import { PRIVATE_CELLS, type SharedCells } from '../shared/shared-cells.ts';
+import { askedName } from './asked-name.ts';
 import { Circuit, CIRCUIT_CELLS, type CircuitLimits } from './circuit.ts';
 import type { ClusterSettings, TransportChoice } from './cluster-settings.ts';
 import { type Connecting, type ConnectOutcome, openConnection } from './connector.ts';
@@ -206,7 +207,9 @@ export class Cluster {
         stats,
         hosts: () => [...this.#hosts.values()],
         makePools: (host, port) => this.#makePools(host, circuit, port),
-        openRaw: (host, port, take, outcome) => this.#open(atPort(host.facts, port), 'tcp', undefined, take, outcome),
+        asks: (authority) => (this.settings.http.autoSni ? askedName(authority) : ''),
+        openRaw: (host, port, take, outcome) =>
+          this.#open(atPort(host.facts, port), 'tcp', undefined, '', take, outcome),
         onChange: () => this.rebalance(),
         onPassed: (host) => this.#outlier?.onCheckPassed(host),
       });
@@ -239,10 +242,20 @@ export class Cluster {
     return this.#balancer.pick(attempt);
   }
 
-  /** @param upgrade whether the request wants to become a tunnel. @param caller who is told of, where hosts are told. */
-  poolOf(host: Host, callerSpeaksHttp2: boolean, upgrade: boolean, caller: Caller | undefined): HostPool {
+  /**
+   * @param upgrade whether the request wants to become a tunnel.
+   * @param caller who is told of, where hosts are told.
+   * @param asked see `askedBy`.
+   */
+  poolOf(
+    host: Host,
+    callerSpeaksHttp2: boolean,
+    upgrade: boolean,
+    caller: Caller | undefined,
+    asked: string,
+  ): HostPool {
     host.pool ??= this.#makePools(host, this.circuit);
-    return host.pool.choose(callerSpeaksHttp2, upgrade, caller);
+    return host.pool.choose(callerSpeaksHttp2, upgrade, caller, asked);
   }
 
   /** @param port for checks: another port of the host, where a check's failure is no failure of a request. */
@@ -258,9 +271,9 @@ export class Cluster {
       http2Counters: () => (this.#http2Counters ??= new H2Counters(this.#deps.stats, `cluster.${this.name}.http2.`)),
       secure: this.isSecure(host),
       perCaller: this.#transport(host.facts)?.proxyProtocol !== undefined,
-      connect: (speaks, caller, take, outcome) => {
+      connect: (speaks, caller, asked, take, outcome) => {
         if (!checks) host.totalConnections += 1;
-        return this.#open(atPort(host.facts, port), speaks, caller, take, outcome);
+        return this.#open(atPort(host.facts, port), speaks, caller, asked, take, outcome);
       },
       onConnectFailed: () => {
         if (!checks) host.connectFailures += 1;
@@ -281,7 +294,7 @@ export class Cluster {
             },
             onConnectFailed: (failure, detail) => outcome.onConnectFailed(failure, detail),
           };
-    return this.#open(host.facts, 'tcp', caller, take, kept);
+    return this.#open(host.facts, 'tcp', caller, '', take, kept);
   }
 
   /** Whether connections to this host are encrypted. */
@@ -319,6 +332,7 @@ export class Cluster {
     facts: HostFacts,
     speaks: Speaks | 'tcp',
     caller: Caller | undefined,
+    asked: string,
     take: TakeBytes,
     outcome: ConnectOutcome,
   ): Connecting {
@@ -327,6 +341,7 @@ export class Cluster {
     return openConnection(
       {
         facts,
+        asked,
         tls: transport?.tls?.[speaks],
         preamble: version === undefined ? undefined : proxyHeaderFor(version, caller),
         timeoutMs: this.settings.connectTimeoutMs,

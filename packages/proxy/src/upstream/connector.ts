@@ -10,6 +10,8 @@ import type { HostFacts } from './host-facts.ts';
 
 export interface ConnectOptions {
   readonly facts: HostFacts;
+  /** Name that TLS asks the host for; empty = the one of its settings. */
+  readonly asked: string;
   /** undefined = plain. */
   readonly tls: UpstreamTls | undefined;
   /** Covers TCP and TLS. */
@@ -39,13 +41,13 @@ export interface Connecting {
 
 /** Opens one connection to a host, with TLS and a limit in time. Exactly one of the outcome's methods is called. */
 export function openConnection(options: ConnectOptions, take: TakeBytes, outcome: ConnectOutcome): Connecting {
-  const { facts, tls, timers } = options;
+  const { facts, asked, tls, timers } = options;
   let over = false;
   const deadline = new Deadline({ onDeadline: () => fail('upstream-connect-timeout', 'connect timeout') }, 0);
   let socket: Socket | undefined;
 
   // Read before the handshake: the sessions may change meanwhile.
-  const resumed = tls?.resumablePeer(facts) ?? '';
+  const resumed = tls?.resumablePeer(facts, asked) ?? '';
   const peerOf = (connected: Socket): string =>
     tls !== undefined && connected instanceof TLSSocket ? tls.peerOf(connected, resumed) : '';
 
@@ -84,13 +86,13 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
       socket = connectPlain(where, options.readBuffer, take, beforehand());
       socket.once('connect', succeed);
     } else {
-      const secure = tls.connectOptions(facts);
+      const secure = tls.connectOptions(facts, asked);
       if (typeof secure === 'string') {
         queueMicrotask(() => fail('upstream-tls-failure', secure));
         return { cancel: () => void settle() };
       }
       const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take, beforehand());
-      tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session, peerOf(tlsSocket)));
+      tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session, peerOf(tlsSocket), asked));
       tlsSocket.once('secureConnect', succeed);
       socket = tlsSocket;
     }

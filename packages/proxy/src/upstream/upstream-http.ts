@@ -6,6 +6,8 @@ import type { H2Limits } from '../http2/connection/options.ts';
 export interface UpstreamHttp {
   /** `downstream`: as the caller speaks; `auto`: as ALPN says. */
   readonly protocol: 'http1' | 'http2' | 'downstream' | 'auto';
+  /** Over TLS, a host is asked for the name that the request asks for (`auto_sni`). */
+  readonly autoSni: boolean;
   /** Over TLS, peers that no rule names have to be who was asked for. */
   readonly sanValidation: boolean;
   /** Without any exchange; 0 = no limit, for each of these. */

@@ -3,7 +3,7 @@
 import type { WorkloadSecret } from '@weft/contracts';
 import type { LogLevel } from '@weft/kit';
 import type { OverloadMemory } from '../overload/shared-overload.ts';
-import type { ClusterStatus, DrainPlan, ListenerStatus, ResourceType } from '../ports.ts';
+import type { ClusterStatus, DrainPlan, ListenerStatus, ResourceType, TlsSecret } from '../ports.ts';
 import type { LogEntryInit, SpanInit } from '../reporting/log-entry.ts';
 import type { StatsMemory } from '../stats/stats.ts';
 import type { HostVerdict } from '../upstream/host-verdicts.ts';
@@ -46,6 +46,8 @@ export interface WorkerUpdate {
 export type ToWorker =
   | WorkerUpdate
   | { readonly type: 'secrets'; readonly default: WorkloadSecret; readonly rootCaPem: string }
+  /** Not the workload's own; undefined: there is none any more. */
+  | { readonly type: 'named-secret'; readonly name: string; readonly secret: TlsSecret | undefined }
   | { readonly type: 'log-level'; readonly level: LogLevel }
   | { readonly type: 'drain-listeners'; readonly plan: DrainPlan }
   | { readonly type: 'drain'; readonly deadlineMs: number }

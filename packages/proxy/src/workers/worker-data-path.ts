@@ -1,5 +1,6 @@
 // The data path of a process with workers: it looks as if it were in the main thread. The main thread compiles what
 // configuration brings, so that it alone says what is refused, and hands on what is in force.
+import { SECRET_DEFAULT, SECRET_ROOT } from '@weft/contracts';
 import type { Clock, Logger, LogLevel } from '@weft/kit';
 import type { BytesOf, DataPath, ListenerStatus, RejectedResource, ResourceSet } from '../ports.ts';
 import type { CompiledListener } from '../runtime/listeners.ts';
@@ -98,7 +99,10 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
     const { rootCaPem, ...own } = identity;
     threads.postAll({ type: 'secrets', default: own, rootCaPem });
   };
-  const stopSecrets = secrets.onChange(tellSecrets);
+  const stopSecrets = secrets.onChange((name) => {
+    if (name === SECRET_DEFAULT || name === SECRET_ROOT) tellSecrets();
+    else threads.postAll({ type: 'named-secret', name, secret: secrets.get(name) });
+  });
   tellSecrets();
 
   /** Tells the workers, with the sockets that they need for it. */

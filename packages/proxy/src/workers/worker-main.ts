@@ -116,6 +116,10 @@ export function runWorker(start: WorkerStart, { port, clock, random, environment
       case 'secrets':
         secrets.replace(message.default, message.rootCaPem);
         return;
+      case 'named-secret':
+        if (message.secret === undefined) secrets.drop(message.name);
+        else secrets.put(message.name, message.secret);
+        return;
       case 'log-level':
         logger.setLevel(message.level);
         return;

@@ -1,7 +1,7 @@
 /** One stream to the control plane: a new connection for each, with the roots and certificate of that moment. */
 import type * as grpc from '@grpc/grpc-js';
 import { errorMessage } from '@weft/kit';
-import { createGrpcClient, type ChannelTarget } from './channel.ts';
+import { callMetadata, createGrpcClient, type ChannelTarget } from './channel.ts';
 
 export interface DuplexMethod<Out, In> {
   readonly path: string;
@@ -32,6 +32,7 @@ export function openDuplexStream<Out, In>(
     method.path,
     method.requestSerialize,
     method.responseDeserialize,
+    callMetadata(target),
   );
   let over = false;
   const end = (reason: string): void => {

@@ -1,5 +1,5 @@
 /** Who is at the other end of a TLS connection, by the URI name of its certificate. */
-import type { PeerCertificate } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import type * as grpc from '@grpc/grpc-js';
 import { readSvid, type WorkloadIdentity } from '@weft/contracts';
 import { WeftError } from '@weft/kit';
@@ -36,5 +36,15 @@ export function expectServer(spiffeId: string): (host: string, peer: PeerCertifi
     if (!svid.ok) return new WeftError('WEFT_SERVER_IDENTITY', `the server has no identity: ${svid.reason}`);
     if (svid.spiffeId === spiffeId) return undefined;
     return new WeftError('WEFT_SERVER_IDENTITY', `the server is ${svid.spiffeId}, not ${spiffeId}`);
+  };
+}
+
+/** The same for a server that is known by a DNS name of its certificate, as istiod is. */
+export function expectNamed(name: string): (host: string, peer: PeerCertificate) => Error | undefined {
+  return (_host, peer) => {
+    const wrong = checkServerIdentity(name, peer);
+    if (wrong === undefined) return undefined;
+    const names = peer.subjectaltname ?? 'no name at all';
+    return new WeftError('WEFT_SERVER_IDENTITY', `the server is not ${name}: its certificate has ${names}`);
   };
 }

@@ -191,7 +191,7 @@ export class TcpSession implements HeldClient {
   #begin(cluster: Cluster, host: Host): Connecting {
     const { tunnel } = this.#settings;
     if (tunnel !== undefined) {
-      const pool = cluster.poolOf(host, false, false, this.#connection);
+      const pool = cluster.poolOf(host, false, false, this.#connection, '');
       const made = new Tunnel(pool, tunnel, (buffer, start, end) => this.#onUpstreamBytes(buffer, start, end), {
         onConnected: (upstream, peer) => this.#onConnected(upstream, peer),
         onConnectFailed: (failure, detail) => this.#onConnectFailed(failure, detail),

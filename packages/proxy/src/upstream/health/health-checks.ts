@@ -19,6 +19,8 @@ export interface HealthCheckDeps {
   hosts(): readonly Host[];
   /** Connections of the checks' own. @param port another port of the same host. */
   makePools(host: Host, port: number | undefined): HostPools;
+  /** By which name a host is asked for this authority; empty = the one of its settings. */
+  asks(authority: string): string;
   openRaw(host: Host, port: number | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting;
   /** Some host became healthy or ceased to be. */
   onChange(): void;
@@ -170,8 +172,8 @@ class HostCheck implements DeadlineOwner, ProbeOwner {
     this.#pools ??= this.#deps.makePools(this.#host, port);
     const exchange =
       probe.kind === 'http'
-        ? new HttpProbe(probe, this.#pools.choose(false, false, undefined), this)
-        : new GrpcProbe(probe, this.#pools.choose(true, false, undefined), this);
+        ? new HttpProbe(probe, this.#pools.choose(false, false, undefined, this.#deps.asks(probe.host)), this)
+        : new GrpcProbe(probe, this.#pools.choose(true, false, undefined, this.#deps.asks(probe.authority)), this);
     this.#probe = exchange;
     exchange.start();
   }

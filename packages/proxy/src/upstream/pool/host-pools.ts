@@ -35,14 +35,21 @@ export interface HostPoolsOptions {
   readonly secure: boolean;
   /** Whether connections tell who their caller is, so that callers can not share them. */
   readonly perCaller: boolean;
-  connect(speaks: Speaks, caller: Caller | undefined, take: TakeBytes, outcome: ConnectOutcome): Connecting;
+  /** @param asked see `askedBy`. */
+  connect(
+    speaks: Speaks,
+    caller: Caller | undefined,
+    asked: string,
+    take: TakeBytes,
+    outcome: ConnectOutcome,
+  ): Connecting;
   onConnectFailed(): void;
 }
 
 /** The pools of one host, one for each protocol that is spoken to it. */
 export class HostPools {
   readonly #options: HostPoolsOptions;
-  /** By what is spoken, and by caller where they can not share. */
+  /** By what is spoken, and by caller and asked name where connections can not be shared. */
   readonly #pools = new Map<string, HostPool>();
 
   constructor(options: HostPoolsOptions) {
@@ -62,15 +69,19 @@ export class HostPools {
     return count;
   }
 
-  /** @param upgrade whether the request wants to become a tunnel. */
-  choose(callerSpeaksHttp2: boolean, upgrade: boolean, caller: Caller | undefined): HostPool {
+  /** @param upgrade whether the request wants to become a tunnel. @param asked see `askedBy`. */
+  choose(callerSpeaksHttp2: boolean, upgrade: boolean, caller: Caller | undefined, asked: string): HostPool {
+    const { perCaller, secure } = this.#options;
     const speaks = this.#speaks(callerSpeaksHttp2, upgrade);
-    const own = this.#options.perCaller ? caller : undefined;
-    const key = own === undefined ? speaks : `${speaks} ${own.remoteAddress} ${own.remotePort}`;
+    const own = perCaller ? caller : undefined;
+    const name = secure ? asked : '';
+    const who = own === undefined ? '' : ` ${own.remoteAddress} ${own.remotePort}`;
+    const key = name === '' && who === '' ? speaks : `${speaks}${who} ${name}`;
     let pool = this.#pools.get(key);
     if (pool === undefined) {
-      pool = this.#makePool(speaks, own, () => {
-        if (own !== undefined) this.#pools.delete(key);
+      pool = this.#makePool(speaks, own, name, () => {
+        // There may be any number of these.
+        if (key !== speaks) this.#pools.delete(key);
       });
       this.#pools.set(key, pool);
     }
@@ -103,12 +114,12 @@ export class HostPools {
     }
   }
 
-  #makePool(speaks: Speaks, caller: Caller | undefined, onEmpty: () => void): HostPool {
+  #makePool(speaks: Speaks, caller: Caller | undefined, asked: string, onEmpty: () => void): HostPool {
     const options = this.#options;
     return new HostPool({
       circuit: options.circuit,
       expectedStreams: speaks === 'http1' ? 1 : options.http().http2.maxConcurrentStreams,
-      connect: (take, outcome) => options.connect(speaks, caller, take, outcome),
+      connect: (take, outcome) => options.connect(speaks, caller, asked, take, outcome),
       open: (socket, peer, keeper) => this.#open(speaks, socket, peer, keeper),
       onConnectFailed: () => options.onConnectFailed(),
       onEmpty,

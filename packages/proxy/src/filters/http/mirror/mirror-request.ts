@@ -4,6 +4,7 @@ import type { UpstreamConnection } from '../../../http/connections.ts';
 import type { ResponseReceiver, UpstreamStream } from '../../../http/streams.ts';
 import type { PeerExchange, StatsSink } from '../../../ports.ts';
 import { Deadline, type TimerQueue } from '../../../timers/timer-queue.ts';
+import { askedBy } from '../../../upstream/asked-name.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
 import { FIRST_ATTEMPT } from '../../../upstream/lb/lb-policy.ts';
@@ -71,7 +72,7 @@ export class MirrorRequest implements PoolWaiter, ResponseReceiver {
     host.totalRequests += 1;
     this.#host = host;
     if (this.#complete) this.#armTimeout();
-    this.#pool = this.#cluster.poolOf(host, overHttp2, false, undefined);
+    this.#pool = this.#cluster.poolOf(host, overHttp2, false, undefined, askedBy(this.#cluster, this.#head));
     this.#pool.acquire(this);
   }
 

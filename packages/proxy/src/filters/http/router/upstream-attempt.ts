@@ -3,6 +3,7 @@ import type { ForwardAction } from '@weft/evaluator';
 import type { HeadView } from '../../../head/head-view.ts';
 import type { UpstreamConnection } from '../../../http/connections.ts';
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../../../http/streams.ts';
+import { askedBy } from '../../../upstream/asked-name.ts';
 import type { Cluster } from '../../../upstream/cluster.ts';
 import type { Host } from '../../../upstream/host.ts';
 import type { HostPool, PoolWaiter } from '../../../upstream/pool/host-pool.ts';
@@ -73,10 +74,10 @@ export class UpstreamAttempt implements PoolWaiter {
 
   #poolOf(host: Host): Pick<HostPool, 'acquire' | 'leave'> {
     const cluster = this.#cluster;
-    const { downstream, requestOver, method, upgradeType, manager } = this.#stream;
+    const { downstream, requestOver, method, upgradeType, manager, head } = this.#stream;
     const { protocol, connection } = downstream;
     const http2 = protocol === 'HTTP/2';
-    if (!this.#endsTunnel()) return cluster.poolOf(host, http2, upgradeType !== '', connection);
+    if (!this.#endsTunnel()) return cluster.poolOf(host, http2, upgradeType !== '', connection, askedBy(cluster, head));
     const ended = requestOver && (http2 || method !== 'CONNECT');
     return new TunnelEnd({ cluster, host, caller: connection, ids: manager.ids, ended });
   }

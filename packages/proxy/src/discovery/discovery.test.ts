@@ -42,6 +42,8 @@ interface SetUp {
   readonly saved?: Partial<SavedRead['resources']>;
   readonly reject?: (set: ResourceSet) => RejectedResource[];
   readonly refuseUnknownFields?: boolean;
+  /** Of the disk; undefined = at once. */
+  readonly written?: Promise<void>;
 }
 
 /** With TLS that names these secrets. */
@@ -59,7 +61,12 @@ function secured(name: string, own: string, roots: JsonValue): Uint8Array {
   return toBinary(ClusterSchema, message);
 }
 
-async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = false }: SetUp = {}) {
+async function setUp({
+  saved = {},
+  reject = () => [],
+  refuseUnknownFields = false,
+  written = Promise.resolve(),
+}: SetUp = {}) {
   const clock = new FakeClock(1_000);
   const applied: ResourceSet[] = [];
   const subscribed = new Map<string, readonly string[] | '*'>();
@@ -68,6 +75,7 @@ async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = fals
   let state: AdsClientState = { connected: false, failures: 0, types: [] };
   const saves: number[] = [];
   const wanted: string[] = [];
+  let flushes = 0;
   let unknown = 0;
   const store: SavedConfig = {
     load: () =>
@@ -76,7 +84,10 @@ async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = fals
         savedAt: Object.keys(saved).length > 0 ? 500 : undefined,
       }),
     save: () => void saves.push(clock.now()),
-    close: () => Promise.resolve(),
+    flush() {
+      flushes += 1;
+      return written;
+    },
   };
   const discovery = createDiscovery({
     createClient: (given, versions) => {
@@ -120,6 +131,7 @@ async function setUp({ saved = {}, reject = () => [], refuseUnknownFields = fals
         [{ name, version: '1', typeUrl: XDS_TYPE.secret, bytes: new Uint8Array() }],
         [],
       ),
+    flushes: () => flushes,
     held: () => held,
     unknown: () => unknown,
     update: (type: ResourceType, added: Record<string, Uint8Array>, removed: string[] = []) =>
@@ -283,6 +295,36 @@ describe('discovery', () => {
       connected: true,
       types: [typeState('cluster'), typeState('listener'), typeState('endpoint', { names: ['a'] })],
     });
+    await Promise.resolve();
+    expect(discovery.waitingFor()).toEqual([]);
+  });
+
+  const complete = { connected: true, types: [typeState('cluster'), typeState('listener')] };
+  it('is ready when the first complete set is on disk, written at once', async () => {
+    let done = (): void => {};
+    const { discovery, be, update, flushes } = await setUp({ written: new Promise((resolve) => (done = resolve)) });
+    update('cluster', { a: cluster('a') });
+    be({ connected: true, types: [typeState('cluster'), typeState('listener', { received: false })] });
+    expect([flushes(), discovery.waitingFor()]).toEqual([0, ['listeners from the control plane']]);
+    update('listener', { l: listener('l', 'r') });
+    be({ connected: true, types: [...complete.types, typeState('route', { names: ['r'], waitingFor: ['r'] })] });
+    expect([flushes(), discovery.waitingFor()]).toEqual([0, ['routes r']]);
+    update('route', { r: route('r') });
+    be(complete);
+    expect([flushes(), discovery.waitingFor()]).toEqual([1, ['the configuration to be on disk']]);
+    done();
+    await expect.poll(() => discovery.waitingFor()).toEqual([]);
+    update('cluster', { b: cluster('b') });
+    be(complete);
+    expect([flushes(), discovery.waitingFor()]).toEqual([1, []]);
+  });
+  it('does not wait long for a disk that does not answer', async () => {
+    const { discovery, be, update, clock } = await setUp({ written: new Promise(() => {}) });
+    update('cluster', { a: cluster('a') });
+    be(complete);
+    clock.advance(1_900);
+    expect(discovery.waitingFor()).toEqual(['the configuration to be on disk']);
+    clock.advance(200);
     expect(discovery.waitingFor()).toEqual([]);
   });
 });

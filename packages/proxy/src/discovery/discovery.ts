@@ -68,6 +68,8 @@ export interface Discovery {
 const DEFAULT_SAVED_AFTER_MS = 2_000;
 /** How long a proxy is not ready for want of secrets that were asked for; Envoy waits as long. */
 const SECRETS_WITHIN_MS = 15_000;
+// A disk that answers later than this must not keep the proxy from saying that it serves.
+const ON_DISK_WITHIN_MS = 2_000;
 
 export function createDiscovery(deps: DiscoveryDeps): Discovery {
   const { clock, logger, saved } = deps;
@@ -78,6 +80,8 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
   let closed = false;
   const knownSecrets: KnownSecrets = new WeakMap();
   let secretsAskedAt: number | undefined;
+  /** The first complete set: not there yet, being written, or written as far as that is possible. */
+  let firstSet: 'awaited' | 'written' | 'kept' = 'awaited';
   const types = RESOURCE_TYPES.filter((type) => type !== 'nameTable' || deps.applyNames !== undefined);
   let names: ResourceBook['held']['nameTable'] | undefined;
   let inForce: { readonly book: ResourceBook; readonly set: ResourceSet } | undefined;
@@ -117,6 +121,41 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     for (const { type, name, reason } of rejected) logger.warn({ type, name, reason }, 'saved resource was refused');
   };
 
+  const missingOf = (state: AdsClientState | undefined): string[] => {
+    if (state === undefined) return ['configuration'];
+    const reason = state.lastError === undefined ? '' : ` (${state.lastError})`;
+    return types.flatMap((type) => {
+      const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);
+      if (one === undefined || (one.wildcard && !one.received)) {
+        return one === undefined && (type === 'endpoint' || type === 'route')
+          ? []
+          : [`${type === 'nameTable' ? 'name table' : `${type}s`} from the control plane${reason}`];
+      }
+      const missing = one.waitingFor.filter((name) => !book.held[type].has(name));
+      return missing.length === 0
+        ? []
+        : [`${type}s ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', ...' : ''}${reason}`];
+    });
+  };
+
+  const missingSecretsOf = (state: AdsClientState | undefined): string[] => {
+    const secrets = state?.types.find(({ typeUrl }) => typeUrl === XDS_TYPE.secret)?.waitingFor ?? [];
+    const isLate = secretsAskedAt !== undefined && clock.now() >= secretsAskedAt + SECRETS_WITHIN_MS;
+    return isLate ? [] : secrets.slice(0, 5).map((name) => `secret ${name}`);
+  };
+
+  /** Who says that it is ready can be killed at once, and serves again from what is on disk. */
+  const keepFirstSet = (state: AdsClientState): void => {
+    if (firstSet !== 'awaited' || source !== 'control-plane' || missingOf(state).length > 0) return;
+    firstSet = 'written';
+    const kept = (): void => void (firstSet = 'kept');
+    const patience = clock.after(ON_DISK_WITHIN_MS, kept);
+    void saved.flush().then(() => {
+      patience.cancel();
+      kept();
+    });
+  };
+
   const handlers: AdsClientHandlers = {
     onUpdate(typeUrl, added, removed) {
       if (typeUrl === XDS_TYPE.secret) return deps.secrets?.take(added, removed) ?? [];
@@ -144,6 +183,7 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
         source = 'control-plane';
         logger.info({}, 'the control plane confirmed the configuration');
       }
+      keepFirstSet(state);
     },
   };
 
@@ -168,34 +208,17 @@ export function createDiscovery(deps: DiscoveryDeps): Discovery {
     book: () => book,
     state: () => ({ client: client?.state(), source, savedAt }),
     waitingFor() {
-      const state = client?.state();
       // Saved configuration stands in for answers that did not come.
       if (source === 'saved') return [];
-      if (state === undefined) return ['configuration'];
-      const reason = state.lastError === undefined ? '' : ` (${state.lastError})`;
-      const secrets = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE.secret)?.waitingFor ?? [];
-      const isLate = secretsAskedAt !== undefined && clock.now() >= secretsAskedAt + SECRETS_WITHIN_MS;
-      const unanswered = isLate ? [] : secrets.slice(0, 5).map((name) => `secret ${name}`);
-      return types
-        .flatMap((type) => {
-          const one = state.types.find(({ typeUrl }) => typeUrl === XDS_TYPE[type]);
-          if (one === undefined || (one.wildcard && !one.received)) {
-            return one === undefined && (type === 'endpoint' || type === 'route')
-              ? []
-              : [`${type === 'nameTable' ? 'name table' : `${type}s`} from the control plane${reason}`];
-          }
-          const missing = one.waitingFor.filter((name) => !book.held[type].has(name));
-          return missing.length === 0
-            ? []
-            : [`${type}s ${missing.slice(0, 5).join(', ')}${missing.length > 5 ? ', ...' : ''}${reason}`];
-        })
-        .concat(unanswered);
+      const state = client?.state();
+      const missing = [...missingOf(state), ...missingSecretsOf(state)];
+      return missing.length === 0 && firstSet === 'written' ? ['the configuration to be on disk'] : missing;
     },
     reconnect: () => client?.reconnect(),
     async close() {
       closed = true;
       client?.close();
-      await saved.close();
+      await saved.flush();
     },
   };
 }

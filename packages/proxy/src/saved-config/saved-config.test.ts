@@ -37,7 +37,7 @@ describe('saved configuration', () => {
     saved.save(bookOf('a', 'b'));
     clock.advance(200);
     await waitFor(async () => (await readFile(join(deps.dir, 'last-good.xds'))).length > 0);
-    await saved.close();
+    await saved.flush();
     const read = await createSavedConfig(deps).load();
     expect(read.savedAt).toBe(5_200);
     expect(
@@ -64,7 +64,7 @@ describe('saved configuration', () => {
       });
     }
     expect([...times].filter((time) => time !== undefined).length).toBeLessThanOrEqual(4);
-    await saved.close();
+    await saved.flush();
     expect((await createSavedConfig(deps).load()).resources.cluster[0]?.name).toBe('at 5950');
   });
   it('is written at the end, when its time has not come', async () => {
@@ -72,7 +72,7 @@ describe('saved configuration', () => {
     const deps = { dir: dir.path, nodeId: 'n', clock: new FakeClock(), logger: silentLogger };
     const saved = createSavedConfig(deps);
     saved.save(bookOf('late'));
-    await saved.close();
+    await saved.flush();
     expect((await createSavedConfig(deps).load()).resources.cluster).toHaveLength(1);
   });
   it.each<[string, (file: Buffer) => Buffer, string]>([
@@ -89,7 +89,7 @@ describe('saved configuration', () => {
     const deps = { dir: dir.path, nodeId: 'n', clock: new FakeClock(), logger };
     const saved = createSavedConfig(deps);
     saved.save(bookOf('a'));
-    await saved.close();
+    await saved.flush();
     const path = join(dir.path, 'last-good.xds');
     await writeFile(path, damage(await readFile(path)));
     expect(await saved.load()).toMatchObject({ savedAt: undefined, resources: { cluster: [] } });
@@ -100,7 +100,7 @@ describe('saved configuration', () => {
     const { logger, warnings } = listenTo();
     const other = createSavedConfig({ dir: dir.path, nodeId: 'other', clock: new FakeClock(), logger });
     other.save(bookOf('a'));
-    await other.close();
+    await other.flush();
     expect(
       (await createSavedConfig({ dir: dir.path, nodeId: 'n', clock: new FakeClock(), logger }).load()).savedAt,
     ).toBeUndefined();
@@ -117,13 +117,13 @@ describe('saved configuration', () => {
       logger,
     });
     saved.save(bookOf('a'));
-    await saved.close();
+    await saved.flush();
     expect(warnings).toHaveLength(1);
   });
   it('is nothing without a folder', async () => {
     const saved = createSavedConfig({ dir: undefined, nodeId: 'n', clock: new FakeClock(), logger: silentLogger });
     saved.save(bookOf('a'));
-    await saved.close();
+    await saved.flush();
     expect((await saved.load()).savedAt).toBeUndefined();
   });
 });

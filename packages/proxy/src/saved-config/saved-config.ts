@@ -27,8 +27,8 @@ export interface SavedConfig {
   load(): Promise<SavedRead>;
   /** Soon, once for many calls, and less often while they go on. */
   save(book: ResourceBook): void;
-  /** Writes what is due. */
-  close(): Promise<void>;
+  /** Writes what is due, whatever its time. Settles when it is on disk, or can not be. */
+  flush(): Promise<void>;
 }
 
 export interface SavedConfigDeps {
@@ -56,7 +56,7 @@ const NOTHING: SavedRead = { resources: nothing(), savedAt: undefined };
 
 export function createSavedConfig({ dir, nodeId, clock, logger }: SavedConfigDeps): SavedConfig {
   if (dir === undefined)
-    return { load: () => Promise.resolve(NOTHING), save: () => {}, close: () => Promise.resolve() };
+    return { load: () => Promise.resolve(NOTHING), save: () => {}, flush: () => Promise.resolve() };
   const path = join(dir, FILE);
   let due: ResourceBook | undefined;
   let timer: Timer | undefined;
@@ -94,7 +94,7 @@ export function createSavedConfig({ dir, nodeId, clock, logger }: SavedConfigDep
       due = book;
       timer ??= clock.after(Math.max(SAVE_AFTER_MS, writtenMs + SAVE_EVERY_MS - clock.now()), () => void writeDue());
     },
-    close: writeDue,
+    flush: writeDue,
   };
 }
 

@@ -1,5 +1,5 @@
 // Clients that leave while nothing is read from them, since their upstream takes nothing.
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { connect, createServer, Socket, type AddressInfo } from 'node:net';
 import { FakeClock, waitFor } from '@weft/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { startProxy, type TestProxy } from '../test-support/harness.ts';
@@ -13,7 +13,9 @@ import {
   toCluster,
 } from '../test-support/resources.ts';
 import { tcpUpstream } from '../test-support/upstream.ts';
+import { TimerQueue } from '../timers/timer-queue.ts';
 import { loadSocketCalls } from './native-sockets.ts';
+import { PausedClient } from './paused-client.ts';
 import { peerStates, type TellPeerState } from './peer-state.ts';
 
 const MUCH = 64 * 1024 * 1024;
@@ -157,6 +159,22 @@ describe('a client that has ended its side', () => {
     if (staysMs > 10_000) return;
     await pass(clock, proxy);
     expect(proxy.records).toMatchObject([{ reason: 'downstream-closed' }]);
+  });
+
+  it('is asked whether it is still there, once it has been held back for a while: its system answers, or none does', () => {
+    const clock = new FakeClock(1_000);
+    const socket = new Socket();
+    const asked: unknown[] = [];
+    socket.setKeepAlive = (...how) => (asked.push(how), socket);
+    const client = { mayStay: () => true, onLeft: () => {} };
+    const paused = new PausedClient(socket, new TimerQueue(clock), () => ({ side: 'there', unread: 0 }), client);
+    socket.pause();
+    paused.watch();
+    clock.advance(1_500);
+    expect(asked).toEqual([]);
+    clock.advance(10_000);
+    expect(asked).toEqual([[true, 30_000]]);
+    paused.stop();
   });
 
   it('seems to be there where nobody can ask', () => {

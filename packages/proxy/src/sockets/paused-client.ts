@@ -4,6 +4,9 @@ import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 
 // Short for who waits for a place that somebody left keeps; long beside the pauses of a request that moves.
 const EVERY_MS = 2_000;
+// An end behind bytes that nobody takes does not come. But the system of a client that is gone forgets it in minutes, that
+// of a host that fell silent is not there: both show when they are asked whether they are.
+const PROBE_AFTER_MS = 30_000;
 
 /** What is asked of the connection that is held back. */
 export interface HeldClient {
@@ -24,6 +27,7 @@ export class PausedClient {
   readonly #wait: Deadline;
   #bytesRead = -1;
   #quietMs = 0;
+  #probed = false;
 
   constructor(socket: Socket, timers: TimerQueue, tell: TellPeerState, client: HeldClient) {
     this.#socket = socket;
@@ -52,6 +56,15 @@ export class PausedClient {
     this.#bytesRead = socket.bytesRead;
     const left = peer.side === 'gone' || (peer.side === 'ended' && !this.#client.mayStay(peer, this.#quietMs));
     if (left) this.#client.onLeft();
-    else this.watch();
+    else {
+      this.#probe();
+      this.watch();
+    }
+  }
+
+  #probe(): void {
+    if (this.#probed) return;
+    this.#probed = true;
+    this.#socket.setKeepAlive(true, PROBE_AFTER_MS);
   }
 }

@@ -330,9 +330,13 @@ describe('CL-01 this machine’s other users and pages', () => {
       { origin: 'http://rebound.example' },
       { 'sec-fetch-site': 'cross-site' },
     ];
+    const api = ['/api/v1/mesh', '/api/v1/events'].map((path) => mesh.console + path);
     for (const headers of foreign)
-      for (const path of ['/api/v1/mesh', '/api/v1/events'])
-        expect((await http(`${mesh.console}${path}`, { headers })).status).toBe(403);
+      for (const url of [...api, `${monitoring}/metrics`, `${admin}/config_dump`, `${admin}/stats`])
+        expect([url, (await http(url, { headers })).status]).toEqual([url, 403]);
+    const followed = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' };
+    for (const url of [mesh.console, `${monitoring}/ready`, `${admin}/ready`])
+      expect([url, (await http(url, { headers: followed })).status]).toEqual([url, 200]);
     const write = { method: 'POST', body: '{}', headers: { 'content-type': 'application/json' } };
     expect((await http(`${mesh.console}/api/v1/config/apply`, write)).status).toBe(401);
     for (const path of ['/logging?level=debug', '/drain'])

@@ -473,9 +473,11 @@ describe('g9: the console’s files', () => {
 });
 
 describe('g10: limits', () => {
-  it('refuses a body over 1 MiB', async () => {
+  it('takes a mebibyte of text, whatever is in it, and refuses a body that is larger', async () => {
     const { send } = await setUp();
-    const response = await send('POST', '/api/v1/config/apply', { yaml: 'x'.repeat(1024 * 1024) }, AUTH);
+    const quotes = await send('POST', '/api/v1/config/validate', { yaml: '"'.repeat(1024 * 1024) }, AUTH);
+    expect(quotes.statusCode).toBe(200);
+    const response = await send('POST', '/api/v1/config/apply', { yaml: 'x'.repeat(2.1 * 1024 * 1024) }, AUTH);
     expect(response.statusCode).toBe(413);
     expect(code(response)).toBe('body-too-large');
   });
@@ -485,6 +487,12 @@ describe('g10: limits', () => {
     for (let i = 0; i < 5; i += 1) statuses.push((await get('/api/v1/session')).statusCode);
     expect(statuses).toEqual([200, 200, 200, 429, 429]);
     clock.advance(1_000);
+    expect((await get('/api/v1/session')).statusCode).toBe(200);
+  });
+  it('what pages of other sites ask does not count for the user of their browser', async () => {
+    const { get } = await setUp({}, { options: { requestsPerSecond: 1, requestBurst: 3 } });
+    for (let i = 0; i < 10; i += 1)
+      expect((await get('/api/v1/session', { origin: 'http://evil.example' })).statusCode).toBe(403);
     expect((await get('/api/v1/session')).statusCode).toBe(200);
   });
 });

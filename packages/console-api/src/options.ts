@@ -28,7 +28,8 @@ export interface ConsoleApiOptions {
 }
 
 export const DEFAULT_OPTIONS: ConsoleApiOptions = {
-  bodyLimitBytes: 1024 * 1024,
+  // A mebibyte of configuration, each character of which may take two in JSON.
+  bodyLimitBytes: 2 * 1024 * 1024 + 4096,
   requestsPerSecond: 100,
   requestBurst: 500,
   maxStreams: 64,

@@ -21,6 +21,7 @@ export interface Monitoring {
   close(): Promise<void>;
 }
 
+const MAX_CONNECTIONS = 64;
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring> {
@@ -63,12 +64,15 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
     // Another site's page in a browser must not read this by a name of its own (DNS rebinding).
     if (!LOOPBACK.test(request.headers.host ?? ''))
       return end(response, 421, 'text/plain', 'this address answers to loopback names only\n');
+    if (isForeign(request)) return end(response, 403, 'text/plain', 'pages of other sites may not ask here\n');
     if (request.method !== 'GET') return end(response, 405, 'text/plain', 'read-only\n');
     answer((request.url ?? '').split('?')[0] ?? '', request, response).catch((error: unknown) => {
       if (!response.headersSent) end(response, 500, 'text/plain', `${errorMessage(error)}\n`);
     });
   });
   server.requestTimeout = 10_000;
+  server.headersTimeout = 10_000;
+  server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {
       reject(
@@ -89,6 +93,14 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
         server.closeAllConnections();
       }),
   };
+}
+
+/** A page of another site asks by a script: it could not read the answer, but whole pages would be made for it. */
+function isForeign({ headers }: IncomingMessage): boolean {
+  const { origin, host = '' } = headers;
+  if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) return true;
+  const site = headers['sec-fetch-site'];
+  return site !== undefined && !['same-origin', 'none'].includes(site) && headers['sec-fetch-mode'] !== 'navigate';
 }
 
 function end(response: ServerResponse, status: number, type: string, body: string): void {

@@ -38,10 +38,11 @@ export const visitorOf = (request: IncomingMessage, trusted: boolean): Visitor =
 /** @throws {ApiError} */
 export function admit(visitor: Visitor, access: Access, deps: GateDeps): Admission {
   const peer = visitor.trusted ? 'unix-socket' : (visitor.remoteAddress ?? 'unknown');
-  if (!deps.rate.take(peer))
-    throw new ApiError(429, 'too-many-requests', 'Too many requests.', { retryAfterS: 1, hint: 'Wait a second.' });
+  // Before they are counted: a page of another site must not use up what the user of this browser may ask.
   const refusal = refusalOf(visitor.head, deps.allowedHosts, deps.scheme);
   if (refusal) throw refusal;
+  if (!deps.rate.take(peer))
+    throw new ApiError(429, 'too-many-requests', 'Too many requests.', { retryAfterS: 1, hint: 'Wait a second.' });
 
   const { writer, sessionId } = identify(visitor, peer, deps);
   const local = visitor.trusted || isLoopback(visitor.remoteAddress);

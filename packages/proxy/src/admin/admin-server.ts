@@ -63,7 +63,11 @@ export async function startAdminServer(deps: AdminServerDeps): Promise<AdminServ
     if (!allowedHosts.has((request.headers.host ?? '').replace(/:\d+$/, '').toLowerCase())) {
       return { status: 421, body: 'this Host is not served here\n' };
     }
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://admin');
+    if (isForeign(request)) return { status: 403, body: 'pages of other sites may not ask here\n' };
+    const address = request.url ?? '/';
+    // Neither the absolute form nor "//name/path" says more than Host, which was looked at.
+    if (!/^\/(?!\/)/.test(address)) return { status: 400, body: 'the address must be a path\n' };
+    const { pathname, searchParams } = new URL(address, 'http://admin');
     const path = pathname.length > 1 && pathname.endsWith('/') ? pathname.slice(0, -1) : pathname;
     if (path === '/' || path === '/help') return index(pages);
     const isRead = request.method === 'GET' || request.method === 'HEAD';
@@ -109,6 +113,16 @@ export async function startAdminServer(deps: AdminServerDeps): Promise<AdminServ
         server.closeAllConnections();
       }),
   };
+}
+
+/** Browsers say which page asks. Its script could not read the answer, but the work would be done, and its length and time be seen. */
+function isForeign({ headers, method }: IncomingMessage): boolean {
+  const { origin, host = '' } = headers;
+  if (origin !== undefined && origin.toLowerCase() !== `http://${host.toLowerCase()}`) return true;
+  const site = headers['sec-fetch-site'];
+  if (site === undefined || site === 'same-origin' || site === 'none') return false;
+  // Somebody followed a link.
+  return !(method === 'GET' && headers['sec-fetch-mode'] === 'navigate');
 }
 
 function send(

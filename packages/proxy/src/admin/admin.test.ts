@@ -156,6 +156,29 @@ describe('admin server', () => {
     await using admin = await serve();
     expect((await admin.ask('/ready', { headers: { host } })).status).toBe(status);
   });
+  it.each<[string, Record<string, string>, number]>([
+    ['another site', { origin: 'http://evil.example' }, 403],
+    ['a file or a frame without a name', { origin: 'null' }, 403],
+    ['another port of this host', { origin: 'http://127.0.0.1:20001', 'sec-fetch-site': 'same-site' }, 403],
+    ['an image of another site', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' }, 403],
+    ['a link that was followed', { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate' }, 200],
+    ['an address that was typed', { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate' }, 200],
+  ])('a browser that asks for %s gets %j: %d', async (_, headers, status) => {
+    await using admin = await serve();
+    expect((await admin.ask('/stats', { headers: { host: '127.0.0.1', ...headers } })).status).toBe(status);
+    if (status === 403) {
+      const posted = { method: 'POST', headers: { host: '127.0.0.1', authorization: 'Bearer secret', ...headers } };
+      expect((await admin.ask('/drain', posted)).status).toBe(403);
+      expect(admin.drains).toEqual([]);
+    }
+  });
+  it.each(['//evil.example/stats', '//', '//['])('the address %s is none', async (path) => {
+    await using admin = await serve();
+    expect(await admin.ask(path, { headers: { host: '127.0.0.1' } })).toEqual({
+      status: 400,
+      body: 'the address must be a path\n',
+    });
+  });
   it('changes nothing without the token, nor by GET', async () => {
     await using admin = await serve();
     expect((await admin.ask('/drain', as('wrong'))).status).toBe(401);

@@ -26,7 +26,10 @@ export interface ConsoleSources {
 export type Subscribe = (changed: () => void) => () => void;
 
 /** Measurements. The embedded store answers on one machine; another engine may elsewhere. */
-export type TelemetrySource = Pick<TelemetryQueries, 'rates' | 'series' | 'trends' | 'traces' | 'trace' | 'logs'>;
+export type TelemetrySource = Pick<
+  TelemetryQueries,
+  'covered' | 'rates' | 'series' | 'trends' | 'traces' | 'trace' | 'logs'
+>;
 
 export interface MeshInfo {
   readonly meshId: string;

@@ -296,6 +296,8 @@ export interface StoreUsage {
 
 /** The read side of telemetry. Answers come from memory, at once. */
 export interface TelemetryQueries {
+  /** Milliseconds of the window that were measured: all of it, but for a mesh that is younger. Rates are per second of these. */
+  covered(query: RatesQuery): number;
   rates(query: RatesQuery): readonly EdgeRates[];
   /** Golden signals of one subject, each request counted once. */
   signals(subject: TrafficSubject, query: RatesQuery): TrafficRates;

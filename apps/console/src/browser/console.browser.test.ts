@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tempDir, type TempDir } from '@weft/testkit';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser, Locator, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildConsole, CHROMIUM, launch, serve, type Served, visit } from './harness.ts';
 
@@ -22,6 +22,16 @@ const PAGES = [
   '/mesh',
   '/open',
 ];
+
+interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+const overlap = (a: Box, b: Box): boolean =>
+  a.x < b.x + b.width && b.x < a.x + a.width && a.y < b.y + b.height && b.y < a.y + a.height;
 
 const why = CHROMIUM === undefined ? ' (skipped: no Chromium; set WEFT_CHROMIUM)' : '';
 
@@ -101,6 +111,34 @@ describe.skipIf(CHROMIUM === undefined)(`console in Chromium${why}`, { timeout: 
     await page.waitForTimeout(300);
     expect(Buffer.compare(first, await canvas.screenshot())).not.toBe(0);
     expect(complaints).toEqual([]);
+    await page.context().close();
+  });
+
+  it.each([
+    [1440, 900],
+    [900, 520],
+    [390, 844],
+  ])('at %i × %i the buttons of the graph lie beside each other and beside the graph', async (width, height) => {
+    // Workloads that nobody calls are the widest and highest of graphs.
+    await using idle = await serve(dist.path, { traffic: false });
+    const { page } = await visit(browser, { width, height, reducedMotion: true });
+    await page.goto(`${idle.url}/traffic`);
+    const nodes = page.locator('.react-flow__node');
+    await expect.poll(() => nodes.count()).toBe(7);
+    const boxesOf = async (found: Locator): Promise<Box[]> => {
+      const boxes = await Promise.all((await found.all()).map((one) => one.boundingBox()));
+      return boxes.flatMap((box) => box ?? []);
+    };
+    await expect
+      .poll(async () => {
+        const buttons = await boxesOf(page.locator('.react-flow__panel button'));
+        const all = [...buttons, ...(await boxesOf(nodes))];
+        return {
+          buttons: buttons.length,
+          overlaps: buttons.flatMap((a) => all.filter((b) => a !== b && overlap(a, b))),
+        };
+      })
+      .toEqual({ buttons: 4, overlaps: [] });
     await page.context().close();
   });
 

@@ -80,10 +80,11 @@ export const countCodes = (tally: Tally, matches: (outcome: Outcome) => boolean)
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
 const percentOf = (part: number, whole: number): number => (whole === 0 ? 0 : round((part / whole) * 100, 2));
 
-export function trafficOf(tally: Tally, windowMs: number): TrafficView {
+/** @param measuredMs that the counts are of. */
+export function trafficOf(tally: Tally, measuredMs: number): TrafficView {
   const { latency } = tally;
   return {
-    requestsPerSecond: round(tally.requests / (windowMs / 1000), 3),
+    requestsPerSecond: round(tally.requests / (measuredMs / 1000), 3),
     requests: tally.requests,
     errorPercent: percentOf(tally.errors, tally.requests),
     ...(latency && latency.counts.some((count) => count > 0)
@@ -100,14 +101,14 @@ export function trafficOf(tally: Tally, windowMs: number): TrafficView {
 }
 
 /** Most frequent first. */
-export function codesOf(tally: Tally, windowMs: number): readonly CodeCount[] {
+export function codesOf(tally: Tally, measuredMs: number): readonly CodeCount[] {
   return tally.codes
     .toSorted((a, b) => b.requests - a.requests || (a.code < b.code ? -1 : 1))
     .map(({ code, flag, grpcStatus, requests }) => ({
       code: code === '' ? 'TCP' : code === '0' ? '-' : code,
       flag,
       ...(grpcStatus === '' ? {} : { grpcStatus }),
-      requestsPerSecond: round(requests / (windowMs / 1000), 3),
+      requestsPerSecond: round(requests / (measuredMs / 1000), 3),
     }));
 }
 

@@ -100,6 +100,7 @@ export function bookinfoTelemetry(
     busy ? Array.from({ length: 12 }, (_, i) => bookinfoTrace(clock.now() - 3_000 - i * 4_100, i, trouble)) : [];
 
   return {
+    covered: ({ windowMs }) => windowMs,
     rates: ({ windowMs, atMs = clock.now() }) => (busy ? CALLS.map((call) => edge(call, windowMs, atMs)) : []),
     series: ({ subject, metric, fromMs, toMs, stepMs }) => {
       const steps = Math.ceil((toMs - fromMs) / stepMs);

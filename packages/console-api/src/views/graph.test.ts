@@ -34,6 +34,19 @@ describe('buildGraph', () => {
     expect(edge?.traffic.requestsPerSecond).toBeCloseTo(4, 0);
     expect(edge?.traffic.latencyMs?.p50).toBeGreaterThan(0);
   });
+  it('rates are per second of what was measured, in nodes, edges and codes alike', () => {
+    const whole = picture();
+    const graph = buildGraph({ ...whole, measuredMs: 15_000 }, LIMITS);
+    const id = 'workload/default/reviews-v2>workload/default/ratings-v1>http';
+    const edge = graph.edges.find((one) => one.id === id);
+    const requests = edge?.traffic.requests ?? 0;
+    expect(requests).toBeGreaterThan(0);
+    expect(edge?.traffic.requestsPerSecond).toBeCloseTo(requests / 15, 2);
+    expect(edge?.codes[0]?.requestsPerSecond).toBeCloseTo(requests / 15, 2);
+    const node = graph.nodes.find((one) => one.id === 'workload/default/ratings-v1');
+    expect(node?.inbound.requestsPerSecond).toBeCloseTo((node?.inbound.requests ?? 0) / 15, 2);
+    expect(graph.windowMs).toBe(60_000);
+  });
   it('draws an idle mesh too', () => {
     const graph = buildGraph(picture({ traffic: false }), LIMITS);
     expect(graph.edges).toEqual([]);

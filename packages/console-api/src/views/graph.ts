@@ -53,7 +53,7 @@ export function buildGraph(picture: Picture, limits: GraphLimits, namespaces: re
   );
   const edges = [
     ...groupBy(pairs, ({ source, target, call }) => `${source.id}>${target.id}>${call.protocol}`).values(),
-  ].map((group) => buildEdge(group, picture.windowMs));
+  ].map((group) => buildEdge(group, picture.measuredMs));
   const inScope = scopeTo(namespaces, nodes, edges);
   return {
     generatedAt: picture.nowMs,
@@ -122,8 +122,8 @@ function nodeDescriber(picture: Picture) {
       ...ref,
       idle: inbound.requests + outbound.requests === 0,
       health: health(),
-      inbound: trafficOf(inbound, picture.windowMs),
-      outbound: trafficOf(outbound, picture.windowMs),
+      inbound: trafficOf(inbound, picture.measuredMs),
+      outbound: trafficOf(outbound, picture.measuredMs),
     };
   };
 }
@@ -138,7 +138,7 @@ const NOT_KNOWN: Readonly<Record<GraphNodeKind, string>> = {
 
 function buildEdge(
   group: readonly { readonly call: CallStats; readonly source: NodeRef; readonly target: NodeRef }[],
-  windowMs: number,
+  measuredMs: number,
 ): GraphEdge {
   const calls = group.map(({ call }) => call);
   const tally = tallyOf(calls);
@@ -154,11 +154,11 @@ function buildEdge(
     target: target.id,
     protocol: call.protocol,
     ...(host === undefined ? {} : { service: host }),
-    traffic: trafficOf(tally, windowMs),
+    traffic: trafficOf(tally, measuredMs),
     ...mtlsOf(tally),
     ...(sourcePrincipal === undefined ? {} : { sourcePrincipal }),
     ...(destinationPrincipal === undefined ? {} : { destinationPrincipal }),
-    codes: codesOf(tally, windowMs),
+    codes: codesOf(tally, measuredMs),
     health: edgeHealth(tally),
   };
 }

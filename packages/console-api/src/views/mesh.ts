@@ -56,7 +56,7 @@ function meshTraffic({ picture }: MeshParts) {
   const inside = tallyOf(picture.calls.filter(({ source }) => source.workload !== undefined));
   const { mtls, mtlsPercent } = mtlsOf(inside);
   return {
-    traffic: trafficOf(all, picture.windowMs),
+    traffic: trafficOf(all, picture.measuredMs),
     ...(mtls === 'unknown' ? {} : { mtlsPercent }),
   };
 }

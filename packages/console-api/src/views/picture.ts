@@ -6,6 +6,8 @@ import { type CallStats, callsOf } from './calls.ts';
 export interface Picture {
   readonly nowMs: number;
   readonly windowMs: number;
+  /** How much of the window was measured: what counts are divided by. */
+  readonly measuredMs: number;
   readonly calls: readonly CallStats[];
   readonly services: readonly ServiceRecord[];
   readonly workloads: readonly RegisteredWorkload[];
@@ -20,6 +22,7 @@ export function takePicture(
   return {
     nowMs,
     windowMs,
+    measuredMs: sources.telemetry.covered({ windowMs, atMs: nowMs }),
     calls: callsOf(sources.telemetry.rates({ windowMs, atMs: nowMs })),
     services: sources.registry.services(),
     workloads: sources.registry.workloads(),

@@ -31,7 +31,7 @@ export function buildServiceDetails(
     ...summary(service, picture, calls, trends.get(key) ?? []),
     endpointList: endpoints(service, picture, index.toWorkload),
     callers: callers(calls, picture),
-    codes: codesOf(tallyOf(calls), picture.windowMs),
+    codes: codesOf(tallyOf(calls), picture.measuredMs),
     config,
   };
 }
@@ -54,7 +54,7 @@ function summary(
     versions: [...versions].toSorted(),
     endpoints,
     health: serviceHealth(endpoints, tally, internal),
-    traffic: trafficOf(tally, picture.windowMs),
+    traffic: trafficOf(tally, picture.measuredMs),
     trend,
   };
 }
@@ -75,7 +75,7 @@ function endpoints(
         address: workload.address,
         port: port.meshPort,
         state: workload.health,
-        traffic: trafficOf(tallyOf(calls), picture.windowMs),
+        traffic: trafficOf(tallyOf(calls), picture.measuredMs),
       };
     }),
   );
@@ -103,7 +103,7 @@ function callers(calls: readonly CallStats[], picture: Picture): readonly PeerVi
           name: workload ?? 'unknown',
           ...(version === undefined ? {} : { version }),
           protocol: first.protocol,
-          traffic: trafficOf(tally, picture.windowMs),
+          traffic: trafficOf(tally, picture.measuredMs),
           mtls: mtlsOf(tally).mtls,
           health: edgeHealth(tally),
         },

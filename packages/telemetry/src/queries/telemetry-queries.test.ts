@@ -111,6 +111,46 @@ describe('rates', () => {
     expect(queries.totals({ by: [] })[0]?.value).toBe(601);
   });
 
+  it('is per second of what was measured, while the mesh is younger than the window', () => {
+    const { clock, queries, send } = setup();
+    const client = caller();
+    const later = (ms: number, requests: number): void => {
+      clock.advance(ms);
+      client.request(edge({}), 3, requests);
+      send(client);
+    };
+    const perSecond = () => queries.rates({ windowMs: 60_000 })[0]?.requestsPerSecond;
+    expect(queries.covered({ windowMs: 60_000 })).toBe(60_000);
+    later(500, 5);
+    // A moment is no time to divide by.
+    expect([queries.covered({ windowMs: 60_000 }), perSecond()]).toEqual([2_000, 2.5]);
+    for (let ms = 1_000; ms < 20_000; ms += 1_000) later(1_000, 10);
+    expect([queries.covered({ windowMs: 60_000 }), perSecond()]).toEqual([19_500, 10]);
+    expect(queries.signals({ service: { name: 'reviews', namespace: 'default' } }, { windowMs: 60_000 })).toMatchObject(
+      { requests: 195, requestsPerSecond: 10, codes: [{ requestsPerSecond: 10 }] },
+    );
+    expect(queries.covered({ windowMs: 10_000 })).toBe(10_000);
+    for (let ms = 0; ms < 60_000; ms += 1_000) later(1_000, 10);
+    expect(queries.covered({ windowMs: 60_000 })).toBe(60_000);
+    expect(perSecond()).toBeCloseTo(10, 0);
+  });
+
+  it('a mesh that begins again counts from there: nobody measured what was between', () => {
+    const { clock, queries, send } = setup();
+    const before = caller();
+    before.request(edge({}), 3, 600);
+    send(before);
+    clock.advance(3_600_000);
+    const after = new FakeProxy({ startId: 'start-000002', startMs: clock.now() });
+    for (let second = 0; second < 10; second += 1) {
+      clock.advance(1_000);
+      after.request(edge({}), 3, 7);
+      send(after);
+    }
+    expect(queries.covered({ windowMs: 60_000 })).toBe(10_000);
+    expect(queries.rates({ windowMs: 60_000 })[0]?.requestsPerSecond).toBe(7);
+  });
+
   it('equals the counters, whatever was counted', () => {
     const codes = fc.constantFrom('200', '404', '500', '503', '0');
     const sides = fc.constantFrom('source', 'destination');

@@ -1,4 +1,4 @@
-import type { TelemetryQueries } from '@weft/contracts';
+import type { RatesQuery, TelemetryQueries } from '@weft/contracts';
 import type { Clock } from '@weft/kit';
 import type { TelemetryStore } from '../store/telemetry-store.ts';
 import { chart, trends } from './charts.ts';
@@ -6,7 +6,7 @@ import { concerns, createEdgeIndex } from './edge-groups.ts';
 import { findLogs } from './logs.ts';
 import { totals } from './totals.ts';
 import { findTraces, traceTree } from './traces.ts';
-import { edgeRates, preferredGroups, trafficRates, windowOf } from './traffic.ts';
+import { coveredMs, edgeRates, preferredGroups, trafficRates, windowOf } from './traffic.ts';
 
 export interface QueriesDeps {
   readonly store: TelemetryStore;
@@ -23,11 +23,14 @@ const LOG_BYTES = 1_000;
 export function createQueries({ store, clock, connected }: QueriesDeps): TelemetryQueries {
   const { table } = store.metrics;
   const groups = createEdgeIndex(table);
-  const window = (query: { readonly windowMs: number; readonly atMs?: number }) => {
+  const covered = ({ windowMs, atMs = clock.now() }: RatesQuery): number =>
+    coveredMs(store.metrics.sessions.values(), windowMs, atMs);
+  const window = (query: RatesQuery) => {
     const now = clock.now();
-    return windowOf(query.windowMs, query.atMs ?? now, now);
+    return windowOf(query.windowMs, query.atMs ?? now, now, covered(query));
   };
   return {
+    covered,
     rates: (query) => edgeRates(groups(), window(query)),
     signals(subject, query) {
       const slots = window(query);

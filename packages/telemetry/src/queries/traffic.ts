@@ -9,13 +9,31 @@ export interface Window {
   readonly shape: RingShape;
   readonly first: number;
   readonly last: number;
+  /** What rates are divided by: the time that was measured, which a young mesh has less of. */
   readonly lengthMs: number;
 }
 
+/** One process of a proxy, as far as it matters here; epoch milliseconds. */
+export interface Measured {
+  readonly startMs: number;
+  readonly countedToMs: number;
+}
+
 /** The finest ring that still reaches back to the beginning of the window. */
-export function windowOf(windowMs: number, atMs: number, nowMs: number): Window {
+export function windowOf(windowMs: number, atMs: number, nowMs: number, coveredMs = windowMs): Window {
   const shape = nowMs - (atMs - windowMs) <= reachMs(FINE) ? FINE : COARSE;
-  return { shape, ...windowSlots(shape, windowMs, atMs) };
+  const { lengthMs, ...slots } = windowSlots(shape, windowMs, atMs);
+  return { shape, ...slots, lengthMs: coveredMs < windowMs ? coveredMs : lengthMs };
+}
+
+/** How much of a window was measured: since the first of the proxies began that counted anything in it. */
+export function coveredMs(measured: Iterable<Measured>, windowMs: number, atMs: number): number {
+  let sinceMs = Number.POSITIVE_INFINITY;
+  for (const { startMs, countedToMs } of measured) {
+    if (countedToMs > atMs - windowMs) sinceMs = Math.min(sinceMs, startMs);
+  }
+  const covered = atMs - sinceMs;
+  return covered < windowMs && Number.isFinite(covered) ? Math.max(FINE.stepMs, covered) : windowMs;
 }
 
 export function ringOf({ series }: EdgeSeries, shape: RingShape) {

@@ -66,7 +66,8 @@ const KIND_ICONS: Readonly<Record<GraphNode['kind'], LucideIcon>> = {
 };
 /** Above so many edges motion would cost more than it tells. */
 const MOVING_EDGES = 300;
-const FIT = { padding: 0.06, maxZoom: 1.1, duration: 0 } as const;
+// The buttons at the left edge lie beside the graph, however much of the height it takes.
+const FIT = { padding: { x: 0.06, y: 0.06, left: '62px' }, maxZoom: 1.1, duration: 0 } as const;
 
 export default function Flow(props: FlowProps) {
   return (

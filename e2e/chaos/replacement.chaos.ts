@@ -10,7 +10,7 @@ const REPLACEMENTS = 100;
 const DRAIN_S = 8;
 // Two clocks, each of whole milliseconds, and timers that may be a little early.
 const CLOCK_MS = 100;
-const TURNS = [['echo'], ['client'], ['ingressgateway', '-n', 'weft-system'], ['wire']];
+const TURNS = [['echo'], ['client'], ['weft-gateway', '-n', 'weft-system'], ['wire']];
 
 /** What all proxies said in their logs. */
 function cutAtDeadlines({ state }: TestMesh): number {

@@ -9,7 +9,7 @@ import { MIB, openSockets, residentBytes, type Sample, slopeOf } from '../harnes
 const MINUTES = 10;
 const WARM_UP_MINUTES = 3;
 const EVERY_MS = 5_000;
-const PROXIES = ['ingressgateway', 'client', 'echo', 'wire'];
+const PROXIES = ['weft-gateway', 'client', 'echo', 'wire'];
 
 describe('RE-10 a soak', () => {
   let mesh: TestMesh;

@@ -12,7 +12,7 @@ import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
 import { raw } from '../harness/raw.ts';
 
-const GATEWAY = 'ingressgateway';
+const GATEWAY = 'weft-gateway';
 const MIB = 1024 * 1024;
 
 let mesh: TestMesh;

@@ -99,7 +99,7 @@ describe.each([
   test('a plaintext client in another pod is refused by STRICT, and reaches nothing', async () => {
     const { address } = await mesh.inside('reviews-v1');
     const call = [process.execPath, '-e', FETCH, `http://${address}:9080/reviews/0`];
-    const { stdout } = await mesh.weft(['exec', 'ingressgateway', '-n', 'weft-system', '--', ...call]);
+    const { stdout } = await mesh.weft(['exec', 'weft-gateway', '-n', 'weft-system', '--', ...call]);
     expect(stdout).toMatch(/^failed (ECONNRESET|EPIPE)/);
   });
 

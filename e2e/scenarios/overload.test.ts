@@ -13,7 +13,7 @@ import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
 
 const EDGE = edgeTo('echo');
-const GATEWAY = 'ingressgateway';
+const GATEWAY = 'weft-gateway';
 const MIB = 1024 * 1024;
 
 const crowds: Crowd[] = [];

@@ -70,7 +70,7 @@ describe('RE-09 drain and replacement', () => {
     });
     const began: number[] = [];
     const pids = new Set<number>();
-    const turns = [['echo'], ['client'], ['ingressgateway', '-n', 'weft-system'], ['wire']];
+    const turns = [['echo'], ['client'], ['weft-gateway', '-n', 'weft-system'], ['wire']];
     for (let round = 0; round < ROUNDS; round += 1) {
       began.push(Date.now());
       const { pid, formerPid } = await restart([...(turns[round % turns.length] ?? []), '--drain', String(DRAIN_S)]);

@@ -96,7 +96,7 @@ its clients to connect anew, and ends when they have. After an update of Weft th
 
 Examples:
   weft restart reviews-v2
-  weft restart ingressgateway -n weft-system --wait
+  weft restart weft-gateway -n weft-system --wait
   weft restart --all`;
 
 const state = (command: Command): Command =>

@@ -265,7 +265,8 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     startGateway: () =>
       run({
         spec: {
-          name: 'ingressgateway',
+          // One name for the workload and who it is.
+          name: GATEWAY_ACCOUNT,
           namespace: SYSTEM_NAMESPACE,
           kind: 'gateway',
           serviceAccount: GATEWAY_ACCOUNT,

@@ -138,13 +138,16 @@ describe('CL-01 with a mesh', () => {
     expect((await mesh.weft(['get', 'all', '-o', 'name'])).stdout).toBe('');
   });
 
-  it('CL-01 what is applied and leads nowhere is applied, with a warning; an empty input is refused', async () => {
+  it('CL-01 what is applied and leads nowhere is applied, with a warning; get says it again; an empty input is refused', async () => {
     const nowhere = await mesh.weft(['apply', '-f', '-'], { input: ROUTE.replace('{ host: echo }', '{ host: ecko }') });
     expect([nowhere.code, nowhere.stderr]).toEqual([
       0,
       expect.stringMatching(/warning W0040 spec\.http\[0\]\.route\[0\].*ecko/),
     ]);
+    for (const words of [['all'], ['vs', 'echo'], ['vs', 'echo', '-o', 'yaml']])
+      expect((await mesh.weft(['get', ...words])).stderr, words.join(' ')).toMatch(/: warning W0040 spec\..*ecko/);
     await mesh.weft(['delete', 'vs/echo']);
+    expect((await mesh.weft(['get', 'all'])).stderr).not.toContain('W0040');
     expect(await mesh.weft(['apply', '-f', '-'])).toMatchObject({
       code: 65,
       stderr: expect.stringContaining('is empty') as string,
@@ -155,9 +158,9 @@ describe('CL-01 with a mesh', () => {
     const status = await mesh.weft(['status']);
     expect(status.code).toBe(0);
     expect(status.stdout).toMatch(/echo-v1\.default\s+healthy\s+synced\s+(127|10\.244)\.[\d.]+:8000/);
-    expect(status.stdout).toMatch(/2 of 2 proxies in sync/);
+    expect(status.stdout).toMatch(/proxies +2 of 2 in sync/);
     expect(status.stdout).toContain(mesh.console);
-    expect(status.stdout).toMatch(/weft status --all/);
+    expect(status.stdout).toMatch(/npx weft status --state \S+ --all/);
     expect(status.stdout).not.toMatch(/outbound|certificate ends/i);
     const all = await mesh.weft(['status', '--all']);
     expect(all.stdout).toMatch(/CERTIFICATE ENDS[\s\S]*echo-v1\.default\s+synced(\s+\S+){3}/);

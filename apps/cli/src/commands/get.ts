@@ -2,10 +2,11 @@
 import { kindInfo } from '@weft/contracts/config';
 import type { ConfigDocument, ConfigList, ConfigSummary } from '@weft/contracts/console-views';
 import { parse } from 'yaml';
-import { openApi, type ApiFlags } from '../api.ts';
+import { type Api, openApi, type ApiFlags } from '../api.ts';
+import { describe } from '../output/diagnostics.ts';
 import { FORMATS, parseFormat, printData, say } from '../output/print.ts';
 import { age, table, type Column } from '../output/table.ts';
-import { objectPath, parseTarget } from './config-ref.ts';
+import { objectPath, parseKind, parseTarget } from './config-ref.ts';
 
 export interface GetFlags extends ApiFlags {
   readonly namespace: string;
@@ -13,6 +14,9 @@ export interface GetFlags extends ApiFlags {
   readonly output?: string;
   readonly headers: boolean;
 }
+
+// Beyond these a list is no place for findings.
+const EXPLAINED = 20;
 
 const COLUMNS: readonly Column<ConfigSummary>[] = [
   { header: 'namespace', cell: (row) => row.namespace },
@@ -33,6 +37,7 @@ export async function get(words: readonly string[], flags: GetFlags): Promise<nu
     if (format === 'yaml') process.stdout.write(document.yaml.endsWith('\n') ? document.yaml : `${document.yaml}\n`);
     else if (format === 'json') printData(parse(document.yaml), 'json');
     else printRows([document], format, flags.headers);
+    document.diagnostics.forEach((diagnostic) => say(describe(diagnostic)));
     return 0;
   }
   const query = new URLSearchParams({ limit: '500' });
@@ -47,7 +52,23 @@ export async function get(words: readonly string[], flags: GetFlags): Promise<nu
   if (list.items.length === 0)
     say(`No ${what} in ${flags.allNamespaces || everything ? 'any namespace' : `namespace ${flags.namespace}`}.`);
   else printRows(list.items, format, flags.headers);
+  if (format === 'table') await printFindings(api, list.items);
   return 0;
+}
+
+/** What is wrong or doubtful about them, below the table: the column only says that there is something. */
+async function printFindings(api: Api, rows: readonly ConfigSummary[]): Promise<void> {
+  const found = rows.filter(({ findings }) => findings > 0);
+  const documents = await Promise.all(
+    found
+      .slice(0, EXPLAINED)
+      .map(({ kind, namespace, name }) =>
+        api.get<ConfigDocument>(objectPath({ kind: parseKind(kind), namespace, name })),
+      ),
+  );
+  for (const { diagnostics } of documents) diagnostics.forEach((diagnostic) => say(describe(diagnostic)));
+  if (found.length > EXPLAINED)
+    say(`${found.length - EXPLAINED} more with findings: "weft get KIND NAME" tells them, one by one`);
 }
 
 function printRows(rows: readonly ConfigSummary[], format: 'table' | 'name', headers: boolean): void {

@@ -15,7 +15,7 @@ import { openApi, type ApiFlags } from '../api.ts';
 import { EXIT } from '../exit-codes.ts';
 import { stateDirOf } from '../mesh/options.ts';
 import { describe } from '../output/diagnostics.ts';
-import { parseFormat, printData } from '../output/print.ts';
+import { commandFor, parseFormat, printData } from '../output/print.ts';
 import { printable } from '../output/printable.ts';
 import { age, table, type Column } from '../output/table.ts';
 
@@ -50,7 +50,7 @@ export async function status(flags: StatusFlags): Promise<number> {
   if (format === 'table') {
     const tables = flags.all
       ? [workloadTable(picture), applicationTable(picture), proxyTable(picture), portTable(picture)]
-      : [workloadTable(picture), whereToLook(picture)];
+      : [workloadTable(picture), whereToLook(picture, commandFor(flags.state))];
     process.stdout.write([summary(picture), refusals(picture), ...tables].join(''));
   } else {
     const { proxies, workloads, config, ...rest } = picture;
@@ -105,7 +105,7 @@ function summary({ mesh, supervisor }: Picture): string {
     ['mesh', `${mesh.meshId}, ${mesh.health.status}, up ${up}, trust domain ${mesh.trustDomain}`],
     ['interception', interceptionLine(supervisor.interception)],
     ['processes', processes.join(', ')],
-    ['proxies', `${counts.proxiesSynced} of ${counts.proxies} proxies in sync`],
+    ['proxies', `${counts.proxiesSynced} of ${counts.proxies} in sync`],
     ['configuration', `${counts.config} objects${doubts.length === 0 ? '' : `, ${doubts.join(', ')}`}`],
     ...mesh.open.map(({ name, url }): readonly [string, string] => [name, url]),
   ];
@@ -117,18 +117,20 @@ function summary({ mesh, supervisor }: Picture): string {
 }
 
 /** The next command, by what there is to see. */
-function whereToLook({ workloads }: Picture): string {
+function whereToLook({ workloads }: Picture, weft: (verb: string) => string): string {
   const ill = workloads.items.find((row) => row.health.status === 'failure' || row.proxy !== 'synced');
   const lines: readonly (readonly [string, string])[] = [
-    [
-      `weft logs ${ill?.name ?? workloads.items[0]?.name ?? 'control-plane'}`,
-      'what a workload said; --proxy for its sidecar',
-    ],
-    ['weft dashboard', 'the same as pictures, with traffic and traces'],
-    ['weft status --all', 'what each proxy has, certificates, every listener'],
+    [logsOf(ill ?? workloads.items[0], weft), 'what a workload said; --proxy for its sidecar'],
+    [weft('dashboard'), 'the same as pictures, with traffic and traces'],
+    [`${weft('status')} --all`, 'what each proxy has, certificates, every listener'],
   ];
   const width = Math.max(...lines.map(([command]) => command.length));
   return `\n${lines.map(([command, what]) => `${printable(command).padEnd(width)}   ${what}\n`).join('')}`;
+}
+
+function logsOf(row: WorkloadSummary | undefined, weft: (verb: string) => string): string {
+  if (row === undefined) return `${weft('logs')} control-plane`;
+  return `${weft('logs')} ${row.name}${row.namespace === 'default' ? '' : ` -n ${row.namespace}`}`;
 }
 
 const nameOf = (row: { readonly name: string; readonly namespace: string }): string => `${row.name}.${row.namespace}`;

@@ -1,4 +1,4 @@
-/** What somebody with an old Node sees, by either of the two commands. */
+/** What somebody with an old Node sees, by whatever command. */
 import { execFile } from 'node:child_process';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,12 +34,15 @@ async function runOn(version: string, script: string): Promise<{ code: number; s
   });
 }
 
+// What `npx weft` starts.
+const COMMAND = 'node apps/cli/bin/weft.mjs version --client';
+
 describe('CL-01 a Node that is too old', () => {
-  it.each(['demo', 'test', 'preinstall'])(
+  it.each(['demo', 'test', 'preinstall', 'weft'])(
     'CL-01 "%s" ends with what is needed and what to do, and starts nothing',
     async (name) => {
       for (const version of ['18.20.8', '20.18.3', '8.0.0']) {
-        const { code, stdout, stderr } = await runOn(version, scripts[name] ?? '');
+        const { code, stdout, stderr } = await runOn(version, scripts[name] ?? COMMAND);
         expect([code, stdout]).toEqual([1, '']);
         expect(stderr).toBe(
           `error: Weft needs Node 20.19 or newer; this is v${version}\n` +
@@ -52,5 +55,10 @@ describe('CL-01 a Node that is too old', () => {
   it.each(['demo', 'test'])('CL-01 "%s" goes on with one that is new enough', async (name) => {
     for (const version of ['20.19.0', '22.0.0', '24.1.0'])
       expect(await runOn(version, scripts[name] ?? '')).toEqual({ code: 0, stdout: 'goes on\n', stderr: '' });
+  });
+
+  it('CL-01 "weft" does its work with one that is new enough', async () => {
+    const { code, stdout, stderr } = await runOn('20.19.0', COMMAND);
+    expect([code, stdout, stderr]).toEqual([0, expect.stringMatching(/\d+\.\d+\.\d+/), '']);
   });
 });

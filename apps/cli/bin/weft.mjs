@@ -1,6 +1,7 @@
 #!/usr/bin/env node
-// Starts the built command; says how to build it when it is not there.
+// Starts the built command; says what Node it needs, and how to build it when it is not there.
 import { existsSync } from 'node:fs';
+import './check-node.mjs';
 
 const program = new URL('../dist/weft.js', import.meta.url);
 if (existsSync(program)) {

@@ -1,6 +1,17 @@
 /** The one directory that holds all state of a mesh on this machine. */
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errorCode, WeftError } from '@weft/kit';
 
@@ -63,35 +74,47 @@ export function createStateDir(root: string): StateDir {
       });
     }
   } catch (error) {
-    if (error instanceof WeftError) throw error;
-    throw new WeftError('WEFT_STATE_DIR', `can not write to ${root} (${errorCode(error) ?? String(error)})`, {
-      cause: error,
-      fix: 'make the folder writable, or choose another with --state DIR',
-    });
+    throw unwritable(root, error);
   }
   return dir;
 }
 
+const NO_ROOM: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT']);
+
+/** @returns WEFT_STATE_DIR with what to do, for whatever kept something from being written there. */
+export function unwritable(root: string, error: unknown): WeftError {
+  if (error instanceof WeftError) return error;
+  const code = errorCode(error);
+  return new WeftError('WEFT_STATE_DIR', `can not write to ${root} (${code ?? String(error)})`, {
+    cause: error,
+    fix: `${NO_ROOM.has(code) ? 'make room on its disk' : 'make the folder writable'}, or choose another with --state DIR`,
+  });
+}
+
+const TOKEN_LENGTH = 43;
+
 /** The secret for writes over TCP: made once, 256 bits, readable by this user only. */
 export function readOrCreateToken(dir: StateDir): string {
   try {
-    const token = readFileSync(dir.tokenFile, 'utf8').trim();
-    if (token.length >= 43) return token;
+    const token = existsSync(dir.tokenFile) ? readFileSync(dir.tokenFile, 'utf8').trim() : '';
+    if (token.length >= TOKEN_LENGTH) return token;
+    const made = randomBytes(32).toString('base64url');
+    writeFileSync(dir.tokenFile, `${made}\n`, { mode: 0o600 });
+    return made;
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT') throw error;
+    throw unwritable(dir.root, error);
   }
-  const token = randomBytes(32).toString('base64url');
-  writeFileSync(dir.tokenFile, `${token}\n`, { mode: 0o600 });
-  return token;
 }
 
 const lockFile = (dir: StateDir): string => join(dir.root, 'supervisor.pid');
 
 /** The supervisor that runs in this directory, if one does. */
-export function runningSupervisor(dir: StateDir): number | undefined {
+export const runningSupervisor = (dir: StateDir): number | undefined => livingOwner(lockFile(dir));
+
+function livingOwner(file: string): number | undefined {
   let pid: number;
   try {
-    pid = Number(readFileSync(lockFile(dir), 'utf8').split('\n')[0]);
+    pid = Number(readFileSync(file, 'utf8').split('\n')[0]);
   } catch {
     return undefined;
   }
@@ -122,11 +145,16 @@ export interface StateLock {
   release(): void;
 }
 
-/** One supervisor per directory. @throws {WeftError} WEFT_ALREADY_RUNNING. */
+/** One supervisor per directory. @throws {WeftError} WEFT_ALREADY_RUNNING, WEFT_STATE_DIR. */
 export function lockStateDir(dir: StateDir): StateLock {
-  const recovered = takeLock(dir);
-  rmSync(dir.run, { recursive: true, force: true });
-  mkdirSync(dir.run, { mode: 0o700 });
+  let recovered: boolean;
+  try {
+    recovered = takeLock(dir);
+    rmSync(dir.run, { recursive: true, force: true });
+    mkdirSync(dir.run, { mode: 0o700 });
+  } catch (error) {
+    throw unwritable(dir.root, error);
+  }
   return {
     recovered,
     release() {
@@ -147,14 +175,51 @@ export function refuseSecondMesh(dir: StateDir): void {
 
 /** @returns whether a lock of an earlier run, now dead, was in the way. */
 function takeLock(dir: StateDir): boolean {
+  const file = lockFile(dir);
   for (let stale = false; ; stale = true) {
-    try {
-      writeFileSync(lockFile(dir), `${process.pid}\n`, { mode: 0o600, flag: 'wx' });
-      return stale;
-    } catch (error) {
-      if (errorCode(error) !== 'EEXIST') throw error;
-    }
+    if (claim(file)) return stale;
     refuseSecondMesh(dir);
-    rmSync(lockFile(dir), { force: true });
+    removeStale(dir, file);
   }
+}
+
+/** The file is there with its content or not at all: who starts at the same moment must not take half of it for a dead one's. */
+function claim(file: string): boolean {
+  const own = `${file}.${process.pid}`;
+  writeFileSync(own, `${process.pid}\n`, { mode: 0o600 });
+  try {
+    linkSync(own, file);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    // A file system without hard links.
+    return created(file);
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+function created(file: string): boolean {
+  try {
+    writeFileSync(file, `${process.pid}\n`, { mode: 0o600, flag: 'wx' });
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'EEXIST') return false;
+    throw error;
+  }
+}
+
+/** Looks once more at what it took away: another that starts may just have put its own there. @throws {WeftError} WEFT_ALREADY_RUNNING. */
+function removeStale(dir: StateDir, file: string): void {
+  const taken = `${file}.${process.pid}.stale`;
+  try {
+    renameSync(file, taken);
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  const owner = livingOwner(taken);
+  if (owner !== undefined) renameSync(taken, file);
+  else rmSync(taken, { force: true });
+  refuseSecondMesh(dir);
 }

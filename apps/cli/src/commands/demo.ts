@@ -88,7 +88,9 @@ function trafficRate(flag: string | boolean | undefined): number {
 
 /** @returns whether there is configuration of an earlier run, which is then kept. */
 function seedConfig(configDir: string, samples: string): boolean {
-  const present = readdirSync(configDir, { recursive: true }).some((name) => /\.(ya?ml|json)$/.test(String(name)));
+  const present = readdirSync(configDir, { recursive: true, withFileTypes: true }).some(({ name }) =>
+    /\.(ya?ml|json)$/.test(name),
+  );
   if (present) return true;
   for (const file of FIRST_CONFIG) {
     const from = join(samples, 'bookinfo', file);

@@ -1,5 +1,5 @@
 /** Configuration text from files, folders or standard input. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCode, WeftError } from '@weft/kit';
 
@@ -11,7 +11,9 @@ export interface InputText {
 
 const CONFIG_FILE = /\.(ya?ml|json)$/i;
 const MAX_BYTES = 1 << 20;
+const CHUNK_BYTES = 64 * 1024;
 
+/** @throws {WeftError} WEFT_USAGE, WEFT_NO_FILE, WEFT_BAD_INPUT. */
 export async function readInputs(names: readonly string[]): Promise<readonly InputText[]> {
   if (names.length === 0) {
     throw new WeftError('WEFT_USAGE', 'which configuration?', {
@@ -20,45 +22,89 @@ export async function readInputs(names: readonly string[]): Promise<readonly Inp
   }
   const inputs: InputText[] = [];
   for (const name of names) {
-    if (name === '-') inputs.push({ file: '-', text: await readStdin() });
-    else inputs.push(...readPath(name));
+    if (name === '-') inputs.push({ file: '-', text: textOf(await readStdin(), 'standard input') });
+    else for (const file of filesOf(name)) inputs.push({ file, text: textOf(readFile(file), file) });
   }
   const empty = inputs.find((input) => input.text.trim() === '');
   if (empty) throw new WeftError('WEFT_BAD_INPUT', `${empty.file === '-' ? 'standard input' : empty.file} is empty`);
   return inputs;
 }
 
-function readPath(name: string): InputText[] {
-  try {
-    if (!statSync(name).isDirectory()) return [readFile(name)];
-    const files = readdirSync(name, { recursive: true })
-      .map(String)
-      .filter((file) => CONFIG_FILE.test(file))
+function filesOf(name: string): readonly string[] {
+  return orNoFile(name, () => {
+    if (!statSync(name).isDirectory()) return [name];
+    // By kind: read as names alone, links to folders are followed, in circles too.
+    const files = readdirSync(name, { recursive: true, withFileTypes: true })
+      .map((entry) => join(entry.parentPath, entry.name))
+      .filter((file) => CONFIG_FILE.test(file) && statSync(file).isFile())
       .sort();
     if (files.length === 0)
       throw new WeftError('WEFT_NO_FILE', `the folder ${name} holds no .yaml, .yml or .json file`);
-    return files.map((file) => readFile(join(name, file)));
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT')
-      throw new WeftError('WEFT_NO_FILE', `there is no file ${name}`, { cause: error });
-    if (errorCode(error) === 'EACCES')
-      throw new WeftError('WEFT_NO_FILE', `${name} can not be read by this user`, { cause: error });
-    throw error;
-  }
+    return files;
+  });
 }
 
-function readFile(file: string): InputText {
-  if (statSync(file).size > MAX_BYTES)
-    throw new WeftError('WEFT_BAD_INPUT', `${file} is larger than 1 MiB`, { fix: 'split it into several files' });
-  return { file, text: readFileSync(file, 'utf8') };
+/** Also of what has no size beforehand: a pipe, as a shell's `<(command)` is, or a device without end. */
+function readFile(file: string): Buffer {
+  return orNoFile(file, () => {
+    const fd = openSync(file, 'r');
+    try {
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      for (;;) {
+        const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+        const read = readSync(fd, chunk);
+        if (read === 0) return Buffer.concat(chunks);
+        chunks.push(chunk.subarray(0, read));
+        bytes += read;
+        if (bytes > MAX_BYTES) throw tooLarge(file);
+      }
+    } finally {
+      closeSync(fd);
+    }
+  });
 }
 
-async function readStdin(): Promise<string> {
-  let text = '';
-  process.stdin.setEncoding('utf8');
+async function readStdin(): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
   for await (const chunk of process.stdin) {
-    text += String(chunk);
-    if (text.length > MAX_BYTES) throw new WeftError('WEFT_BAD_INPUT', 'standard input is larger than 1 MiB');
+    chunks.push(chunk as Buffer);
+    bytes += (chunk as Buffer).length;
+    if (bytes > MAX_BYTES) throw tooLarge('standard input');
   }
-  return text;
+  return Buffer.concat(chunks);
+}
+
+const tooLarge = (what: string): WeftError =>
+  new WeftError('WEFT_BAD_INPUT', `${what} is larger than 1 MiB`, { fix: 'split it into several files' });
+
+/** Other bytes would silently become question marks in names and values. */
+function textOf(bytes: Buffer, what: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch (cause) {
+    const utf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+    throw new WeftError('WEFT_BAD_INPUT', `${what} is ${utf16 ? 'UTF-16' : 'not UTF-8'} text`, {
+      cause,
+      fix: 'save it as UTF-8',
+    });
+  }
+}
+
+function orNoFile<T>(name: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof WeftError) throw error;
+    const code = errorCode(error);
+    if (code === undefined) throw error;
+    const why =
+      code === 'ENOENT'
+        ? `there is no file ${name}`
+        : code === 'EACCES' || code === 'EPERM'
+          ? `${name} can not be read by this user`
+          : `${name} can not be read (${code})`;
+    throw new WeftError('WEFT_NO_FILE', why, { cause: error });
+  }
 }

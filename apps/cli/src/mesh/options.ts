@@ -1,6 +1,6 @@
 /** Flags that `up` and `demo` share, from text to values. */
-import { availableParallelism, homedir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { availableParallelism, homedir, userInfo } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
 import {
   DEFAULT_PATH_NORMALIZATION,
   DEFAULT_TRUST_DOMAIN,
@@ -52,9 +52,28 @@ export interface MeshOptions {
 export const ACCESS_LOG_MODES = ['text', 'json', 'off'] as const;
 export type AccessLogMode = (typeof ACCESS_LOG_MODES)[number];
 
-/** `--state`, else `$WEFT_STATE`, else `~/.weft`. */
-export const stateDirOf = (flag: string | undefined): string =>
-  resolve(flag ?? process.env['WEFT_STATE'] ?? join(homedir(), '.weft'));
+/** `--state`, else `$WEFT_STATE`, else `~/.weft`. @throws {WeftError} WEFT_USAGE, WEFT_STATE_DIR. */
+export function stateDirOf(flag: string | undefined): string {
+  if (flag === '') throw new WeftError('WEFT_USAGE', '--state needs a folder');
+  // An empty variable is none; it must not mean the current folder.
+  const named = flag ?? (process.env['WEFT_STATE'] || undefined);
+  return named === undefined ? join(homeOfUser(), '.weft') : resolve(named);
+}
+
+/** `$HOME`, else what the system knows of this user. */
+function homeOfUser(): string {
+  for (const ask of [homedir, () => userInfo().homedir]) {
+    try {
+      const home = ask();
+      if (isAbsolute(home)) return home;
+    } catch {
+      // Not every user of a container is known to the system.
+    }
+  }
+  throw new WeftError('WEFT_STATE_DIR', 'this user has no home folder, and $HOME names none', {
+    fix: 'name a folder for the state with --state DIR or $WEFT_STATE',
+  });
+}
 
 export function parseMeshFlags(flags: MeshFlags): MeshOptions {
   const ports = flags.ports ?? 'fixed';

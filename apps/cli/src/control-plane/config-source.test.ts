@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createDirectoryStore, textHere, UNKNOWN_WORLD } from '@weft/config';
+import { createDirectoryStore, textHere, UNKNOWN_WORLD, type World } from '@weft/config';
 import { silentLogger, systemClock } from '@weft/kit';
 import { tempDir } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
@@ -74,6 +74,39 @@ describe('the configuration behind the API', () => {
       await source.apply(ratings(50), { dryRun: false, waitMs: 50 });
       await source.delete(REF, { dryRun: false, waitMs: 50 });
       expect(asked).toEqual([1, 0, 1]);
+    } finally {
+      await store.close();
+    }
+  });
+
+  it('an object keeps the findings that it was applied with, until what they miss is there', async () => {
+    await using dir = await tempDir();
+    const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });
+    const nothing: World = { services: [], workloads: [], complete: true };
+    const hostname = 'ratings.default.svc.cluster.local';
+    const something = { ...nothing, services: [{ hostname, ports: [{ number: 9080 }], workloads: [] }] };
+    let world = nothing;
+    const source = createConfigSource({
+      store,
+      configText: textHere(),
+      diagnostics: () => [],
+      foresee: () => [],
+      world: () => world,
+      receipts,
+    });
+    try {
+      const applied = await source.apply(`# first line\n${ratings(100)}`, { dryRun: false, waitMs: 0 });
+      const said = applied.outcome === 'done' ? applied.result.diagnostics.map(({ code, field }) => [code, field]) : [];
+      expect(said).toContainEqual(['W0040', 'spec.http[0].route[0].destination.host']);
+      const shown = await source.get(REF);
+      expect(shown?.diagnostics.map(({ code, field }) => [code, field])).toEqual(said);
+      expect(shown?.diagnostics[0]).toMatchObject({ file: expect.stringContaining(dir.path) as string, line: 2 });
+      expect(source.list()).toMatchObject([{ validity: 'warning', findings: said.length }]);
+      world = something;
+      expect(source.list()).toMatchObject([{ validity: 'valid', findings: 0 }]);
+      expect((await source.get(REF))?.diagnostics).toEqual([]);
+      await source.apply(ratings(100).replace('{ host: ratings }', '{ host: ratngs }'), { dryRun: false, waitMs: 0 });
+      expect(source.list()).toMatchObject([{ validity: 'warning' }]);
     } finally {
       await store.close();
     }

@@ -20,6 +20,7 @@ import type {
   ConfigSummary,
   DiagnosticView,
 } from '@weft/contracts/console-views';
+import { createJudge } from './judge.ts';
 import type { Receipts } from './receipts.ts';
 
 export interface ConfigSourceDeps {
@@ -29,7 +30,7 @@ export interface ConfigSourceDeps {
   readonly diagnostics: () => readonly Problem[];
   /** What it would say of all these objects. */
   readonly foresee: (objects: readonly ConfigObject[]) => readonly Problem[];
-  /** What runs, for checks against it. */
+  /** What runs, for checks against it; the same object until that changes. */
   readonly world: () => World;
   readonly receipts: Receipts;
 }
@@ -42,20 +43,16 @@ export function createConfigSource({
   world,
   receipts,
 }: ConfigSourceDeps): ConfigSource {
-  const findingsOf = (object: ConfigObject): DiagnosticView[] => {
-    const key = `${object.kind}/${object.metadata.namespace}/${object.metadata.name}`;
-    return [...store.status().problems, ...diagnostics()].filter((problem) => problem.object === key).map(diagnosticOf);
-  };
-  const summaryOf = (object: ConfigObject): ConfigSummary => {
-    const findings = findingsOf(object);
+  const judge = createJudge({ store, diagnostics, world });
+  const summaryOf = (object: ConfigObject, findings: readonly Problem[]): ConfigSummary => {
     const { metadata, source } = object;
     const changedAt = Date.parse(metadata.creationTimestamp ?? '');
     return {
       ...apiRef(object),
       version: object.apiVersion.split('/').at(-1) ?? '',
-      validity: findings.some((item) => item.severity === 'error')
+      validity: findings.some(isError)
         ? 'error'
-        : findings.some((item) => item.severity === 'warning')
+        : findings.some(({ severity }) => severity === 'warning')
           ? 'warning'
           : 'valid',
       findings: findings.length,
@@ -82,7 +79,10 @@ export function createConfigSource({
       return { ...result, since, ...(receipt ? { receipt } : {}) };
     });
   return {
-    list: () => store.list().map(summaryOf),
+    list() {
+      const findings = judge();
+      return store.list().map((object) => summaryOf(object, findings.get(keyOf(object)) ?? []));
+    },
     files: () =>
       store
         .status()
@@ -95,10 +95,11 @@ export function createConfigSource({
     get(ref) {
       const object = find(ref);
       if (!object) return Promise.resolve(undefined);
+      const findings = judge().get(keyOf(object)) ?? [];
       return Promise.resolve({
-        ...summaryOf(object),
+        ...summaryOf(object, findings),
         yaml: yamlText(toPlainWithStatus(object)),
-        diagnostics: findingsOf(object),
+        diagnostics: findings.map(diagnosticOf),
       });
     },
     async validate(yaml) {

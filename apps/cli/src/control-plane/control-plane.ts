@@ -18,7 +18,7 @@ import type { ControlPlaneOptions } from './options.ts';
 import { openRows, portRows } from './port-rows.ts';
 import { createProxySource } from './proxy-source.ts';
 import { createReceipts } from './receipts.ts';
-import { createRegistrySource, followRegistry, worldOf } from './registry-source.ts';
+import { createRegistrySource, followRegistry, followWorld } from './registry-source.ts';
 
 export type StartMessage = Extract<ParentMessage, { type: 'control-plane-start' }>;
 
@@ -124,7 +124,7 @@ export async function startControlPlane(
         configText,
         diagnostics: () => pilot.diagnostics(),
         foresee: mixerProblems,
-        world: () => worldOf(registry.state()),
+        world: followWorld(registry),
         receipts: createReceipts(pilot),
       }),
       registry: createRegistrySource(registry),

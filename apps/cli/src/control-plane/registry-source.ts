@@ -61,8 +61,19 @@ function serviceRecord({ namespace, name, hostname, ports }: RegistryState['serv
   };
 }
 
-/** What the analyzer checks names against. */
-export function worldOf({ services, workloads }: RegistryState): World {
+/** What the analyzer checks names against; the same object until the registry changes. */
+export function followWorld(registry: Pick<FollowedRegistry, 'state'>): () => World {
+  let of: RegistryState | undefined;
+  let world: World | undefined;
+  return () => {
+    const state = registry.state();
+    if (world === undefined || of !== state) world = worldOf(state);
+    of = state;
+    return world;
+  };
+}
+
+function worldOf({ services, workloads }: RegistryState): World {
   return {
     services: services.map(({ name, namespace, hostname, ports }) => ({
       hostname,

@@ -56,8 +56,7 @@ describe('readInputs', () => {
   it.skipIf(process.platform === 'win32')('reads a pipe to its end', async () => {
     await using dir = await tempDir();
     const pipe = join(dir.path, 'pipe');
-    execFileSync('mkfifo', [pipe]);
-    const script = `yes 'a: 1' | head -c 200000 > '${pipe}' &`;
+    const script = `mkfifo '${pipe}' && yes 'a: 1' | head -c 200000 > '${pipe}' &\n until [ -p '${pipe}' ]; do :; done`;
     execFileSync('sh', ['-c', script], { stdio: 'ignore' });
     expect((await readInputs([pipe]))[0]?.text).toHaveLength(200_000);
   });

@@ -1,7 +1,7 @@
 // The socket that a listener listens on: made here, or by the parent.
 import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, errorCode, type Timer } from '@weft/kit';
-import type { InheritedSocket } from './inherited-sockets.ts';
+import type { InheritedSocket } from './served-socket.ts';
 import { holdQueue, openQueue } from './accept-queue.ts';
 
 export interface ListeningSocket {

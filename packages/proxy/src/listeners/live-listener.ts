@@ -11,7 +11,7 @@ import { type FirstBytes, NOTHING_KNOWN } from './first-bytes.ts';
 import { type ChainDeps, LiveChain } from './live-chain.ts';
 import type { OriginalDestination, TellOriginalDestination } from '../sockets/native-sockets.ts';
 import type { ConnectionGate, ConnectionPlace } from './connection-gate.ts';
-import type { InheritedSocket } from './inherited-sockets.ts';
+import type { InheritedSocket } from './served-socket.ts';
 import { type ListeningSocket, ownSocket, parentsSocket } from './listening-socket.ts';
 import type { ProxyHeader } from '../proxy-protocol/header.ts';
 import { peek } from './peek.ts';

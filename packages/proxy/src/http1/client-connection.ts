@@ -8,6 +8,7 @@ import type { WireMeter } from '../http/wire-meter.ts';
 import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import type { UpstreamLink } from '../upstream/upstream-link.ts';
+import { writeBody } from './body-writer.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { CHUNKED, responseBodyLength, takeConnectionFields, UNTIL_CLOSE } from './framing.ts';
 import { H1Head } from './h1-head.ts';
@@ -168,17 +169,9 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
       if (last) this.#socket.end();
       return;
     }
-    if (end > start) {
-      if (this.#requestChunked) {
-        this.#writer.text(`${(end - start).toString(16)}\r\n`);
-        this.#writer.bytes(buffer, start, end);
-        this.#writer.text('\r\n');
-      } else {
-        this.#writer.bytes(buffer, start, end);
-      }
-    }
+    writeBody(this.#writer, buffer, start, end, this.#requestChunked);
     if (!last) return;
-    if (this.#requestChunked) this.#writer.text('0\r\n\r\n');
+    if (this.#requestChunked) this.#writer.text(trailersText(undefined));
     this.#requestOver = true;
     this.#writer.flush();
   }

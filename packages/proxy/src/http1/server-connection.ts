@@ -10,6 +10,7 @@ import type { PeerState, TellPeerState } from '../sockets/peer-state.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
+import { writeBody } from './body-writer.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields, type TargetRules } from './framing.ts';
 import { H1Head } from './h1-head.ts';
@@ -368,17 +369,9 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
     if (this.#gone || this.#responseOver) return;
     // Bytes behind such a head would be read as the next answer.
-    if (end > start && !this.#bodyless) {
-      if (this.#responseChunked) {
-        this.#writer.text(`${(end - start).toString(16)}\r\n`);
-        this.#writer.bytes(buffer, start, end);
-        this.#writer.text('\r\n');
-      } else {
-        this.#writer.bytes(buffer, start, end);
-      }
-    }
+    if (!this.#bodyless) writeBody(this.#writer, buffer, start, end, this.#responseChunked);
     if (!last) return;
-    if (this.#responseChunked) this.#writer.text('0\r\n\r\n');
+    if (this.#responseChunked) this.#writer.text(trailersText(undefined));
     this.#endResponse();
   }
 

@@ -2,19 +2,10 @@
 import { join } from 'node:path';
 import { GATEWAY_ACCOUNT, type RegisteredService, type RegisteredWorkload } from '@weft/contracts';
 import { WeftError, type Clock } from '@weft/kit';
-import type { Admission, WorkloadSpec } from './mesh-link.ts';
+import type { Admission, MeshEndpoints, WorkloadSpec } from './mesh-link.ts';
 import type { Placer } from './placement.ts';
 import type { LocalRegistry } from './registry.ts';
 import type { StateDir } from './state-dir.ts';
-
-export interface MeshEndpoints {
-  readonly xdsAddress: string;
-  readonly caAddress: string;
-  readonly rootCaPem: string;
-  readonly adminToken: string;
-  readonly certificateTtlMs: number;
-  readonly proxyFlags: readonly string[];
-}
 
 export interface AdmissionDeps {
   readonly registry: LocalRegistry;

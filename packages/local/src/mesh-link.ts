@@ -9,16 +9,12 @@ import type {
 } from '@weft/contracts';
 import type { Restart } from './restarts.ts';
 
-export interface WorkloadSpec {
-  readonly name: string;
-  readonly namespace: string;
-  readonly kind: 'sidecar' | 'gateway';
-  readonly serviceAccount: string;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly service?: string;
+/** Who wants to join, as the registry will have it, and what it listens on. */
+export interface WorkloadSpec extends Pick<
+  RegisteredWorkload,
+  'name' | 'namespace' | 'kind' | 'serviceAccount' | 'labels' | 'service' | 'ownSidecar'
+> {
   readonly ports: readonly PortSpec[];
-  /** The user starts its sidecar. */
-  readonly ownSidecar?: boolean;
 }
 
 export interface PortSpec {
@@ -28,8 +24,20 @@ export interface PortSpec {
   readonly appPort: number;
 }
 
+/** The same for all workloads of a mesh. */
+export interface MeshEndpoints {
+  readonly xdsAddress: string;
+  readonly caAddress: string;
+  readonly rootCaPem: string;
+  readonly adminToken: string;
+  /** Lifetime that agents ask for. */
+  readonly certificateTtlMs: number;
+  /** Of each proxy, beside those that it needs. */
+  readonly proxyFlags: readonly string[];
+}
+
 /** Everything a runner must know to start proxy, agent and application. */
-export interface Admission {
+export interface Admission extends MeshEndpoints {
   readonly address: string;
   readonly adminAddress: string;
   readonly ports: readonly WorkloadPort[];
@@ -42,14 +50,6 @@ export interface Admission {
   readonly services: readonly RegisteredService[];
   readonly trustDomain: string;
   readonly meshId: string;
-  readonly xdsAddress: string;
-  readonly caAddress: string;
-  readonly rootCaPem: string;
-  readonly adminToken: string;
-  /** Lifetime that agents ask for. */
-  readonly certificateTtlMs: number;
-  /** Of its proxy, beside those that each needs. */
-  readonly proxyFlags: readonly string[];
   /** Where this proxy saves its last good configuration. */
   readonly saveDir: string;
   readonly logsDir: string;

@@ -18,6 +18,7 @@ import { limitFilters } from './local-rate-limit.ts';
 import { httpConnectionManager } from './http-connection-manager.ts';
 import type { InboundPort } from './inbound-plan.ts';
 import type { ChainInit } from './listener-parts.ts';
+import { timeLimits } from './route-action.ts';
 import { tcpPolicy, tcpProxy } from './tcp-proxy.ts';
 import { MESH_HTTP_ALPN, meshServerTls } from './tls.ts';
 
@@ -173,8 +174,7 @@ export function toApplication(
               case: 'route',
               value: {
                 clusterSpecifier: { case: 'cluster', value: cluster },
-                timeout: duration(0),
-                maxStreamDuration: { maxStreamDuration: duration(0), grpcTimeoutHeaderMax: duration(0) },
+                ...timeLimits(0),
                 rateLimits: [...rateLimits],
               },
             },

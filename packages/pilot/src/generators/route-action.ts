@@ -70,9 +70,7 @@ export function forwardAction(
           case: 'weightedClusters',
           value: { clusters: weighted.map(({ target, resolved }) => clusterWeight(target, resolved)) },
         },
-    timeout: duration(timeoutMs),
-    // gRPC callers say their own deadline, up to the route's.
-    maxStreamDuration: { maxStreamDuration: duration(0), grpcTimeoutHeaderMax: duration(timeoutMs) },
+    ...timeLimits(timeoutMs),
     ...(retry ? { retryPolicy: retry } : {}),
     ...(mirrors.length > 0 ? { requestMirrorPolicies: mirrors } : {}),
     ...(hashPolicy.length > 0 ? { hashPolicy } : {}),
@@ -81,6 +79,14 @@ export function forwardAction(
   });
   return { action, first: only?.resolved ?? weighted[0]?.resolved, refs: hashes.flatMap((found) => found.refs) };
 }
+
+/** Of one exchange; 0 = none. gRPC callers say their own deadline, up to the route's. */
+export const timeLimits = (
+  timeoutMs: number,
+): Pick<Init<typeof RouteActionSchema>, 'timeout' | 'maxStreamDuration'> => ({
+  timeout: duration(timeoutMs),
+  maxStreamDuration: { maxStreamDuration: duration(0), grpcTimeoutHeaderMax: duration(timeoutMs) },
+});
 
 type HttpRouteTarget = NonNullable<HttpRoute['route']>[number];
 

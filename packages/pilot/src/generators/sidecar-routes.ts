@@ -17,7 +17,7 @@ import { importsVirtualService } from '../snapshot/scope.ts';
 import { planOutbound, type OutboundHttpListener, type OutboundTarget } from './outbound-plan.ts';
 import { generated, type GeneratedRoutes } from './resource.ts';
 import { retryPolicy } from './retry.ts';
-import { hashPolicyOf } from './route-action.ts';
+import { hashPolicyOf, timeLimits } from './route-action.ts';
 import { sessionConfig } from './session.ts';
 import { createDomainClaims, domainsWithPort, serviceDomains } from './virtual-hosts.ts';
 import { hostsOf, virtualServiceFor } from './virtual-service-lookup.ts';
@@ -181,8 +181,7 @@ function defaultRoute(context: GeneratorContext, { service, port }: OutboundTarg
       case: 'route',
       value: {
         clusterSpecifier: { case: 'cluster', value: cluster },
-        timeout: duration(0),
-        maxStreamDuration: { maxStreamDuration: duration(0), grpcTimeoutHeaderMax: duration(0) },
+        ...timeLimits(0),
         ...(retry ? { retryPolicy: retry } : {}),
         ...(hash.policies.length > 0 ? { hashPolicy: [...hash.policies] } : {}),
       },

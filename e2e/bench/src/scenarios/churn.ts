@@ -1,11 +1,10 @@
 /** B9: endpoints that change all the time beside steady traffic; Weft against itself. */
 import { giveWay } from '../lab/cores.ts';
-import { untilItAnswers, type Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import type { WeftMesh } from '../lab/weft-mesh.ts';
 import type { Scenario } from '../scenario.ts';
 import { KB } from './bodies.ts';
-import { startPair } from './sidecar-pair.ts';
-import { AUTHORITY } from './plain-http1.ts';
+import { pairContender, startPair } from './sidecar-pair.ts';
 
 // Each change moves the endpoints of several services: so many assignments reach the sidecar together.
 const CHANGES_PER_SECOND = 10;
@@ -21,11 +20,8 @@ export const churn: Scenario = {
   async stage(lab) {
     const mesh = await startPair(lab, 'http');
     mesh.apply(endpointsOf(0));
-    const at = await mesh.outbound('client', 'backend');
-    await untilItAnswers(at.port, at.host);
-    const pids = [await mesh.proxyPid('client')];
+    const quiet = await pairContender(mesh, 'quiet', ['client']);
     letControlPlaneGiveWay(lab, mesh);
-    const quiet = { name: 'quiet', version: mesh.version, ...at, authority: AUTHORITY, pids };
     return [
       {
         title: '1 KB, 16 connections',

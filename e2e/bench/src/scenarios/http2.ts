@@ -1,13 +1,12 @@
 /** B3c, B4 and B5: one proxy, HTTP/2 without TLS on both sides. */
-import { cluster, envoyIn, httpListener, startEnvoy } from '../lab/envoy.ts';
-import { freePort, untilItAccepts, type Lab } from '../lab/lab.ts';
+import { httpListener } from '../lab/envoy.ts';
+import type { Lab } from '../lab/lab.ts';
 import { haproxy } from '../lab/plain-proxies.ts';
-import { startMesh } from '../lab/weft-mesh.ts';
 import { whyNoH2Load, type H2LoadShape } from '../load/h2-load.ts';
 import type { Contender } from '../measure.ts';
 import type { Case, Goal, Scenario } from '../scenario.ts';
 import { bodyCases, KB } from './bodies.ts';
-import { AUTHORITY, PLAINTEXT } from './plain-http1.ts';
+import { AUTHORITY, oneEnvoy, oneSidecar } from './contenders.ts';
 
 const MESSAGE_BYTES = 256;
 const MESSAGES = 1000;
@@ -71,28 +70,9 @@ async function withContenders(
     lab.missing.add(`HTTP/2: ${missing}`);
     return [];
   }
-  const found = [await haproxy(lab, AUTHORITY, 'http2'), await envoy(lab), await weft(lab)];
+  const found = [await haproxy(lab, AUTHORITY, 'http2'), await envoy(lab), await oneSidecar(lab, 'http2')];
   return cases(found.filter((contender) => contender !== undefined));
 }
 
-async function envoy(lab: Lab): Promise<Contender | undefined> {
-  const found = envoyIn(lab);
-  if (!found) return undefined;
-  const port = await freePort();
-  const pid = startEnvoy(lab, found, 'envoy-h2', {
-    listeners: [httpListener({ port, cluster: 'backend' })],
-    clusters: [cluster({ name: 'backend', port: await lab.backend('http2'), http2: true })],
-  });
-  await untilItAccepts(port);
-  return { name: 'envoy', version: found.version, host: '127.0.0.1', port, authority: AUTHORITY, pids: [pid] };
-}
-
-async function weft(lab: Lab): Promise<Contender> {
-  lab.say('  starting a mesh with one sidecar');
-  const mesh = await startMesh(lab, 'weft-h2');
-  mesh.apply(PLAINTEXT);
-  await mesh.run('backend', lab.backendProgram('http2'), 'http2');
-  const at = await mesh.inbound('backend');
-  await untilItAccepts(at.port, at.host);
-  return { name: 'weft', version: mesh.version, ...at, authority: AUTHORITY, pids: [await mesh.proxyPid('backend')] };
-}
+const envoy = (lab: Lab): Promise<Contender | undefined> =>
+  oneEnvoy(lab, 'http2', (port) => httpListener({ port, cluster: 'backend' }));

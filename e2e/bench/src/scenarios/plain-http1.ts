@@ -1,21 +1,12 @@
 /** B1, B3a and B8: one proxy, HTTP/1.1 on both sides, nothing but a route. */
-import { cluster, envoyIn, httpListener, startEnvoy } from '../lab/envoy.ts';
+import { httpListener } from '../lab/envoy.ts';
 import { floor } from '../lab/floor.ts';
-import { freePort, untilItAnswers, type Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import { haproxy, nginx } from '../lab/plain-proxies.ts';
-import { startMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
 import type { Scenario } from '../scenario.ts';
 import { bodyCases, KB } from './bodies.ts';
-
-export const AUTHORITY = 'backend:8000';
-
-export const PLAINTEXT = `
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: { name: default, namespace: default }
-spec: { mtls: { mode: DISABLE } }
-`;
+import { AUTHORITY, oneEnvoy, oneSidecar } from './contenders.ts';
 
 export const plainHttp1: Scenario = {
   id: 'B1',
@@ -44,7 +35,7 @@ export const plainBodies: Scenario = {
   loads: 12,
   startSeconds: 10,
   async stage(lab) {
-    const found = [await nginx(lab, AUTHORITY), await envoy(lab), await weft(lab)];
+    const found = [await nginx(lab, AUTHORITY), await envoy(lab), await oneSidecar(lab, 'http')];
     return bodyCases(
       found.filter((contender) => contender !== undefined),
       '16 connections',
@@ -84,28 +75,14 @@ export const addedLatency: Scenario = {
 };
 
 async function plainContenders(lab: Lab): Promise<readonly Contender[]> {
-  const found = [await nginx(lab, AUTHORITY), await haproxy(lab, AUTHORITY), await envoy(lab), await weft(lab)];
+  const found = [
+    await nginx(lab, AUTHORITY),
+    await haproxy(lab, AUTHORITY),
+    await envoy(lab),
+    await oneSidecar(lab, 'http'),
+  ];
   return found.filter((contender) => contender !== undefined);
 }
 
-async function envoy(lab: Lab): Promise<Contender | undefined> {
-  const found = envoyIn(lab);
-  if (!found) return undefined;
-  const port = await freePort();
-  const pid = startEnvoy(lab, found, 'envoy-plain', {
-    listeners: [httpListener({ port, cluster: 'backend' })],
-    clusters: [cluster({ name: 'backend', port: await lab.backend() })],
-  });
-  await untilItAnswers(port);
-  return { name: 'envoy', version: found.version, host: '127.0.0.1', port, authority: AUTHORITY, pids: [pid] };
-}
-
-async function weft(lab: Lab): Promise<Contender> {
-  lab.say('  starting a mesh with one sidecar');
-  const mesh = await startMesh(lab, 'weft-plain');
-  mesh.apply(PLAINTEXT);
-  await mesh.run('backend', lab.backendProgram());
-  const at = await mesh.inbound('backend');
-  await untilItAnswers(at.port, at.host);
-  return { name: 'weft', version: mesh.version, ...at, authority: AUTHORITY, pids: [await mesh.proxyPid('backend')] };
-}
+const envoy = (lab: Lab): Promise<Contender | undefined> =>
+  oneEnvoy(lab, 'http', (port) => httpListener({ port, cluster: 'backend' }));

@@ -1,10 +1,10 @@
 /** B7: what a request costs when the configuration is large; Weft against itself. */
-import { untilItAnswers, type Lab } from '../lab/lab.ts';
+import type { Lab } from '../lab/lab.ts';
 import { startMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
 import type { Case, Goal, Scenario } from '../scenario.ts';
 import { KB } from './bodies.ts';
-import { AUTHORITY } from './plain-http1.ts';
+import { pairContender } from './sidecar-pair.ts';
 
 const ROUTES = [10, 1_000, 10_000];
 const CLUSTERS = [10, 1_000];
@@ -48,10 +48,7 @@ async function all(
     await mesh.run('backend', lab.backendProgram());
     await mesh.run('client', lab.backendProgram());
     mesh.apply(config(count));
-    const at = await mesh.outbound('client', 'backend');
-    await untilItAnswers(at.port, at.host);
-    const pids = [await mesh.proxyPid('client')];
-    contenders.push({ name: `${count} ${what}`, version: mesh.version, ...at, authority: AUTHORITY, pids });
+    contenders.push(await pairContender(mesh, `${count} ${what}`, ['client']));
   }
   const [first, ...rest] = contenders.map(({ name }) => name);
   const goals: Goal[] =

@@ -7,7 +7,7 @@ import { startMesh, type WeftMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
 import type { Scenario } from '../scenario.ts';
 import { bodyCases, KB } from './bodies.ts';
-import { AUTHORITY } from './plain-http1.ts';
+import { AUTHORITY, envoyAt } from './contenders.ts';
 
 const RULES = 5;
 
@@ -124,14 +124,7 @@ async function envoyPair(lab: Lab, http2: boolean): Promise<Contender | undefine
     clusters: [cluster({ name: 'peer', port: back, http2, tls: certificates.client }), collector],
   });
   await untilItAnswers(front);
-  return {
-    name: 'envoy',
-    version: found.version,
-    host: '127.0.0.1',
-    port: front,
-    authority: AUTHORITY,
-    pids: [client, server],
-  };
+  return envoyAt(found.version, front, [client, server]);
 }
 
 async function weftPair(lab: Lab, name: string, rule: string): Promise<Contender> {
@@ -149,9 +142,15 @@ export async function startPair(lab: Lab, protocol: 'http' | 'tcp', flags: reado
   return mesh;
 }
 
-export async function pairContender(mesh: WeftMesh, name: string): Promise<Contender> {
+/** Calls from the client to the backend. @param measured whose sidecars. */
+export async function pairContender(
+  mesh: WeftMesh,
+  name: string,
+  measured: readonly string[] = ['client', 'backend'],
+): Promise<Contender> {
   const at = await mesh.outbound('client', 'backend');
   await untilItAnswers(at.port, at.host);
-  const pids = [await mesh.proxyPid('client'), await mesh.proxyPid('backend')];
+  const pids: number[] = [];
+  for (const workload of measured) pids.push(await mesh.proxyPid(workload));
   return { name, version: mesh.version, ...at, authority: AUTHORITY, pids };
 }

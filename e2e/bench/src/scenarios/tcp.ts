@@ -2,11 +2,10 @@
 import { makeCertificates } from '../lab/certificates.ts';
 import { cluster, envoyIn, startEnvoy, tcpListener } from '../lab/envoy.ts';
 import { freePort, untilItAnswers, type Lab } from '../lab/lab.ts';
-import { startMesh } from '../lab/weft-mesh.ts';
 import type { Contender } from '../measure.ts';
 import type { Case, Scenario } from '../scenario.ts';
 import { KB } from './bodies.ts';
-import { AUTHORITY, PLAINTEXT } from './plain-http1.ts';
+import { envoyAt, oneEnvoy, oneSidecar } from './contenders.ts';
 import { pairContender, startPair, STRICT } from './sidecar-pair.ts';
 
 const CLIENTS = 8;
@@ -20,7 +19,10 @@ export const connections: Scenario = {
     const whole = both(await envoyPair(lab, false), await weftPair(lab, ['--no-tls-resumption']));
     const resumed = both(await envoyPair(lab, true), await weftPair(lab, []));
     return [
-      exchanges('plain TCP, one proxy', both(await envoy(lab), await weft(lab))),
+      exchanges(
+        'plain TCP, one proxy',
+        both(await oneEnvoy(lab, 'tcp', (port) => tcpListener(port, 'backend')), await oneSidecar(lab, 'tcp')),
+      ),
       exchanges('mTLS between a pair, each handshake whole', whole),
       exchanges('mTLS between a pair, sessions resumed', resumed),
       bulk('responses', resumed),
@@ -52,28 +54,6 @@ const bulk = (way: 'responses' | 'requests', contenders: readonly Contender[]): 
   goals: [{ figure: 'mbPerCpuSecond', of: 'weft', against: 'envoy', least: 0.8 }],
 });
 
-async function envoy(lab: Lab): Promise<Contender | undefined> {
-  const found = envoyIn(lab);
-  if (!found) return undefined;
-  const port = await freePort();
-  const pid = startEnvoy(lab, found, 'envoy-tcp', {
-    listeners: [tcpListener(port, 'backend')],
-    clusters: [cluster({ name: 'backend', port: await lab.backend() })],
-  });
-  await untilItAnswers(port);
-  return { name: 'envoy', version: found.version, host: '127.0.0.1', port, authority: AUTHORITY, pids: [pid] };
-}
-
-async function weft(lab: Lab): Promise<Contender> {
-  lab.say('  starting a mesh with one sidecar');
-  const mesh = await startMesh(lab, 'weft-tcp');
-  mesh.apply(PLAINTEXT);
-  await mesh.run('backend', lab.backendProgram(), 'tcp');
-  const at = await mesh.inbound('backend');
-  await untilItAnswers(at.port, at.host);
-  return { name: 'weft', version: mesh.version, ...at, authority: AUTHORITY, pids: [await mesh.proxyPid('backend')] };
-}
-
 async function envoyPair(lab: Lab, resume: boolean): Promise<Contender | undefined> {
   const found = envoyIn(lab);
   if (!found) return undefined;
@@ -90,14 +70,7 @@ async function envoyPair(lab: Lab, resume: boolean): Promise<Contender | undefin
     clusters: [cluster({ name: 'peer', port: back, tls: { ...certificates.client, resume } })],
   });
   await untilItAnswers(front);
-  return {
-    name: 'envoy',
-    version: found.version,
-    host: '127.0.0.1',
-    port: front,
-    authority: AUTHORITY,
-    pids: [client, server],
-  };
+  return envoyAt(found.version, front, [client, server]);
 }
 
 async function weftPair(lab: Lab, flags: readonly string[]): Promise<Contender> {

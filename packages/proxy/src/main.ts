@@ -1,5 +1,6 @@
 // The program's file: in the main thread it is the program, in others a worker of it. Each loads what it needs.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
+import type { WorkerData } from './workers/worker-threads.ts';
 
 const environment = (name: string): string | undefined => process.env[name];
 
@@ -11,5 +12,16 @@ if (isMainThread || parentPort === null) {
     import('./workers/worker-main.ts'),
     import('@weft/kit'),
   ]);
-  runWorker(workerData, { port: parentPort, clock: systemClock, random: systemRandom, environment });
+  const { start, answers } = workerData as WorkerData;
+  const worker = runWorker(start, {
+    port: parentPort,
+    answers,
+    exit: () => process.exit(1),
+    clock: systemClock,
+    random: systemRandom,
+    environment,
+  });
+  // Of this thread alone; rejections that nobody handles come here as well.
+  process.on('uncaughtException', (error) => worker.fail(error));
+  process.on('exit', () => worker.gone());
 }

@@ -7,7 +7,7 @@ import { createAccessLogs } from './access-log/access-logs.ts';
 import { type AdminServer, startAdminServer } from './admin/admin-server.ts';
 import { certsJson } from './admin/certs.ts';
 import type { ConfigDumpInput } from './admin/config-dump.ts';
-import { createProfiler } from './admin/profiles.ts';
+import { createProfiler, threadProfilers } from './admin/profiles.ts';
 import { adminPages, type ListenerDrain } from './admin/pages.ts';
 import { judge, type Readiness, reportReadiness, stateOf } from './admin/readiness.ts';
 import { readingsOf } from './admin/readings.ts';
@@ -18,7 +18,7 @@ import { createCollector } from './overload/collector.ts';
 import { startOverloadMonitor } from './overload/overload-monitor.ts';
 import { descriptorLimit, descriptorsLeft } from './overload/descriptors.ts';
 import { readMemory, systemMemoryLimit } from './overload/process-memory.ts';
-import { tellWorkers, withWorkers } from './overload/shared-overload.ts';
+import { heapsOf, tellWorkers, withWorkers } from './overload/shared-overload.ts';
 import { type ProxyOptions, readLevel } from './options.ts';
 import type { DataPath } from './ports.ts';
 import { createProxy } from './proxy.ts';
@@ -67,6 +67,8 @@ export interface ProxyProcess {
   drain(ms: number): Promise<void>;
   /** Something happened that nobody expected: counts it, and lets what is under way finish, if that is soon. */
   fail(): void;
+  /** Opens access logs by their names again. */
+  reopenLogs(): void;
 }
 
 export async function startProxyProcess(options: ProxyOptions, deps: ProxyProcessDeps): Promise<ProxyProcess> {
@@ -357,6 +359,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
             stats,
             concurrency: options.concurrency,
             accessLogDropped: accessLogs.dropped() + (workers?.lostLines() ?? 0),
+            unsharedLimits: workers?.unsharedLimits() ?? 0,
             reports: reporter.counters(),
           }),
         dataPath,
@@ -382,13 +385,18 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
           command_line_options: { concurrency: options.concurrency, log_level: logger.level() },
         }),
         logger,
+        workerHeaps: () => (memory === undefined ? [] : heapsOf(memory.overload)),
         failHealthCheck: (fails) => {
           logger.info({ fails }, 'health check by the admin page');
           healthCheckFails = fails;
         },
         quit: () => void drain(0),
         reopenLogs: () => accessLogs.reopen(),
-        profiler: createProfiler((ms) => new Promise((resolve) => void clock.after(ms, resolve))),
+        profilers: threadProfilers(
+          createProfiler((ms) => new Promise((resolve) => void clock.after(ms, resolve))),
+          memory?.workers ?? 0,
+          (worker, kind, ms) => workers?.profile(worker, kind, ms) ?? Promise.reject(new Error('there are no workers')),
+        ),
         drain: (ms) => void drain(ms),
         drainListeners,
       }),
@@ -430,7 +438,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   }
   // Without an identity there is nobody to talk to: the first secret begins it.
   if (parent === undefined) begin();
-  return { drain, fail };
+  return { drain, fail, reopenLogs: () => void accessLogs.reopen() };
 }
 
 function setLevel(logger: Logger, level: string): void {

@@ -87,6 +87,8 @@ async function run(flags: ProxyFlags, { program, environment }: ProgramDeps): Pr
     setTimeout(() => process.exit(1), FAIL_WITHIN_MS);
     running.fail();
   });
+  // As Envoy does. Node by itself would open a port for debuggers.
+  process.on('SIGUSR1', () => running?.reopenLogs());
   try {
     const options = readOptions(flags, availableParallelism());
     logger.setLevel(options.logLevel);

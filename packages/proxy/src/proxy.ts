@@ -38,6 +38,7 @@ import { peerStates, type TellPeerState } from './sockets/peer-state.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
 import { watchSecrets } from './tls/tls-material.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
+import { LOOKS_UP_ALONE, type NameAnswer, type NameSharing } from './upstream/dns.ts';
 import { ALONE, type HostVerdict, type HostVerdicts } from './upstream/host-verdicts.ts';
 import type { EjectionKind } from './upstream/outlier/outlier-settings.ts';
 
@@ -84,6 +85,8 @@ export interface ProxyPath extends DataPath {
   follow(verdict: HostVerdict): void;
   /** A follower saw a host fail as often as it may. */
   suspected(cluster: string, host: string, kind: EjectionKind): void;
+  /** Another worker has looked up a name. */
+  learn(answer: NameAnswer): void;
 }
 
 /** What a worker has in common with the others. */
@@ -92,7 +95,10 @@ export interface WorkerPart {
   readonly number: number;
   /** Where all count together. */
   readonly shared: SharedCells;
+  /** The same for what each address has taken. */
+  readonly addresses: SharedCells;
   readonly verdicts: HostVerdicts;
+  readonly names: NameSharing;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
@@ -129,6 +135,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     stats,
     shared,
     verdicts: worker?.verdicts ?? ALONE,
+    names: worker?.names ?? LOOKS_UP_ALONE,
     http2,
     locality: options.locality ?? '',
     logger,
@@ -208,6 +215,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     regex: filterDeps.regex,
     stats,
     shared,
+    addresses: worker?.addresses ?? PRIVATE_CELLS,
     workerNumber: worker?.number,
     tracer: options.tracer,
     peers: options.peers,
@@ -262,6 +270,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     relieve: (bytes) => cutHeaviest(bytes, (take) => listeners.weigh(take)),
     refresh: () => {},
     follow: (verdict) => clusters.follow(verdict),
+    learn: (answer) => clusters.learn(answer),
     suspected: (cluster, host, kind) => clusters.live.get(cluster)?.suspected(host, kind),
     serve: () => listeners.serve(),
     sockets: () => listeners.sockets(),

@@ -13,7 +13,7 @@ import { startAdminServer } from './admin-server.ts';
 import { certsJson } from './certs.ts';
 import { clustersJson, clustersText } from './cluster-page.ts';
 import { configDump } from './config-dump.ts';
-import { createProfiler } from './profiles.ts';
+import { createProfiler, threadProfilers } from './profiles.ts';
 import { adminPages } from './pages.ts';
 import { judge, type ReadinessInputs, readyPage } from './readiness.ts';
 
@@ -90,7 +90,12 @@ async function serve(token: string | undefined = 'secret') {
       failHealthCheck: (fails) => void drains.push(`fails ${fails}`),
       quit: () => void drains.push('quit'),
       reopenLogs: () => failedLogs,
-      profiler: createProfiler((ms) => new Promise((resolve) => void setTimeout(resolve, ms))),
+      workerHeaps: () => [],
+      profilers: threadProfilers(
+        createProfiler((ms) => new Promise((resolve) => void setTimeout(resolve, ms))),
+        0,
+        () => Promise.reject(new Error('no workers')),
+      ),
       drain: (ms) => void drains.push(ms),
       drainListeners: (plan) => void drains.push(plan),
     }),

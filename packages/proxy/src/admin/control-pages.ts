@@ -2,7 +2,7 @@
 import { errorMessage } from '@weft/kit';
 import type { Stats } from '../stats/stats.ts';
 import type { AdminPage, AdminReply } from './admin-server.ts';
-import type { Profiler } from './profiles.ts';
+import type { ProfileKind, ThreadProfilers } from './profiles.ts';
 
 export interface ControlDeps {
   readonly stats: Pick<Stats, 'resetCounters'>;
@@ -12,7 +12,7 @@ export interface ControlDeps {
   readonly quit: () => void;
   /** @returns files that could not be opened. */
   readonly reopenLogs: () => readonly string[];
-  readonly profiler: Profiler;
+  readonly profilers: ThreadProfilers;
 }
 
 const DEFAULT_PROFILE_MS = 5_000;
@@ -57,22 +57,29 @@ export function controlPages(deps: ControlDeps): AdminPage[] {
         ? { body: 'OK\n' }
         : { status: 500, body: failed.map((path) => `${path} can not be opened\n`).join('') };
     }),
-    write('/cpuprofiler', 'where the processor spends its time, as .cpuprofile (seconds=)', (query) =>
-      profilePage(query, (ms) => deps.profiler.cpu(ms)),
+    write(
+      '/cpuprofiler',
+      'where the processor spends its time, as .cpuprofile (seconds=, worker=N|main|all)',
+      (query) => profilePage(query, 'cpu', deps.profilers),
     ),
-    write('/heapprofiler', 'which functions hold how much memory, as .heapprofile (seconds=)', (query) =>
-      profilePage(query, (ms) => deps.profiler.heap(ms)),
+    write(
+      '/heapprofiler',
+      'which functions hold how much memory, as .heapprofile (seconds=, worker=N|main|all)',
+      (query) => profilePage(query, 'heap', deps.profilers),
     ),
   ];
 }
 
-async function profilePage(query: URLSearchParams, make: (ms: number) => Promise<string>): Promise<AdminReply> {
+async function profilePage(query: URLSearchParams, kind: ProfileKind, profilers: ThreadProfilers): Promise<AdminReply> {
+  const thread = query.get('worker') ?? profilers.usual;
+  const profiler = profilers.of(thread);
+  if (profiler === undefined) return { status: 400, body: `there is no thread "${thread}": main, all, or a worker\n` };
   const text = query.get('seconds');
   const ms = text === null ? DEFAULT_PROFILE_MS : Number(text) * 1000;
   if (!(ms > 0 && ms <= MAX_PROFILE_MS))
     return { status: 400, body: `seconds must be more than 0 and at most ${MAX_PROFILE_MS / 1000}\n` };
   try {
-    return { type: JSON_TYPE, body: await make(ms) };
+    return { type: JSON_TYPE, body: `${await profiler.make(kind, ms)}\n` };
   } catch (error) {
     return { status: 409, body: `${errorMessage(error)}\n` };
   }

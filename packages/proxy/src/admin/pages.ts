@@ -1,5 +1,6 @@
 import { createRegexEngine } from '@weft/evaluator';
 import { errorMessage, type LogLevel, LOG_LEVELS, type Logger } from '@weft/kit';
+import type { WorkerHeap } from '../overload/shared-overload.ts';
 import type { DataPath } from '../ports.ts';
 import { prometheusPage, PROMETHEUS_TYPE } from '../stats/prometheus-page.ts';
 import type { NamedStat, Stats } from '../stats/stats.ts';
@@ -25,6 +26,8 @@ export interface PagesDeps extends ControlDeps {
   readonly certs: () => object;
   readonly serverInfo: () => object;
   readonly logger: Logger;
+  /** Of threads beside the main one. */
+  readonly workerHeaps: () => readonly WorkerHeap[];
   /** Begins a drain of so long, at whose end the process ends; harmless when one runs. */
   readonly drain: (ms: number) => void;
   /** Only listeners, of all or of the inbound side. */
@@ -96,7 +99,9 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
     write('/drain', 'stops accepting, lets requests finish, and ends (seconds=)', drainPage),
     read('/certs', 'certificates in use, without keys', () => json(deps.certs())),
     read('/server_info', 'version, state, node and options', () => json(deps.serverInfo())),
-    read('/memory', 'memory of the process in bytes', () => json(memoryJson(process.memoryUsage()))),
+    read('/memory', 'memory of the process in bytes', () =>
+      json(memoryJson(process.memoryUsage(), deps.workerHeaps())),
+    ),
     read('/init_dump', 'what the proxy waits for', () => json(initDump(deps.readiness()))),
     read('/hot_restart_version', 'what can take over from this process by sharing memory: nothing', () => ({
       body: 'disabled\n',
@@ -107,11 +112,14 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
 }
 
 /** Envoy's names for it, and Node's. */
-const memoryJson = (memory: NodeJS.MemoryUsage): object => ({
-  allocated: String(memory.heapUsed + memory.external),
+const memoryJson = (memory: NodeJS.MemoryUsage, workers: readonly WorkerHeap[]): object => ({
+  allocated: String(
+    workers.reduce((sum, { used, external }) => sum + used + external, memory.heapUsed + memory.external),
+  ),
   heap_size: String(memory.heapTotal),
   total_physical_bytes: String(memory.rss),
   ...memory,
+  ...(workers.length === 0 ? {} : { workers }),
 });
 
 /** Envoy's `envoy.admin.v3.UnreadyTargetsDumps`. */

@@ -1,11 +1,16 @@
 // Profiles of the running process, by the engine's own inspector: no port is opened.
 import { Session } from 'node:inspector';
 
+/**
+ * - `cpu`: where the processor spent its time, as `.cpuprofile`.
+ * - `heap`: which functions held how much of what they allocated, as `.heapprofile`: sizes, no contents.
+ */
+export type ProfileKind = 'cpu' | 'heap';
+
+/** Of the thread that made it. */
 export interface Profiler {
-  /** Where the processor spent its time, as `.cpuprofile`. @throws while another profile is made. */
-  cpu(ms: number): Promise<string>;
-  /** Which functions held how much of what they allocated, as `.heapprofile`: sizes, no contents. @throws as `cpu`. */
-  heap(ms: number): Promise<string>;
+  /** @throws while another profile is made. */
+  make(kind: ProfileKind, ms: number): Promise<string>;
 }
 
 export function createProfiler(wait: (ms: number) => Promise<void>): Profiler {
@@ -24,14 +29,48 @@ export function createProfiler(wait: (ms: number) => Promise<void>): Profiler {
       await post(start);
       await wait(ms);
       const { profile } = (await post(stop)) as { readonly profile?: object };
-      return `${JSON.stringify(profile ?? {})}\n`;
+      return JSON.stringify(profile ?? {});
     } finally {
       session.disconnect();
       busy = false;
     }
   };
   return {
-    cpu: (ms) => during('Profiler.start', 'Profiler.stop', 'Profiler.enable', ms),
-    heap: (ms) => during('HeapProfiler.startSampling', 'HeapProfiler.stopSampling', undefined, ms),
+    make: (kind, ms) =>
+      kind === 'cpu'
+        ? during('Profiler.start', 'Profiler.stop', 'Profiler.enable', ms)
+        : during('HeapProfiler.startSampling', 'HeapProfiler.stopSampling', undefined, ms),
   };
+}
+
+/** Of several threads, by name. */
+export interface ThreadProfilers {
+  /** Of the thread that carries traffic, or of the first one that does. */
+  readonly usual: string;
+  /** @returns undefined when there is no such thread. */
+  of(thread: string): Profiler | undefined;
+}
+
+const MAIN = 'main';
+const ALL = 'all';
+
+/** @param workers how many there are beside the main thread. @param inWorker asks one of them. */
+export function threadProfilers(
+  main: Profiler,
+  workers: number,
+  inWorker: (worker: number, kind: ProfileKind, ms: number) => Promise<string>,
+): ThreadProfilers {
+  const each = new Map<string, Profiler>([[MAIN, main]]);
+  for (let worker = 0; worker < workers; worker += 1)
+    each.set(String(worker), { make: (kind, ms) => inWorker(worker, kind, ms) });
+  /** One profile for each thread, under its name. */
+  const all: Profiler = {
+    async make(kind, ms) {
+      const made = await Promise.all(
+        [...each].map(async ([name, one]) => `${JSON.stringify(name)}:${await one.make(kind, ms)}`),
+      );
+      return `{${made.join(',')}}`;
+    },
+  };
+  return { usual: workers === 0 ? MAIN : '0', of: (thread) => (thread === ALL ? all : each.get(thread)) };
 }

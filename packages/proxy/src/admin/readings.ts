@@ -10,6 +10,8 @@ export interface ReadingsInput {
   readonly stats: Pick<Stats, 'overflowed'>;
   readonly concurrency: number;
   readonly accessLogDropped: number;
+  /** Limits that workers count each for itself, for want of room. */
+  readonly unsharedLimits: number;
   readonly reports: { readonly droppedSpans: number; readonly droppedLogs: number; readonly connected: boolean };
 }
 
@@ -39,6 +41,7 @@ export function readingsOf(input: ReadingsInput): NamedStat[] {
     flag('control_plane.connected_state', input.connected),
     counter('weft.stats_overflow_total', input.stats.overflowed()),
     counter('weft.access_log_dropped_total', input.accessLogDropped),
+    counter('weft.unshared_limits_total', input.unsharedLimits),
     counter('weft.report_dropped_spans_total', reports.droppedSpans),
     counter('weft.report_dropped_logs_total', reports.droppedLogs),
     flag('weft.report_connected', reports.connected),

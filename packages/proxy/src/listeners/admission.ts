@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Clock, Logger } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import type { SharedCells } from '../shared/shared-cells.ts';
+import { takeBelow } from '../shared/take-below.ts';
 import { AcceptControl } from './accept-control.ts';
 import { ClientBook } from './client-book.ts';
 import { CLIENT_REFUSALS, type ClientLimits, type ClientRefusal } from './client-limits.ts';
@@ -20,6 +21,8 @@ export interface AdmissionDeps {
   readonly gate: ConnectionGate;
   /** Where workers count together. */
   readonly shared: SharedCells;
+  /** The same for addresses, of which there may be many: they take no room from others. */
+  readonly addresses: SharedCells;
   readonly stats: StatsSink;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -56,7 +59,7 @@ export class Admission {
   /** Connections that are there stay, also above a lower limit. */
   update(limits: ListenerLimits): void {
     this.#limits = limits;
-    const { stats, shared, clock } = this.#deps;
+    const { stats, addresses: shared, clock } = this.#deps;
     if (limits.clients === undefined) this.#book = undefined;
     else if (this.#book !== undefined) this.#book.limits = limits.clients;
     else {
@@ -77,9 +80,8 @@ export class Admission {
       return undefined;
     }
     const { maxConnections } = this.#limits;
-    const before = Atomics.add(this.#open, 0, 1);
-    if (before >= maxConnections) {
-      Atomics.sub(this.#open, 0, 1);
+    const before = takeBelow(this.#open, 0, maxConnections);
+    if (before < 0) {
       place.leave();
       this.#shut();
       this.#refuse(socket, this.#refused.connections);

@@ -1,4 +1,5 @@
 import type { OverloadState } from '../overload/overload.ts';
+import { takeBelow } from '../shared/take-below.ts';
 
 /** Why a connection was not let in: its limit of connections, memory, or descriptors. */
 export type Refusal = 'connections' | 'memory' | 'descriptors';
@@ -38,18 +39,12 @@ export class ConnectionGate {
   /** @returns the connection's place, or why it has none. */
   enter(descriptor: number): ConnectionPlace | Refusal {
     const { max, overload, maxDescriptor } = this.#options;
-    const before = Atomics.add(this.#open, 0, 1);
-    const refusal = overload.refusing
-      ? 'memory'
-      : before >= max
-        ? 'connections'
-        : descriptor >= maxDescriptor
-          ? 'descriptors'
-          : undefined;
-    if (refusal !== undefined) {
+    if (overload.refusing) return this.#refuse('memory');
+    const before = takeBelow(this.#open, 0, max);
+    if (before < 0) return this.#refuse('connections');
+    if (descriptor >= maxDescriptor) {
       Atomics.sub(this.#open, 0, 1);
-      this.onShut(refusal);
-      return refusal;
+      return this.#refuse('descriptors');
     }
     const place = new ConnectionPlace();
     place.whenLeft(this.#onLeft);
@@ -62,6 +57,11 @@ export class ConnectionGate {
     Atomics.sub(this.#open, 0, 1);
     this.onLeft();
   };
+
+  #refuse(cause: Refusal): Refusal {
+    this.onShut(cause);
+    return cause;
+  }
 
   /** @returns why it should stay shut; it opens well below the limit only, so as not to open and shut all the time. */
   stillShut(cause: Refusal): Refusal | undefined {

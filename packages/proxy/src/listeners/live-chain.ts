@@ -15,6 +15,7 @@ import { RequestRecord } from '../request-record.ts';
 import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
 import type { CompiledChain, CompiledListener, ConnectionLimit } from '../runtime/listeners.ts';
 import type { SharedCells } from '../shared/shared-cells.ts';
+import { takeBelow } from '../shared/take-below.ts';
 import { readAccepted, readSecured, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
@@ -31,6 +32,8 @@ export interface ChainDeps extends ManagerDeps {
   readonly readBuffer: Buffer;
   /** Where workers count together. */
   readonly shared: SharedCells;
+  /** The same for what each address has taken. */
+  readonly addresses: SharedCells;
   routesOf(hcm: CompiledHcm): HcmRoutes;
 }
 
@@ -229,10 +232,9 @@ export class LiveChain {
       `connection_limit ${this.#listener.name} ${statPrefix}`,
       1,
     ));
-    const enters = Atomics.add(count, 0, 1) < max;
-    if (enters) socket.once('close', () => Atomics.sub(count, 0, 1));
-    else Atomics.sub(count, 0, 1);
-    return enters;
+    if (takeBelow(count, 0, max) < 0) return false;
+    socket.once('close', () => Atomics.sub(count, 0, 1));
+    return true;
   }
 
   /** A connection that got no answer leaves a line in the log. */

@@ -21,6 +21,20 @@ export const reserveOverload = (workers: number): OverloadMemory => ({
   heaps: Array.from({ length: workers }, () => new SharedArrayBuffer(HEAP_CELLS * Float64Array.BYTES_PER_ELEMENT)),
 });
 
+export interface WorkerHeap {
+  readonly used: number;
+  readonly limit: number;
+  /** Buffers beside it. */
+  readonly external: number;
+}
+
+/** By worker, as they told last. */
+export const heapsOf = (memory: OverloadMemory): WorkerHeap[] =>
+  memory.heaps.map((heap) => {
+    const [used = 0, limit = 0, external = 0] = new Float64Array(heap);
+    return { used, limit, external };
+  });
+
 /** The main thread's reading with the workers' added. */
 export function withWorkers(read: () => MemoryReading, memory: OverloadMemory): () => MemoryReading {
   const heaps = memory.heaps.map((heap) => new Float64Array(heap));

@@ -1,5 +1,12 @@
+import { systemClock } from '@weft/kit';
+import { waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
-import { MAX_CELLS, PRIVATE_CELLS, reserveCells, SharedTable } from './shared-cells.ts';
+import { createCollector } from '../overload/collector.ts';
+import { MAX_CELLS, PRIVATE_CELLS, refusedBy, releaseLock, reserveCells, SharedTable } from './shared-cells.ts';
+
+/** Entries that a look-up has to pass. */
+const inUse = (memory: SharedArrayBuffer): number =>
+  new Int32Array(memory).filter((word, i) => i >= 16 && i % 16 === 0 && word !== 0).length;
 
 describe('shared cells', () => {
   it('are the same for all threads that name them, and begun once', () => {
@@ -22,21 +29,44 @@ describe('shared cells', () => {
     const [mine, theirs] = [one.open('e', 1), other.open('e', 1)];
     Atomics.add(mine, 0, 1);
     expect([mine[0], theirs[0]]).toEqual([1, 0]);
-    expect([one.refused, other.refused]).toEqual([2, 2]);
+    expect(refusedBy(memory)).toBe(2);
     const again = other.open('c', 1);
     Atomics.add(again, 0, 5);
     expect(held.map(([value]) => value)).toEqual([0, 0, 5, 0]);
   });
 
   it('entries that nobody holds any more are used again', async () => {
-    const collect = (globalThis as { readonly gc?: () => void }).gc;
-    const table = new SharedTable(reserveCells(8));
+    const collect = createCollector(systemClock);
+    const memory = reserveCells(8);
+    const table = new SharedTable(memory);
     for (let i = 0; i < 8; i += 1) table.open(`gone ${i}`, 1, (cells) => void cells.fill(3));
-    if (collect === undefined) return;
-    collect();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitFor(() => collect() && inUse(memory) === 0, { everyMs: 1_100, what: 'all to be free' });
     expect([...table.open('new', 1)]).toEqual([0]);
-    expect(table.refused).toBe(0);
+    expect(refusedBy(memory)).toBe(0);
+  });
+
+  it('names that come and go leave nothing that later look-ups would have to pass', async () => {
+    const collect = createCollector(systemClock);
+    const memory = reserveCells(64);
+    const table = new SharedTable(memory);
+    const kept = ['a', 'b', 'c'].map((name) => table.open(name, 1));
+    for (let i = 0; i < 60; i += 1) table.open(`client ${i}`, 1);
+    expect(inUse(memory)).toBe(63);
+    // Only what is passed on the way to one that is in use may stay.
+    await waitFor(() => collect() && inUse(memory) <= 6, { everyMs: 1_100, what: 'theirs to be free' });
+    for (const [i, cells] of kept.entries()) expect(Atomics.add(cells, 0, i)).toBe(0);
+    expect(['a', 'b', 'c'].map((name) => table.open(name, 1)[0])).toEqual([0, 1, 2]);
+  });
+
+  it('a thread that ends in a look-up holds up nobody', () => {
+    const memory = reserveCells(8);
+    // The lock is the first word; thread 3 had it.
+    new Int32Array(memory)[0] = 4;
+    releaseLock(memory, 2);
+    expect(new Int32Array(memory)[0]).toBe(4);
+    releaseLock(memory, 3);
+    expect([...new SharedTable(memory, 1).open('a', 1)]).toEqual([0]);
+    expect(new Int32Array(memory)[0]).toBe(0);
   });
 
   it('of a process without workers are nobody else’s', () => {

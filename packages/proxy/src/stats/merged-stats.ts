@@ -40,6 +40,9 @@ class MergedSeries {
   }
 }
 
+/** Gauges that say whether something is so: it is, where it is so in any of them. */
+const isFlag = (name: string): boolean => name.endsWith('.accept_stopped.active');
+
 /** What one worker counts. */
 class WorkerNumbers {
   readonly requests: { readonly cells: Float64Array; readonly numbers: number[] };
@@ -82,7 +85,8 @@ export function mergeStats(own: Stats, memories: readonly StatsMemory[]): Stats 
     const all = new Map<string, NamedStat>(own.named().map((stat) => [stat.name, stat]));
     for (const { named, namedCells } of workers) {
       named.forEach(({ name, kind }, slot) => {
-        const value = (all.get(name)?.value ?? 0) + (namedCells[slot] ?? 0);
+        const [sofar, mine] = [all.get(name)?.value ?? 0, namedCells[slot] ?? 0];
+        const value = isFlag(name) ? Math.max(sofar, mine) : sofar + mine;
         all.set(name, { name, kind, value });
       });
     }

@@ -34,15 +34,18 @@ export interface ChildOptions {
   readonly preload?: string;
   /** How many descriptors it may have open. */
   readonly descriptors?: number;
+  /** Of each thread, in MiB. */
+  readonly heap?: number;
 }
 
 export function startProxyChild(
   program: string,
   args: readonly string[],
-  { preload, descriptors }: ChildOptions = {},
+  { preload, descriptors, heap }: ChildOptions = {},
 ): ProxyChild {
   const command = [
     process.execPath,
+    ...(heap === undefined ? [] : [`--max-old-space-size=${heap}`]),
     ...(preload === undefined ? [] : [`--import=${pathToFileURL(preload).href}`]),
     program,
     ...args,

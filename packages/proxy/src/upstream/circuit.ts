@@ -1,3 +1,5 @@
+import { takeBelow } from '../shared/take-below.ts';
+
 /** Limits of one cluster; `Infinity` stands for none. */
 export interface CircuitLimits {
   readonly maxConnections: number;
@@ -52,16 +54,16 @@ export class Circuit {
   }
 
   get connections(): number {
-    return this.#counts[CONNECTIONS] ?? 0;
+    return Atomics.load(this.#counts, CONNECTIONS);
   }
   get pending(): number {
-    return this.#counts[PENDING] ?? 0;
+    return Atomics.load(this.#counts, PENDING);
   }
   get requests(): number {
-    return this.#counts[REQUESTS] ?? 0;
+    return Atomics.load(this.#counts, REQUESTS);
   }
   get retries(): number {
-    return this.#counts[RETRIES] ?? 0;
+    return Atomics.load(this.#counts, RETRIES);
   }
 
   tryRequest(): boolean {
@@ -100,8 +102,7 @@ export class Circuit {
   }
 
   #tryAdd(index: number, limit: number): boolean {
-    if (Atomics.add(this.#counts, index, 1) < limit) return true;
-    Atomics.sub(this.#counts, index, 1);
+    if (takeBelow(this.#counts, index, limit) >= 0) return true;
     this.#onOverflow?.(OVERFLOW_COUNTERS[index] ?? 'upstream_rq_pending_overflow');
     return false;
   }

@@ -3,7 +3,7 @@ import type { Logger } from '@weft/kit';
 import type { ClusterStatus, HostStatus } from '../ports.ts';
 import { Cluster, type ClusterDeps } from './cluster.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
-import { createResolver, type Resolver } from './dns.ts';
+import { createResolver, type NameAnswer, type NameSharing, type Resolver } from './dns.ts';
 import type { Host } from './host.ts';
 import { type HostVerdict, VerdictBook } from './host-verdicts.ts';
 import type { OwnZone } from './lb/balancer.ts';
@@ -13,6 +13,8 @@ export interface ClusterSetDeps extends Omit<ClusterDeps, 'own' | 'verdictOn'> {
   readonly logger: Logger;
   /** "region/zone/subzone" of this proxy; empty when it is not known. */
   readonly locality: string;
+  /** Who looks up names. */
+  readonly names: NameSharing;
 }
 
 /** All live clusters by name. A cluster lives as long as its name; hosts, connections and balancer state with it. */
@@ -35,7 +37,11 @@ export class ClusterSet {
       own: () => this.#ownZone(deps.locality),
       verdictOn: (cluster, host, checked) => this.#verdicts.of(cluster, host, checked),
     };
-    this.#resolver = createResolver(deps.timers, (name) => this.#refresh(name));
+    this.#resolver = createResolver({
+      timers: deps.timers,
+      sharing: deps.names,
+      onChange: (name) => this.#refresh(name),
+    });
   }
 
   /** Adds and changes; what is no longer named stays until `removeUnused`, so that routes never point into a gap. */
@@ -59,6 +65,11 @@ export class ClusterSet {
   follow(verdict: HostVerdict): void {
     this.#verdicts.take(verdict);
     if (verdict.out !== undefined) this.#clusters.get(verdict.cluster)?.follow(verdict.host, verdict.out);
+  }
+
+  /** Another worker has looked up a name. */
+  learn(answer: NameAnswer): void {
+    this.#resolver.learn(answer);
   }
 
   status(): ClusterStatus[] {

@@ -1,11 +1,30 @@
-import { lookup } from 'node:dns';
+import { lookup, type LookupAddress } from 'node:dns';
 import { isIP } from 'node:net';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
 import type { ClusterSettings } from './cluster-settings.ts';
 import type { HostFacts } from './host-facts.ts';
 
+/** What a name of a cluster was found to stand for. */
+export interface NameAnswer {
+  readonly cluster: string;
+  readonly name: string;
+  /** undefined: there is no such cluster any more. */
+  readonly addresses: readonly string[] | undefined;
+}
+
+/** Who looks names up: one of the workers, since not every answer of a server is the same. The others are told. */
+export interface NameSharing {
+  readonly leads: boolean;
+  /** undefined where there is nobody to tell. */
+  readonly tell: ((answer: NameAnswer) => void) | undefined;
+}
+
+export const LOOKS_UP_ALONE: NameSharing = { leads: true, tell: undefined };
+
 /** Names of DNS clusters, looked up now and then. A failed look-up keeps the last good answer. */
 export interface Resolver {
+  /** Another worker has found something; its cluster may be one that comes here later. */
+  learn(answer: NameAnswer): void;
   /** What is known now; the same array until it changes. */
   resolve(settings: ClusterSettings): readonly HostFacts[];
   forget(cluster: string): void;
@@ -19,8 +38,23 @@ interface Watched {
   readonly answers: Map<string, readonly string[]>;
 }
 
-export function createResolver(timers: TimerQueue, onChange: (cluster: string) => void): Resolver {
+type LookUp = (name: string, done: (error: Error | null, addresses: readonly LookupAddress[]) => void) => void;
+
+const systemLookUp: LookUp = (name, done) => lookup(name, { all: true }, done);
+
+export interface ResolverDeps {
+  readonly timers: TimerQueue;
+  readonly onChange: (cluster: string) => void;
+  readonly sharing?: NameSharing;
+  /** Default: the system's. */
+  readonly lookUp?: LookUp;
+}
+
+export function createResolver(deps: ResolverDeps): Resolver {
+  const { timers, onChange, sharing = LOOKS_UP_ALONE, lookUp = systemLookUp } = deps;
   const watched = new Map<string, Watched>();
+  /** What another worker found, by cluster. */
+  const learned = new Map<string, Map<string, readonly string[]>>();
   let closed = false;
 
   const rebuild = (entry: Watched): void => {
@@ -40,13 +74,22 @@ export function createResolver(timers: TimerQueue, onChange: (cluster: string) =
   const lookUpAll = (entry: Watched): void => {
     for (const name of new Set(entry.settings.staticHosts.map((host) => host.address))) {
       if (isIP(name) !== 0) continue;
-      lookup(name, { all: true }, (error, addresses) => {
+      lookUp(name, (error, found) => {
         if (closed || error !== null || watched.get(entry.settings.name) !== entry) return;
-        entry.answers.set(name, addresses.map(({ address }) => address).sort());
+        const addresses = found.map(({ address }) => address).sort();
+        const isNews = addresses.join() !== entry.answers.get(name)?.join();
+        entry.answers.set(name, addresses);
+        if (isNews) sharing.tell?.({ cluster: entry.settings.name, name, addresses });
         rebuild(entry);
       });
     }
     timers.arm(entry.wait, entry.settings.dnsRefreshMs);
+  };
+
+  const answersFor = (cluster: string): Map<string, readonly string[]> => {
+    const known = learned.get(cluster) ?? new Map<string, readonly string[]>();
+    learned.set(cluster, known);
+    return known;
   };
 
   return {
@@ -58,18 +101,28 @@ export function createResolver(timers: TimerQueue, onChange: (cluster: string) =
         settings,
         facts: settings.staticHosts.filter((host) => isIP(host.address) !== 0),
         wait: new Deadline({ onDeadline: () => lookUpAll(entry) }, 0),
-        answers: known?.answers ?? new Map(),
+        answers: sharing.leads ? (known?.answers ?? new Map()) : answersFor(settings.name),
       };
       watched.set(settings.name, entry);
-      lookUpAll(entry);
+      if (sharing.leads) lookUpAll(entry);
       if (entry.answers.size > 0) rebuild(entry);
       return entry.facts;
+    },
+    learn({ cluster, name, addresses }) {
+      if (addresses === undefined) {
+        learned.delete(cluster);
+        return;
+      }
+      answersFor(cluster).set(name, addresses);
+      const entry = watched.get(cluster);
+      if (entry !== undefined) rebuild(entry);
     },
     forget(cluster) {
       const entry = watched.get(cluster);
       if (entry === undefined) return;
       timers.cancel(entry.wait);
       watched.delete(cluster);
+      sharing.tell?.({ cluster, name: '', addresses: undefined });
     },
     close() {
       closed = true;

@@ -16,7 +16,7 @@ const SEND_AT_CHARS = 16 * 1024;
 const MAX_UNTAKEN_CHARS = 1024 * 1024;
 const SEND_AT_ENTRIES = 256;
 
-/** @param logged one cell: what the main thread has not taken yet; it takes off what it has. */
+/** @param logged characters and lines that the main thread has not taken yet; it takes off what it has. */
 export function forwardLines(
   path: string,
   { send, clock, logged }: { readonly send: Send; readonly clock: Clock; readonly logged: Int32Array },
@@ -40,6 +40,7 @@ export function forwardLines(
         return;
       }
       Atomics.add(logged, 0, line.length);
+      Atomics.add(logged, 1, 1);
       waiting.push(line);
       size += line.length;
       if (size >= SEND_AT_CHARS) flush();

@@ -38,16 +38,24 @@ export class HeldResources {
   }
 }
 
+interface Told {
+  readonly message: object;
+  readonly bytes: Uint8Array;
+}
+
 /** Knows what others were told, and says what they are to be told. */
 export class ToldResources {
-  readonly #told = new Map<ResourceType, Map<string, object>>(FIELDS.map(([type]) => [type, new Map()]));
+  readonly #told = new Map<ResourceType, Map<string, Told>>(FIELDS.map(([type]) => [type, new Map()]));
+  /** What stood before the last change, of what it changed. */
+  readonly #before = new Map<string, Told | undefined>();
 
   /** @param refused what did not come into force: what was told before under its name stands. */
   change(resources: ResourceSet, refused: ReadonlySet<string>, bytesOf: BytesOf): ResourceChange {
     const changed: { type: ResourceType; name: string; bytes: Uint8Array }[] = [];
     const removed: { type: ResourceType; name: string }[] = [];
+    this.#before.clear();
     for (const [type, field] of FIELDS) {
-      const told = this.#told.get(type) ?? new Map<string, object>();
+      const told = this.#of(type);
       const { [field]: now } = resources;
       for (const name of told.keys()) {
         if (now.has(name)) continue;
@@ -56,14 +64,42 @@ export class ToldResources {
       }
       for (const [name, message] of now) {
         const bytes = bytesOf(type, name);
-        if (told.get(name) === message || bytes === undefined || refused.has(refusedKey(type, name))) continue;
-        told.set(name, message);
-        // A copy: a message to a thread takes along all of the memory that its bytes are a part of.
-        changed.push({ type, name, bytes: new Uint8Array(bytes) });
+        const former = told.get(name);
+        if (former?.message === message || bytes === undefined || refused.has(refusedKey(type, name))) continue;
+        this.#before.set(refusedKey(type, name), former);
+        told.set(name, { message, bytes });
+        changed.push({ type, name, bytes: copyOf(bytes) });
       }
     }
     return { changed, removed };
   }
+
+  /** What takes back these of the last change. */
+  takeBack(refused: readonly { readonly type: ResourceType; readonly name: string }[]): ResourceChange {
+    const changed: { type: ResourceType; name: string; bytes: Uint8Array }[] = [];
+    const removed: { type: ResourceType; name: string }[] = [];
+    for (const { type, name } of refused) {
+      const key = refusedKey(type, name);
+      if (!this.#before.has(key)) continue;
+      const before = this.#before.get(key);
+      this.#before.delete(key);
+      if (before === undefined) {
+        this.#of(type).delete(name);
+        removed.push({ type, name });
+      } else {
+        this.#of(type).set(name, before);
+        changed.push({ type, name, bytes: copyOf(before.bytes) });
+      }
+    }
+    return { changed, removed };
+  }
+
+  #of(type: ResourceType): Map<string, Told> {
+    return this.#told.get(type) ?? new Map<string, Told>();
+  }
 }
+
+/** A message to a thread takes along all of the memory that its bytes are a part of. */
+const copyOf = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
 export const refusedKey = (type: ResourceType, name: string): string => `${type} ${name}`;

@@ -3,15 +3,17 @@
 import type { WorkloadSecret } from '@weft/contracts';
 import type { LogLevel } from '@weft/kit';
 import type { OverloadMemory } from '../overload/shared-overload.ts';
-import type { ClusterStatus, DrainPlan, ListenerStatus, ResourceType, TlsSecret } from '../ports.ts';
+import type { ProfileKind } from '../admin/profiles.ts';
+import type { ClusterStatus, DrainPlan, ListenerStatus, RejectedResource, ResourceType, TlsSecret } from '../ports.ts';
 import type { LogEntryInit, SpanInit } from '../reporting/log-entry.ts';
 import type { StatsMemory } from '../stats/stats.ts';
+import type { NameAnswer } from '../upstream/dns.ts';
 import type { HostVerdict } from '../upstream/host-verdicts.ts';
 import type { EjectionKind } from '../upstream/outlier/outlier-settings.ts';
 
 /** What a worker is told at its start. */
 export interface WorkerStart {
-  /** From 0; the first one checks the health of hosts and ejects them, for all. */
+  /** From 0; the first one checks the health of hosts, ejects them and looks up names, for all. */
   readonly number: number;
   readonly workers: number;
   readonly nodeId: string;
@@ -24,10 +26,13 @@ export interface WorkerStart {
   readonly logLevel: LogLevel;
   readonly memory: {
     readonly cells: SharedArrayBuffer;
+    readonly addresses: SharedArrayBuffer;
     readonly stats: StatsMemory;
     readonly overload: OverloadMemory;
-    /** Characters of access logs on their way to the main thread. */
+    /** Characters of access logs on their way to the main thread, and lines. */
     readonly logged: SharedArrayBuffer;
+    /** One cell: the last update that it has answered. */
+    readonly answered: SharedArrayBuffer;
   };
 }
 
@@ -54,8 +59,14 @@ export type ToWorker =
   /** Ends the requests that hold most memory, until it is as much as this. */
   | { readonly type: 'relieve'; readonly bytes: number }
   | { readonly type: 'tell-status'; readonly id: number }
-  | { readonly type: 'verdict'; readonly verdict: HostVerdict }
+  | { readonly type: 'profile'; readonly id: number; readonly kind: ProfileKind; readonly ms: number }
+  | Agreement
   | { readonly type: 'suspect'; readonly suspect: Suspect };
+
+/** What one worker found out for all. */
+type Agreement =
+  | { readonly type: 'verdict'; readonly verdict: HostVerdict }
+  | { readonly type: 'name'; readonly answer: NameAnswer };
 
 export interface Suspect {
   readonly cluster: string;
@@ -71,14 +82,31 @@ export interface WorkerStatus {
   readonly timers: number;
 }
 
+/** Goes over a line of its own, so that the main thread may wait for it and do nothing else. */
+export interface UpdateAnswer {
+  readonly type: 'updated';
+  readonly version: number;
+  readonly refused: readonly RejectedResource[];
+}
+
+export interface ProfileAnswer {
+  readonly type: 'profile';
+  readonly id: number;
+  readonly profile?: string;
+  readonly error?: string;
+}
+
 export type FromWorker =
-  | { readonly type: 'updated'; readonly version: number }
+  | UpdateAnswer
+  | ProfileAnswer
+  /** Something happened that nobody expected: it can not trust its own state. */
+  | { readonly type: 'failed' }
   | { readonly type: 'status'; readonly id: number; readonly status: WorkerStatus }
   | { readonly type: 'drained'; readonly cutConnections: number }
   /** Whole lines of one access log. */
   | { readonly type: 'lines'; readonly path: string; readonly text: string; readonly lines: number }
   | { readonly type: 'entries'; readonly entries: ReportEntries }
-  | { readonly type: 'verdict'; readonly verdict: HostVerdict }
+  | Agreement
   | { readonly type: 'suspect'; readonly suspect: Suspect };
 
 /** For telemetry. */

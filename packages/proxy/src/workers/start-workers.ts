@@ -6,7 +6,7 @@ import type { StatsSink } from '../ports.ts';
 import type { Reporter } from '../reporting/reporter.ts';
 import { createCompiler } from '../runtime/compiler.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
-import { SharedTable } from '../shared/shared-cells.ts';
+import { PRIVATE_CELLS, refusedBy, releaseLock } from '../shared/shared-cells.ts';
 import { loadListeningSockets } from '../sockets/listening-sockets.ts';
 import { machineHasAddress } from '../sockets/machine-addresses.ts';
 import { loadSocketCalls, originalDestinations } from '../sockets/native-sockets.ts';
@@ -35,8 +35,15 @@ export interface WorkersDeps {
   readonly logger: Logger;
 }
 
-/** What of access logs got lost in workers is counted by `lost`. @throws {WeftError} WEFT_NATIVE_CALLS. */
-export function startWorkers(deps: WorkersDeps): WorkerDataPath & { readonly lostLines: () => number } {
+export interface Workers extends WorkerDataPath {
+  /** Lines of access logs that got lost in them. */
+  readonly lostLines: () => number;
+  /** How often a limit was counted by a worker for itself, since there was no room to count it together. */
+  readonly unsharedLimits: () => number;
+}
+
+/** @throws {WeftError} WEFT_NATIVE_CALLS. */
+export function startWorkers(deps: WorkersDeps): Workers {
   const { options, memory, secrets, accessLogs, reporter, clock, random, logger } = deps;
   const calls = loadListeningSockets();
   const timers = new TimerQueue(clock);
@@ -48,7 +55,8 @@ export function startWorkers(deps: WorkersDeps): WorkerDataPath & { readonly los
     timers,
     random,
     stats: deps.stats,
-    shared: new SharedTable(memory.cells),
+    // It carries no traffic, and must never wait for a thread that does.
+    shared: PRIVATE_CELLS,
     secrets: liveSecrets,
     accessLogs,
     hasAddress: machineHasAddress,
@@ -68,19 +76,30 @@ export function startWorkers(deps: WorkersDeps): WorkerDataPath & { readonly los
     memory: memoryOf(memory, number),
   }));
   const path = createWorkerDataPath({
-    startThreads: (events) => startWorkerThreads({ program: deps.program, starts, ...events }),
+    startThreads: (events) => startWorkerThreads({ program: deps.program, starts, clock, ...events }),
     sockets: { workers: memory.workers, inherited: options.inherited, calls },
     runtime,
     secrets,
     held: options.replaces,
     onLines(worker, file, text, lines) {
       const untaken = logged[worker];
-      if (untaken !== undefined) Atomics.sub(untaken, 0, text.length);
+      if (untaken !== undefined) {
+        Atomics.sub(untaken, 0, text.length);
+        Atomics.sub(untaken, 1, lines);
+      }
       accessLogs.append(file, text, lines);
     },
     onEntries({ spans, logs, held, droppedLines }) {
       reporter.take(spans, logs, held);
       lostLines += droppedLines;
+    },
+    onGone(worker) {
+      releaseLock(memory.cells, worker);
+      releaseLock(memory.addresses, worker);
+      const lines = logged[worker]?.[1] ?? 0;
+      if (lines === 0) return;
+      lostLines += lines;
+      logger.warn({ worker, lines }, 'lines of access logs were lost with a worker');
     },
     onFailed: deps.onFailed,
     clock,
@@ -89,6 +108,7 @@ export function startWorkers(deps: WorkersDeps): WorkerDataPath & { readonly los
   return {
     ...path,
     lostLines: () => lostLines,
+    unsharedLimits: () => refusedBy(memory.cells) + refusedBy(memory.addresses),
     async close() {
       await path.close();
       liveSecrets.close();

@@ -8,7 +8,8 @@ import type { Runtime } from '../runtime/runtime.ts';
 import type { SecretStore } from '../secrets/secret-store.ts';
 import { refusedKey, type ResourceChange, ToldResources } from './held-resources.ts';
 import { mergeClusters } from './merge-status.ts';
-import type { FromWorker, ReportEntries, WorkerStatus } from './messages.ts';
+import type { FromWorker, ReportEntries, UpdateAnswer, WorkerStatus } from './messages.ts';
+import { createWorkerProfiles, type WorkerProfiles } from './worker-profiles.ts';
 import { WorkerSockets, type WorkerSocketsDeps } from './worker-sockets.ts';
 import type { WorkerThreads, WorkerThreadsDeps } from './worker-threads.ts';
 
@@ -21,7 +22,9 @@ export interface WorkerDataPathDeps {
   readonly held: boolean;
   readonly onLines: (worker: number, path: string, text: string, lines: number) => void;
   readonly onEntries: (entries: ReportEntries) => void;
-  /** A worker is gone: the process is to end in order. */
+  /** A worker is gone. */
+  readonly onGone: (worker: number) => void;
+  /** One is gone, or can not trust itself any more: the process is to end in order. */
   readonly onFailed: () => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -29,6 +32,7 @@ export interface WorkerDataPathDeps {
 
 export interface WorkerDataPath extends DataPath {
   setLogLevel(level: LogLevel): void;
+  readonly profile: WorkerProfiles['make'];
 }
 
 const NO_CHANGE: ResourceChange = { changed: [], removed: [] };
@@ -54,13 +58,40 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
   let draining = false;
   let onDrained: (() => void) | undefined;
 
+  /** Refusals that nobody has looked at yet, and whether somebody will. */
+  let refusals: RejectedResource[] = [];
+  let refusedHere: ReadonlySet<string> = new Set();
+  let awaiting = false;
+  const profiles = createWorkerProfiles((worker, message) => threads.post(worker, message), clock);
+
+  /** What this thread took and a worker did not; in none of them it is to be in force. */
+  const onUpdated = (worker: number, { version: answered, refused }: UpdateAnswer): void => {
+    acknowledged.set(worker, answered);
+    const news = refused.filter(({ type, name }) => !refusedHere.has(refusedKey(type, name)));
+    for (const { type, name, reason } of news) logger.error({ worker, type, name, reason }, 'refused by one worker');
+    refusals.push(...news);
+    if (!awaiting) takeBackRefused();
+  };
+  const takeBackRefused = (): readonly RejectedResource[] => {
+    const refused = [...new Map(refusals.map((one) => [refusedKey(one.type, one.name), one])).values()];
+    refusals = [];
+    if (refused.length > 0) push(told.takeBack(refused));
+    return refused;
+  };
+
   const checkAnswers = (): void => {
     for (const { from, done } of questions.values()) if (threads.alive().every((one) => from.has(one))) done();
   };
   const onMessage = (worker: number, message: FromWorker): void => {
     switch (message.type) {
       case 'updated':
-        acknowledged.set(worker, message.version);
+        onUpdated(worker, message);
+        return;
+      case 'profile':
+        profiles.take(message);
+        return;
+      case 'failed':
+        deps.onFailed();
         return;
       case 'status':
         statuses.set(worker, message.status);
@@ -78,6 +109,7 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
         deps.onEntries(message.entries);
         return;
       case 'verdict':
+      case 'name':
         for (const other of threads.alive()) if (other !== worker) threads.post(other, message);
         return;
       case 'suspect':
@@ -86,6 +118,8 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
   };
   const onEnded = (worker: number, why: string): void => {
     logger.error({ worker, error: why }, 'a worker ended');
+    profiles.ended(worker);
+    deps.onGone(worker);
     checkAnswers();
     onDrained?.();
     deps.onFailed();
@@ -140,9 +174,18 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
       ({ listeners } = compiled);
       for (const name of drained) if (!listeners.has(name)) drained.delete(name);
       const { rejected } = compiled;
-      push(told.change(resources, new Set(rejected.map(({ type, name }) => refusedKey(type, name))), bytesOf));
       for (const { type, name, reason } of rejected) logger.warn({ type, name, reason }, 'resource refused');
-      return rejected;
+      refusedHere = new Set(rejected.map(({ type, name }) => refusedKey(type, name)));
+      // Those that only begin will say so by their listeners.
+      const allUp = threads.alive().every((worker) => acknowledged.has(worker));
+      const before = version;
+      push(told.change(resources, refusedHere, bytesOf));
+      if (!allUp || version === before) return rejected;
+      // Whoever is told that this was taken may count on it in all of them.
+      awaiting = true;
+      if (!threads.awaitUpdate(version)) logger.warn({ version }, 'a worker is slow to take configuration');
+      awaiting = false;
+      return [...rejected, ...takeBackRefused()];
     },
     async refresh() {
       asked += 1;
@@ -206,6 +249,7 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
       return [...cut.values()].reduce((sum, one) => sum + one, 0);
     },
     setLogLevel: (level) => threads.postAll({ type: 'log-level', level }),
+    profile: profiles.make,
     async close() {
       stopSecrets();
       sockets.close();

@@ -1,9 +1,10 @@
 // One worker: a data path in a thread of its own. What it is told comes from worker-data-path.ts in the main thread.
 import type { MessagePort } from 'node:worker_threads';
 import { createRegexEngine } from '@weft/evaluator';
-import { type Clock, createLogger, type Random } from '@weft/kit';
+import { type Clock, createLogger, errorMessage, type Random } from '@weft/kit';
 import { localityName } from '@weft/contracts';
 import { createAccessLogs } from '../access-log/access-logs.ts';
+import { createProfiler } from '../admin/profiles.ts';
 import { SharedSockets } from '../listeners/shared-sockets.ts';
 import { createCollector } from '../overload/collector.ts';
 import { descriptorsLeft } from '../overload/descriptors.ts';
@@ -21,17 +22,31 @@ import { localityOfMetadata, workloadOfMetadata } from '../stats/workload-labels
 import { createTracer } from '../tracing/tracer.ts';
 import { forwardLines, forwardReports } from './forwarders.ts';
 import { HeldResources, NO_RESOURCES } from './held-resources.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { FromWorker, ToWorker, UpdateAnswer, WorkerStart } from './messages.ts';
 
 export interface WorkerDeps {
   readonly port: Pick<MessagePort, 'on' | 'postMessage'>;
+  /** For answers to updates. */
+  readonly answers: Pick<MessagePort, 'postMessage'>;
+  /** Ends this thread at once. */
+  readonly exit: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly environment: (name: string) => string | undefined;
 }
 
+export interface RunningWorker {
+  /** Something happened that nobody expected: says so, and lets what is under way finish, if nothing more happens. */
+  fail(error: Error): void;
+  /** The thread ends: nobody is to wait for it. */
+  gone(): void;
+}
+
+const NEVER_AGAIN = 0x7fff_ffff;
+
 /** Serves until the thread is ended. */
-export function runWorker(start: WorkerStart, { port, clock, random, environment }: WorkerDeps): void {
+export function runWorker(start: WorkerStart, deps: WorkerDeps): RunningWorker {
+  const { port, answers, clock, random, environment } = deps;
   const { number, workers, nodeId, metadata, memory } = start;
   const send = (message: FromWorker): void => port.postMessage(message);
   const logger = createLogger({ name: 'proxy' }).child({ worker: number });
@@ -86,16 +101,24 @@ export function runWorker(start: WorkerStart, { port, clock, random, environment
     ...(start.socketMark === undefined ? {} : { openMarked: markedSockets(loadSocketCalls(), start.socketMark) }),
     worker: {
       number,
-      shared: new SharedTable(memory.cells),
+      shared: new SharedTable(memory.cells, number),
+      addresses: new SharedTable(memory.addresses, number),
       verdicts: {
         leads,
         tell: leads ? (verdict) => send({ type: 'verdict', verdict }) : undefined,
         suspect: (cluster, host, kind) => send({ type: 'suspect', suspect: { cluster, host, kind } }),
       },
+      names: { leads, tell: leads ? (answer) => send({ type: 'name', answer }) : undefined },
     },
     logger,
   });
   const held = new HeldResources();
+  const profiler = createProfiler((ms) => new Promise((resolve) => void clock.after(ms, resolve)));
+  const answered = new Int32Array(memory.answered);
+  const tellAnswered = (version: number): void => {
+    Atomics.store(answered, 0, version);
+    Atomics.notify(answered, 0);
+  };
   const streamsReset = stats.counter('overload.streams_reset');
 
   const flush = async (): Promise<void> => {
@@ -107,10 +130,12 @@ export function runWorker(start: WorkerStart, { port, clock, random, environment
     switch (message.type) {
       case 'update': {
         for (const [address, fd] of message.sockets) sockets.put(address, fd);
-        // All was judged before: what is refused here, and was not there, is said in the log alone.
-        if (message.changed.length + message.removed.length > 0) path.update(held.change(message));
+        const isChange = message.changed.length + message.removed.length > 0;
+        const refused = isChange ? path.update(held.change(message)) : [];
         for (const address of message.closed) sockets.remove(address);
-        send({ type: 'updated', version: message.version });
+        const { version } = message;
+        answers.postMessage({ type: 'updated', version, refused } satisfies UpdateAnswer);
+        tellAnswered(version);
         return;
       }
       case 'secrets':
@@ -151,9 +176,30 @@ export function runWorker(start: WorkerStart, { port, clock, random, environment
       case 'verdict':
         path.follow(message.verdict);
         return;
+      case 'name':
+        path.learn(message.answer);
+        return;
+      case 'profile': {
+        const { id, kind, ms } = message;
+        profiler.make(kind, ms).then(
+          (profile) => send({ type: 'profile', id, profile }),
+          (error: unknown) => send({ type: 'profile', id, error: errorMessage(error) }),
+        );
+        return;
+      }
       case 'suspect':
         path.suspected(message.suspect.cluster, message.suspect.host, message.suspect.kind);
     }
   };
   port.on('message', take);
+  let failed = false;
+  return {
+    fail(error) {
+      logger.error({ error: error.stack ?? errorMessage(error) }, 'unexpected error');
+      if (failed) return deps.exit();
+      failed = true;
+      send({ type: 'failed' });
+    },
+    gone: () => tellAnswered(NEVER_AGAIN),
+  };
 }

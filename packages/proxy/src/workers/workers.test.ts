@@ -1,172 +1,46 @@
-import { createServer, type Server } from 'node:http';
-import { connect, type Socket, type AddressInfo } from 'node:net';
-import { symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { type JsonObject, toBinary } from '@bufbuild/protobuf';
-import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { LocalRateLimitSchema } from '@weft/contracts/full/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit';
 import { XDS_TYPE } from '@weft/contracts';
-import { createTestAuthority, freePort, tempDir, type TempDir, waitFor } from '@weft/testkit';
+import { freePort, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { anyOf, encode, type Resources, startControlPlane } from '../test-support/control-plane.ts';
 import { connectionManager, listenerOf, secureCluster, withMutualTls } from '../test-support/mesh-resources.ts';
+import { fetchPage } from '../test-support/proxy-program.ts';
 import {
-  bundleProxy,
-  type ChildOptions,
-  fetchPage,
-  type ProxyChild,
-  startProxyChild,
-} from '../test-support/proxy-program.ts';
+  ADMIN_TOKEN as token,
+  type Client,
+  close,
+  clusterOf as clusterAt,
+  createWorkersLab,
+  endpointAt,
+  LISTENER,
+  open,
+  openAtBoth,
+  resourcesOf as resourcesWith,
+  routesTo,
+  statsOf,
+  takenBy,
+  type Wanted,
+  WORKERS_ID as ID,
+  type WorkersLab,
+} from '../test-support/running-workers.ts';
 
-// The program with two workers, as its parent starts it, beside a control plane that speaks the real protocols.
-
-const NODE = 'sidecar~127.0.0.1~w-v1.default~default.svc.cluster.local';
-const METADATA = { NAMESPACE: 'default', SERVICE_ACCOUNT: 'w', WORKLOAD_NAME: 'w-v1', LABELS: { app: 'w' } };
-const ID = 'spiffe://cluster.local/ns/default/sa/w';
-const LISTENER = 'in';
-const token = { authorization: 'Bearer the token' };
-
-let dir: TempDir;
-let program: string;
-let app: Server;
-let appPort: number;
-/** Answers of `/wait` that were not given yet. */
-const waiting = new Set<() => void>();
-/** Called when somebody gave up one of them. */
-let onLost = (): void => {};
-const authority = createTestAuthority();
-
+let lab: WorkersLab;
 beforeAll(async () => {
-  dir = await tempDir();
-  program = bundleProxy(join(dir.path, 'dist'));
-  await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
-  app = createServer((request, response) => {
-    if (request.url === '/fail') response.statusCode = 500;
-    if (request.url !== '/wait') return void response.end(request.url);
-    const answer = (): void => {
-      waiting.delete(answer);
-      response.end('waited');
-    };
-    waiting.add(answer);
-    response.on('close', () => {
-      if (waiting.delete(answer)) onLost();
-    });
-  });
-  await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-  appPort = (app.address() as AddressInfo).port;
+  lab = await createWorkersLab();
 }, 60_000);
-afterAll(async () => {
-  app.closeAllConnections();
-  app.close();
-  await dir.remove();
-});
+afterAll(() => lab.close());
 
-const endpointAt = (port: number): JsonObject => ({
-  endpoint: { address: { socketAddress: { address: '127.0.0.1', portValue: port } } },
-});
-const clusterOf = (name: string, more: JsonObject = {}, ports = [appPort]): Uint8Array =>
-  encode(ClusterSchema, {
-    name,
-    type: 'STATIC',
-    connectTimeout: '1s',
-    loadAssignment: { clusterName: name, endpoints: [{ lbEndpoints: ports.map(endpointAt) }] },
-    ...more,
-  });
-const routesTo = (cluster: string): JsonObject => ({
-  name: 'routes',
-  virtualHosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster } }] }],
-});
-const ADS = { ads: {}, resourceApiVersion: 'V3' };
-
-interface Wanted {
-  readonly cluster?: Uint8Array;
-  readonly routes?: JsonObject;
-  /** Path of the access log. */
-  readonly log?: string;
-}
-
-function resourcesOf(port: number, { cluster = clusterOf('app'), routes = routesTo('app') }: Wanted = {}): Resources {
-  const hcm = connectionManager({ rds: { routeConfigName: 'routes', configSource: ADS } });
-  return {
-    [XDS_TYPE.cluster]: { app: cluster },
-    [XDS_TYPE.listener]: { [LISTENER]: toBinary(ListenerSchema, listenerOf(LISTENER, port, 'OUTBOUND', hcm)) },
-    [XDS_TYPE.route]: { routes: encode(RouteConfigurationSchema, routes) },
-  };
-}
-
-interface Started extends AsyncDisposable {
-  readonly proxy: ProxyChild;
-  readonly admin: string;
-  renew(): void;
-}
-
-async function start(
-  xds: string,
-  name: string,
-  more: readonly string[] = [],
-  options: ChildOptions = {},
-): Promise<Started> {
-  const admin = `127.0.0.1:${await freePort()}`;
-  const proxy = startProxyChild(program, [
-    '--node-id', NODE, '--metadata', JSON.stringify(METADATA), '--xds', xds, '--save-dir', join(dir.path, name),
-    '--admin', admin, '--parent-fd', '3', '--concurrency', '2', ...more,
-  ], options); // prettier-ignore
-  const renew = (): void => {
-    const { certChainPem, privateKeyPem } = authority.issue(ID);
-    proxy.send({
-      type: 'secrets',
-      default: { certChainPem, privateKeyPem, spiffeId: ID, expiresAt: Date.now() + 3_600_000 },
-      rootCaPem: authority.rootsPem,
-    });
-  };
-  proxy.send({ type: 'admin-token', token: 'the token' });
-  renew();
-  await waitFor(
-    async () => {
-      if (proxy.child.exitCode !== null) throw new Error(proxy.stderr());
-      return (await fetchPage(admin, '/ready').catch(() => ({ status: 0 }))).status === 200;
-    },
-    { what: 'ready', timeoutMs: 20_000 },
-  );
-  return { proxy, admin, renew, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
-}
-
-/** A client's connection, with what came over it. */
-interface Client {
-  readonly socket: Socket;
-  answers(): number[];
-  ask(path: string): void;
-}
-
-async function open(port: number, count: number): Promise<Client[]> {
-  const clients: Client[] = [];
-  for (let i = 0; i < count; i += 1) {
-    const socket = connect(port, '127.0.0.1');
-    let text = '';
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    await new Promise((resolve) => socket.once('connect', resolve));
-    clients.push({
-      socket,
-      answers: () => [...text.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1])),
-      ask: (path) => void socket.write(`GET ${path} HTTP/1.1\r\nHost: app\r\n\r\n`),
-    });
-  }
-  return clients;
-}
-
-async function statsOf(admin: string): Promise<(name: string) => number> {
-  const { stats } = JSON.parse((await fetchPage(admin, '/stats?format=json')).body) as {
-    readonly stats: readonly { readonly name: string; readonly value: number }[];
-  };
-  const values = new Map(stats.map(({ name, value }) => [name, value]));
-  return (name) => values.get(name) ?? 0;
-}
-const takenBy = (stat: (name: string) => number): number[] =>
-  [0, 1].map((worker) => stat(`listener.${LISTENER}.worker_${worker}.downstream_cx_total`));
+const clusterOf = (name: string, more: JsonObject = {}, ports: readonly number[] = [lab.appPort]): Uint8Array =>
+  clusterAt(name, ports, more);
+const resourcesOf = (port: number, wanted: Partial<Wanted> = {}): Resources =>
+  resourcesWith(port, { cluster: clusterOf('app'), ...wanted });
 
 /** What a host of the cluster `app` was asked for. */
 async function hostRequests(admin: string, port: number): Promise<number> {
@@ -174,25 +48,11 @@ async function hostRequests(admin: string, port: number): Promise<number> {
   return Number(new RegExp(`^app::127\\.0\\.0\\.1:${port}::rq_total::(\\d+)$`, 'm').exec(body)?.[1]);
 }
 
-/** Connections until both workers have some: which one takes a connection is the system's choice. */
-async function openAtBoth(port: number, admin: string, atLeast: number): Promise<Client[]> {
-  const clients: Client[] = [];
-  await waitFor(
-    async () => {
-      clients.push(...(await open(port, atLeast)));
-      return takenBy(await statsOf(admin)).every((count) => count > 0);
-    },
-    { what: 'connections of both workers', timeoutMs: 20_000 },
-  );
-  return clients;
-}
-const close = (clients: readonly Client[]): void => clients.forEach(({ socket }) => socket.destroy());
-
 describe('a proxy with two workers', () => {
   it('serves with both, counts what both did, and follows changes in both', async () => {
     const port = await freePort();
-    await using plane = await startControlPlane(authority, resourcesOf(port));
-    await using started = await start(plane.address, 'save-1');
+    await using plane = await startControlPlane(lab.authority, resourcesOf(port));
+    await using started = await lab.start(plane.address);
     const { admin, proxy } = started;
     expect((await statsOf(admin))('server.concurrency')).toBe(2);
     const clients = await openAtBoth(port, admin, 8);
@@ -212,7 +72,7 @@ describe('a proxy with two workers', () => {
     expect((await fetchPage(admin, '/stats/prometheus')).body).toMatch(
       new RegExp(`istio_requests_total\\{[^\\n]*response_code="200"[^\\n]*\\} ${total}\\n`),
     );
-    expect((await fetchPage(admin, '/clusters')).body).toContain(`app::127.0.0.1:${appPort}::rq_total::${total}\n`);
+    expect((await fetchPage(admin, '/clusters')).body).toContain(`app::127.0.0.1:${lab.appPort}::rq_total::${total}\n`);
     expect((await fetchPage(admin, '/listeners')).body).toBe(`${LISTENER}::127.0.0.1:${port}\n`);
     expect((await fetchPage(admin, '/config_dump')).body).toContain('"route_config_name":"routes"'.replace(':', ': '));
     // What telemetry is told is the sum, as are spans and lines of the log.
@@ -290,16 +150,19 @@ describe('a proxy with two workers', () => {
         thresholds: [{ maxRequests: 5, maxConnections: 100, maxPendingRequests: 100, maxRetries: 0 }],
       },
     };
-    await using plane = await startControlPlane(authority, resourcesOf(port, { cluster: clusterOf('app', limits) }));
-    await using started = await start(plane.address, 'save-2');
+    await using plane = await startControlPlane(
+      lab.authority,
+      resourcesOf(port, { cluster: clusterOf('app', limits) }),
+    );
+    await using started = await lab.start(plane.address);
     const clients = await openAtBoth(port, started.admin, 8);
     for (const client of clients) client.ask('/wait');
     await waitFor(() => clients.filter((client) => client.answers().length > 0).length === clients.length - 5, {
       what: 'refusals',
     });
-    await waitFor(() => waiting.size === 5, { what: 'requests at the application' });
+    await waitFor(() => lab.waiting.size === 5, { what: 'requests at the application' });
     expect(new Set(clients.flatMap((client) => client.answers()))).toEqual(new Set([503]));
-    for (const answer of waiting) answer();
+    for (const answer of lab.waiting) answer();
     await waitFor(() => clients.every((client) => client.answers().length === 1));
     expect(clients.flatMap((client) => client.answers()).filter((status) => status === 200)).toHaveLength(5);
     // What was in flight is free again, at both.
@@ -328,8 +191,11 @@ describe('a proxy with two workers', () => {
         }), // prettier-ignore
       };
     const listener = toBinary(ListenerSchema, listenerOf(LISTENER, port, 'OUTBOUND', hcm));
-    await using plane = await startControlPlane(authority, { ...good, [XDS_TYPE.listener]: { [LISTENER]: listener } });
-    await using started = await start(plane.address, 'save-3', ['--max-connections', '20']);
+    await using plane = await startControlPlane(lab.authority, {
+      ...good,
+      [XDS_TYPE.listener]: { [LISTENER]: listener },
+    });
+    await using started = await lab.start(plane.address, ['--max-connections', '20']);
     const clients = await openAtBoth(port, started.admin, 20);
     const isOpen = ({ socket }: Client): boolean => !socket.destroyed;
     // Those that found no place wait in the system's queue, and are refused once a second.
@@ -354,10 +220,10 @@ describe('a proxy with two workers', () => {
       commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     };
     await using plane = await startControlPlane(
-      authority,
-      resourcesOf(port, { cluster: clusterOf('app', outlier, [bad, appPort]) }),
+      lab.authority,
+      resourcesOf(port, { cluster: clusterOf('app', outlier, [bad, lab.appPort]) }),
     );
-    await using started = await start(plane.address, 'save-4');
+    await using started = await lab.start(plane.address);
     const clients = await openAtBoth(port, started.admin, 8);
     const isOut = async (): Promise<boolean> =>
       (await fetchPage(started.admin, '/clusters')).body.includes(
@@ -416,9 +282,9 @@ describe('a proxy with two workers', () => {
       ],
       commonLbConfig: { healthyPanicThreshold: { value: 0 } },
     };
-    const cluster = clusterOf('app', checked, [ill, appPort]);
-    await using plane = await startControlPlane(authority, resourcesOf(port, { cluster }));
-    await using started = await start(plane.address, 'save-8');
+    const cluster = clusterOf('app', checked, [ill, lab.appPort]);
+    await using plane = await startControlPlane(lab.authority, resourcesOf(port, { cluster }));
+    await using started = await lab.start(plane.address);
     const clients = await openAtBoth(port, started.admin, 8);
     /** Two requests of each client. @returns how many of them went to that host. */
     const round = async (): Promise<number> => {
@@ -448,12 +314,12 @@ describe('a proxy with two workers', () => {
 
   it('drains both, and loses nothing', async () => {
     const port = await freePort();
-    await using plane = await startControlPlane(authority, resourcesOf(port));
-    await using started = await start(plane.address, 'save-5');
+    await using plane = await startControlPlane(lab.authority, resourcesOf(port));
+    await using started = await lab.start(plane.address);
     const { proxy, admin } = started;
     const clients = await openAtBoth(port, admin, 8);
     for (const client of clients) client.ask('/wait');
-    await waitFor(() => waiting.size === clients.length, { what: 'requests in flight' });
+    await waitFor(() => lab.waiting.size === clients.length, { what: 'requests in flight' });
     expect(await fetchPage(admin, '/healthcheck/fail', { method: 'POST', headers: token })).toMatchObject({
       status: 200,
     });
@@ -476,7 +342,7 @@ describe('a proxy with two workers', () => {
       { what: 'nothing more accepted' },
     );
     proxy.send({ type: 'drain', deadlineMs: 20_000 });
-    for (const answer of waiting) answer();
+    for (const answer of lab.waiting) answer();
     expect(await proxy.exited).toBe(0);
     expect(clients.map((client) => client.answers())).toEqual(clients.map(() => [200]));
     expect(proxy.messages.at(-1)).toEqual({ type: 'drained', cutConnections: 0 });
@@ -501,14 +367,14 @@ describe('a proxy with two workers', () => {
       },
       ID,
     );
-    await using plane = await startControlPlane(authority, {
+    await using plane = await startControlPlane(lab.authority, {
       [XDS_TYPE.cluster]: { app: clusterOf('app'), secure },
       [XDS_TYPE.listener]: {
         server: withMutualTls(listenerOf('server', inPort, 'INBOUND', inbound)),
         [LISTENER]: toBinary(ListenerSchema, listenerOf(LISTENER, outPort, 'OUTBOUND', outbound)),
       },
     });
-    await using started = await start(plane.address, 'save-6');
+    await using started = await lab.start(plane.address);
     const clients = await openAtBoth(outPort, started.admin, 8);
     const round = async (): Promise<void> => {
       const before = clients.map((client) => client.answers().length);
@@ -533,26 +399,26 @@ describe('a proxy with two workers', () => {
 
   it('ends in order when one of them does', async () => {
     const port = await freePort();
-    const trouble = join(dir.path, 'trouble');
-    const saboteur = join(dir.path, 'saboteur.mjs');
+    const trouble = join(lab.dir, 'trouble');
+    const saboteur = join(lab.dir, 'saboteur.mjs');
     await writeFile(
       saboteur,
       `import { existsSync } from 'node:fs';
        import { workerData } from 'node:worker_threads';
-       if (workerData?.number === 1)
+       if (workerData?.start?.number === 1)
          setInterval(() => { if (existsSync(${JSON.stringify(trouble)})) throw new Error('sabotage'); }, 20);`,
     );
-    await using plane = await startControlPlane(authority, resourcesOf(port));
-    await using started = await start(plane.address, 'save-7', [], { preload: saboteur });
+    await using plane = await startControlPlane(lab.authority, resourcesOf(port));
+    await using started = await lab.start(plane.address, [], { preload: saboteur });
     const { proxy, admin } = started;
     const clients = await openAtBoth(port, admin, 8);
     for (const client of clients) client.ask('/wait');
-    await waitFor(() => waiting.size === clients.length, { what: 'requests in flight' });
+    await waitFor(() => lab.waiting.size === clients.length, { what: 'requests in flight' });
     // Those of the other worker are answered as soon as the one is gone.
-    onLost = () => waiting.forEach((answer) => answer());
+    lab.onLost = () => lab.waiting.forEach((answer) => answer());
     await writeFile(trouble, '');
     expect(await proxy.exited).toBe(1);
-    onLost = () => {};
+    lab.onLost = () => {};
     expect(proxy.stderr()).toContain('sabotage');
     const answered = clients.filter((client) => client.answers()[0] === 200).length;
     expect(answered).toBeGreaterThan(0);

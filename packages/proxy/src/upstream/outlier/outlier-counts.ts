@@ -52,8 +52,8 @@ export class OutlierCounts {
   #another(cell: number, limit: number): boolean {
     const count = Atomics.add(this.#cells, cell, 1) + 1;
     if (limit === 0 || count < limit) return false;
-    Atomics.store(this.#cells, cell, 0);
-    return true;
+    // Who counted one more meanwhile has made it, too: the last of them begins anew.
+    return Atomics.compareExchange(this.#cells, cell, count, 0) === count;
   }
 
   /** Most hosts succeed most of the time: what is 0 already is not written, so that workers do not wait for each other. */

@@ -6,6 +6,7 @@ import {
 import { compileHeaderMatcher, ConfigRejectedError, type PackedConfig, type RequestTest } from '@weft/evaluator';
 import { unpack } from '../../../runtime/any.ts';
 import { millisOr } from '../../../runtime/durations.ts';
+import { takeBelow } from '../../../shared/take-below.ts';
 import { flagBit } from '../../../response-flags.ts';
 import { Deadline } from '../../../timers/timer-queue.ts';
 import type {
@@ -203,8 +204,7 @@ class FaultFilter implements HttpFilter {
   /** @returns false when as many faults as may be are being injected already. */
   #begin(stream: FilterStream, wait: Deadline | undefined): boolean {
     const { active, own, maxActive } = this.#config;
-    if (Atomics.add(active, 0, 1) >= maxActive) {
-      Atomics.sub(active, 0, 1);
+    if (takeBelow(active, 0, maxActive) < 0) {
       this.#deps.stats.add(this.#counters.overflow, 1);
       return false;
     }

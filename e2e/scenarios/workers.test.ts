@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { http } from '../harness/http.ts';
 import { startLoad } from '../harness/load.ts';
 import { counterSum, scrape, stats } from '../harness/metrics.ts';
-import { startMesh, type SupervisorWorkload, type TestMesh } from '../harness/mesh.ts';
+import { type CommandResult, startMesh, type SupervisorWorkload, type TestMesh } from '../harness/mesh.ts';
 import { startEcho } from '../harness/programs.ts';
 
 let mesh: TestMesh;
@@ -71,6 +71,53 @@ spec: { host: target, trafficPolicy: { connectionPool: { http: { http2MaxRequest
     expect(failed).toEqual([]);
     expect(total).toBeGreaterThanOrEqual(300);
   });
+
+  it('OP-06 ProxyConfig and MeshConfig say how many threads a proxy has, at once and without a lost request', async () => {
+    const threads = async (workload: SupervisorWorkload): Promise<number> =>
+      counterSum(await stats(workload.adminAddress), /^server\.concurrency: /);
+    const target = await mesh.workload('target-v1');
+    const settled = (here: number, there: number): Promise<unknown> =>
+      waitFor(
+        async () => {
+          const found = [await threads(caller).catch(() => 0), await threads(target).catch(() => 0)];
+          return found[0] === here && found[1] === there;
+        },
+        { what: `${here} and ${there} threads`, timeoutMs: 30_000 },
+      );
+    expect([await threads(caller), await threads(target)]).toEqual([2, 2]);
+    const load = startLoad(door, { connections: 8, everyMs: 10 });
+    await load.atLeast(50);
+    const apply = (spec: string): Promise<CommandResult> =>
+      mesh.weft(['apply', '-f', '-'], {
+        input: `{ apiVersion: networking.istio.io/v1beta1, kind: ProxyConfig, metadata: { name: caller }, spec: ${spec} }`,
+      });
+    const applied = await apply(
+      '{ selector: { matchLabels: { app: caller } }, concurrency: 1, image: { imageType: distroless } }',
+    );
+    expect(applied.code).toBe(0);
+    expect(applied.stdout + applied.stderr).toMatch(/W0031.*spec\.image/);
+    await settled(1, 2);
+    await mesh.apply(`
+apiVersion: weft.dev/v1
+kind: MeshConfig
+metadata: { name: mesh }
+spec: { defaultConfig: { concurrency: 1 } }
+`);
+    await settled(1, 1);
+    // One that joins has what is said from its beginning.
+    await startEcho(mesh, { service: 'late', version: 'v1' });
+    expect(await threads(await mesh.workload('late-v1'))).toBe(1);
+    await mesh.delete('meshconfig/mesh');
+    await settled(1, 2);
+    await mesh.delete('proxyconfig/caller');
+    await settled(2, 2);
+    const { total, failed } = await load.stop();
+    expect(failed).toEqual([]);
+    expect(total).toBeGreaterThan(100);
+    const refused = await apply('{ concurrency: -1 }');
+    expect(refused.code).not.toBe(0);
+    expect(refused.stdout + refused.stderr).toMatch(/spec\.concurrency/);
+  }, 120_000);
 
   it('RE-05 across workers: a number of threads that no machine has is refused', async () => {
     const { code, stderr } = await mesh.weft(['up', '--proxy-concurrency', 'all']);

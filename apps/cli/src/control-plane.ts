@@ -45,7 +45,7 @@ async function main(): Promise<void> {
     () => void end(0),
   );
   try {
-    plane = await startControlPlane(options, await start, logger);
+    plane = await startControlPlane(options, await start, (message) => channel.send(message), logger);
     channel.send(plane.ready);
     logger.info({ ports: plane.ready.ports }, 'control plane ready');
   } catch (error) {

@@ -55,6 +55,7 @@ export {
   type ChildMessage,
   type ListeningSocket,
   type ParentMessage,
+  type ProxySettings,
   type WorkloadSecret,
 } from './parent-channel.ts';
 export { REASON_HEADER, REASONS, type Reason, type ReasonCode } from './reasons.ts';

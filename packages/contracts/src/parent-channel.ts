@@ -35,8 +35,24 @@ export type ChildMessage =
   /** Not yet serving, and why; sent on each change. */
   | { readonly type: 'waiting'; readonly for: readonly string[] }
   | { readonly type: 'drained'; readonly cutConnections: number }
+  /** Of the control plane: how proxies are to run, at start and whenever it changes. */
+  | { readonly type: 'proxy-settings'; readonly settings: ProxySettings }
   | { readonly type: 'sockets'; readonly sockets: readonly ListeningSocket[] }
   | { readonly type: 'failed'; readonly message: string; readonly fix?: string };
+
+/** What configuration says of processes, which no proxy can take from discovery. */
+export interface ProxySettings {
+  readonly rootNamespace: string;
+  /** Threads of a proxy of which nothing else is said; undefined: as the mesh was started. */
+  readonly concurrency?: number;
+  /** Of some proxies, the oldest first. */
+  readonly proxies: readonly {
+    readonly namespace: string;
+    /** undefined: the whole namespace. */
+    readonly matchLabels?: Readonly<Record<string, string>>;
+    readonly concurrency: number;
+  }[];
+}
 
 /** A socket that a child listens on, by its own number for it. */
 export interface ListeningSocket {

@@ -19,8 +19,8 @@ function admissions(block: number | undefined) {
       rootCaPem: '',
       adminToken: '',
       certificateTtlMs: 1,
-      proxyFlags: [],
     }),
+    proxyFlags: ({ name }) => [`--of=${name}`],
   });
   return { registry, ...made };
 }

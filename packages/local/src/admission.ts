@@ -13,6 +13,7 @@ export interface AdmissionDeps {
   readonly dir: StateDir;
   readonly placer: Placer;
   readonly endpoints: () => MeshEndpoints;
+  readonly proxyFlags: (spec: WorkloadSpec) => readonly string[];
 }
 
 export interface Admissions {
@@ -71,6 +72,7 @@ export function createAdmissions(deps: AdmissionDeps): Admissions {
           trustDomain: registry.state().trustDomain,
           meshId: registry.state().meshId,
           ...deps.endpoints(),
+          proxyFlags: deps.proxyFlags(spec),
           saveDir: join(deps.dir.proxies, `${spec.name}.${spec.namespace}`),
           logsDir: deps.dir.logs,
         };

@@ -32,12 +32,12 @@ export interface MeshEndpoints {
   readonly adminToken: string;
   /** Lifetime that agents ask for. */
   readonly certificateTtlMs: number;
-  /** Of each proxy, beside those that it needs. */
-  readonly proxyFlags: readonly string[];
 }
 
 /** Everything a runner must know to start proxy, agent and application. */
 export interface Admission extends MeshEndpoints {
+  /** Of its proxy, beside those that each needs. */
+  readonly proxyFlags: readonly string[];
   readonly address: string;
   readonly adminAddress: string;
   readonly ports: readonly WorkloadPort[];

@@ -6,6 +6,8 @@ export interface RestartRequest {
   readonly drainMs: number;
   /** Answer when the process before has ended, not when it was replaced. */
   readonly wait: boolean;
+  /** Of the new process, beside those that each needs. Default: as the one before. */
+  readonly proxyFlags?: readonly string[];
 }
 
 export interface RestartResult {
@@ -24,13 +26,18 @@ export interface Restarts {
   restart(name: string, namespace: string, request: RestartRequest): Promise<RestartResult>;
 }
 
-export function createRestarts(known: (name: string, namespace: string) => boolean): Restarts {
+/** @param onOffer told after each offer. */
+export function createRestarts(
+  known: (name: string, namespace: string) => boolean,
+  onOffer: (name: string, namespace: string) => void = () => {},
+): Restarts {
   const offers = new Map<string, Restart>();
   const keyOf = (name: string, namespace: string): string => `${namespace}/${name}`;
   return {
     offer(name, namespace, restart) {
       const key = keyOf(name, namespace);
       offers.set(key, restart);
+      onOffer(name, namespace);
       return () => {
         if (offers.get(key) === restart) offers.delete(key);
       };

@@ -1,5 +1,6 @@
 /** The root of a mesh on one machine: owns registry, tokens, children and their order. */
 import { writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { GATEWAY_ACCOUNT, PORTS, SYSTEM_NAMESPACE, type ChildMessage, type RegisteredService } from '@weft/contracts';
@@ -16,6 +17,7 @@ import { dnsSocketOf, type MeshInterception } from './mesh-file.ts';
 import { chooseLoopbackPorts, HOST, type MeshPorts, type PortWishes } from './mesh-ports.ts';
 import { createPlaces } from './places.ts';
 import { findBlock } from './port-picker.ts';
+import { createProxyFlags } from './proxy-flags.ts';
 import { startReaper } from './reaper.ts';
 import { createLocalRegistry } from './registry.ts';
 import { createRestarts } from './restarts.ts';
@@ -97,7 +99,6 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     rootCaPem,
     adminToken: token,
     certificateTtlMs: options.certificateTtlMs,
-    proxyFlags: options.proxyFlags,
   });
   const gatewayBinds = [80, 8080].map((gatewayPort) => ({
     gatewayPort,
@@ -107,10 +108,24 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
   const placer = hub
     ? createPodPlacer(surroundingsOf(hub, dir), gatewayBinds)
     : createLoopbackPlacer(block, gatewayBinds);
-  const admissions = createAdmissions({ registry, clock, dir, placer, endpoints });
-  const restarts = createRestarts((name, namespace) =>
-    registry.state().workloads.some((item) => item.name === name && item.namespace === namespace),
+  const restarts = createRestarts(
+    (name, namespace) => registry.state().workloads.some((item) => item.name === name && item.namespace === namespace),
+    (name, namespace) => proxyFlags.offered(name, namespace),
   );
+  const proxyFlags = createProxyFlags({
+    common: options.proxyFlags,
+    mostThreads: 2 * availableParallelism(),
+    restart: (name, namespace, request) => restarts.restart(name, namespace, request),
+    logger,
+  });
+  const admissions = createAdmissions({
+    registry,
+    clock,
+    dir,
+    placer,
+    endpoints,
+    proxyFlags: (spec) => proxyFlags.of(spec),
+  });
   const link: MeshLink = {
     admit: (spec) => admissions.admit(spec),
     token(name, namespace) {
@@ -131,6 +146,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     },
     leave(name, namespace) {
       admissions.leave(name, namespace);
+      proxyFlags.left(name, namespace);
       return Promise.resolve();
     },
     offerRestart: restarts.offer,
@@ -141,7 +157,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
     link,
     registry,
     clock,
-    restarts,
+    restarts: { ...restarts, restart: proxyFlags.restart },
     shutdown: deps.onShutdownAsked,
     status: () => ({
       pid: process.pid,
@@ -188,6 +204,7 @@ export async function startSupervisor(options: SupervisorOptions, deps: Supervis
       onStart: (send) => send({ type: 'control-plane-start', tokenKeyJwk: { ...signer.publicJwk }, apiToken: token }),
       onMessage(message) {
         if (message.type === 'ready') onReady(message);
+        if (message.type === 'proxy-settings') proxyFlags.change(message.settings);
         if (message.type === 'failed')
           onFailed(new WeftError('WEFT_CONTROL_PLANE', message.message, message.fix ? { fix: message.fix } : {}));
       },

@@ -118,12 +118,13 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     ttlMs: admission.certificateTtlMs,
   });
   let secrets: AgentSecrets | undefined;
+  let { proxyFlags } = admission;
   const proxy: Child = startChild(
     {
       name: `proxy of ${name}.${namespace}`,
       program: deps.proxyProgram,
       nodeArgs: deps.proxyNodeArgs,
-      args: (adopted) => proxyArguments(spec, admission, [...sockets, ...adopted]),
+      args: (adopted) => proxyArguments(spec, { ...admission, proxyFlags }, [...sockets, ...adopted]),
       enter: (argv) => place.enter(argv),
       descriptors: sockets.map((socket) => socket.fd),
       env: deps.baseEnv,
@@ -168,12 +169,19 @@ export async function runWorkload(options: RunnerOptions, deps: RunnerDeps): Pro
     deps.link.report(name, namespace, { certificate: certificateFacts(next.default) });
   });
 
-  const withdraw = deps.link.offerRestart(name, namespace, async ({ drainMs, wait }) => {
+  const withdraw = deps.link.offerRestart(name, namespace, async ({ drainMs, wait, proxyFlags: wanted }) => {
     if (sockets.length === 0)
       throw new WeftError('WEFT_RESTART_FAILED', 'listening sockets can not be handed to another process here', {
         fix: 'stop the workload and run it again',
       });
-    const { pid, formerPid, drained } = await proxy.replace({ readyMs: REPLACE_READY_MS, drainMs });
+    const before = proxyFlags;
+    proxyFlags = wanted ?? before;
+    const { pid, formerPid, drained } = await proxy
+      .replace({ readyMs: REPLACE_READY_MS, drainMs })
+      .catch((error: unknown) => {
+        proxyFlags = before;
+        throw error;
+      });
     const cutConnections = wait ? await drained : undefined;
     return {
       ...(pid === undefined ? {} : { pid }),

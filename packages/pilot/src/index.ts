@@ -11,6 +11,7 @@ export { createMemoryRegistry, type MemoryRegistry } from './registries/memory.t
 export { mergeRegistries } from './registries/merge.ts';
 export { EMPTY_REGISTRY, type ServiceRegistry } from './registries/service-registry.ts';
 export { mixerProblems } from './mixer/denials.ts';
+export { proxyProblems, proxySettingsOf } from './snapshot/proxy-settings.ts';
 export type { Receipt } from './push/receipt.ts';
 export type { ProxyStatus, TypeStatus, Nack } from './ads/proxy-status.ts';
 export type { MeshSnapshot } from './snapshot/mesh-snapshot.ts';

@@ -34,6 +34,8 @@ export interface MeshOptions {
   /** What paths are made equal before anything is matched against them. */
   readonly pathNormalization: PathNormalization;
   readonly gatewayTopology: GatewayTopology;
+  /** Threads that the machine of the proxies has room for in each; Infinity = not known. */
+  readonly mostProxyThreads: number;
 }
 
 /** What stands in front of gateways. */
@@ -80,6 +82,7 @@ export const DEFAULT_MESH_OPTIONS: MeshOptions = {
   serverName: 'istio-envoy',
   pathNormalization: DEFAULT_PATH_NORMALIZATION,
   gatewayTopology: { numTrustedProxies: 0, forwardClientCertDetails: 'SANITIZE_SET', proxyProtocol: false },
+  mostProxyThreads: Number.POSITIVE_INFINITY,
 };
 
 export interface PushOptions {

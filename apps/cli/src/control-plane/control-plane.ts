@@ -1,14 +1,16 @@
 /** The control plane of one machine: citadel, pilot, telemetry and the console API, wired in one process. */
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createCitadel, createDirectoryStore as createCaStore } from '@weft/citadel';
-import { createDirectoryStore, createTextThread, textHere, type TextThread } from '@weft/config';
+import { createDirectoryStore, createTextThread, type DirectoryStore, textHere, type TextThread } from '@weft/config';
 import { createBearerCheck, createConsoleApi, DEFAULT_OPTIONS, type ConsoleSources } from '@weft/console-api';
-import type { ChildMessage, ParentMessage, PortName } from '@weft/contracts';
+import type { ChildMessage, ParentMessage, PortName, ProxySettings } from '@weft/contracts';
 import { createLifecycle, systemClock, systemRandom, type Clock, type Logger } from '@weft/kit';
 import { stateDirAt } from '@weft/local';
-import { createPilot, DEFAULT_MESH_OPTIONS, mixerProblems } from '@weft/pilot';
+import { createPilot, DEFAULT_MESH_OPTIONS, mixerProblems, proxyProblems, proxySettingsOf } from '@weft/pilot';
 import { createTelemetry } from '@weft/telemetry';
 import { createGrpcServer } from '@weft/xds';
 import { createCertificateSource } from './certificate-source.ts';
@@ -34,6 +36,7 @@ const HOST = '127.0.0.1';
 export async function startControlPlane(
   options: ControlPlaneOptions,
   start: StartMessage,
+  tell: (message: ChildMessage) => void,
   logger: Logger,
 ): Promise<ControlPlane> {
   const dir = stateDirAt(options.stateDir);
@@ -49,6 +52,9 @@ export async function startControlPlane(
     lifecycle.defer('text of configuration', () => configText.close());
     const store = await createDirectoryStore({ dir: dir.config, configText, ...deps });
     lifecycle.defer('configuration', () => store.close());
+    lifecycle.defer('settings of proxies', followProxySettings(store, tell));
+    // As many as a proxy takes.
+    const mostProxyThreads = 2 * availableParallelism();
     const citadel = await createCitadel({
       store: createCaStore(dir.ca),
       tokenKeys: [start.tokenKeyJwk],
@@ -67,6 +73,7 @@ export async function startControlPlane(
         tracingSampling: options.traceSampling,
         tlsResumption: options.tlsResumption,
         pathNormalization: options.pathNormalization,
+        mostProxyThreads,
       },
       ...deps,
     });
@@ -123,7 +130,7 @@ export async function startControlPlane(
         store,
         configText,
         diagnostics: () => pilot.diagnostics(),
-        foresee: mixerProblems,
+        foresee: (objects) => [...mixerProblems(objects), ...proxyProblems(objects, mostProxyThreads)],
         world: followWorld(registry),
         receipts: createReceipts(pilot),
       }),
@@ -177,6 +184,19 @@ export async function startControlPlane(
     await lifecycle.close();
     throw error;
   }
+}
+
+/** Tells the parent, who starts the proxies, at once and whenever something changed. @returns what stops it. */
+function followProxySettings(store: DirectoryStore, tell: (message: ChildMessage) => void): () => void {
+  let told: ProxySettings | undefined;
+  const follow = (): void => {
+    const settings = proxySettingsOf(store.list(), DEFAULT_MESH_OPTIONS.rootNamespace);
+    if (isDeepStrictEqual(settings, told)) return;
+    told = settings;
+    tell({ type: 'proxy-settings', settings });
+  };
+  follow();
+  return store.subscribe(follow);
 }
 
 /** A large file must not keep proxies waiting; from sources, where the thread's program is not built, it is read here. */

@@ -75,6 +75,14 @@ const ROWS: Readonly<Partial<Record<KindName, readonly Row[]>>> = {
       'W0010 spec.defaultConfig.gatewayTopology.trusted',
     ],
   ],
+  ProxyConfig: [
+    ['threads', { selector: { matchLabels: { app: 'a' } }, concurrency: 0 }, 'ok'],
+    ['less than none', { concurrency: -1 }, 'W0014 spec.concurrency'],
+    ['a text for threads', { concurrency: 'all' }, 'W0011 spec.concurrency'],
+    ['an image', { image: { imageType: 'distroless' } }, 'W0031 spec.image'],
+    ['an environment', { environmentVariables: { A: 'b' } }, 'W0031 spec.environmentVariables'],
+    ['another name', { concurency: 2 }, 'W0010 spec.concurency'],
+  ],
   ListenerLimits: [
     ['of a port', { port: 80, maxConnections: 10 }, 'ok'],
     [

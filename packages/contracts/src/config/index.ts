@@ -51,6 +51,7 @@ export type { ServiceEntryPort, ServiceEntrySpec } from './service-entry.ts';
 export type { WorkloadEntrySpec } from './workload-entry.ts';
 export type { SidecarEgress, SidecarIngress, SidecarSpec } from './sidecar.ts';
 export type { MutualTlsMode, PeerAuthenticationSpec } from './peer-authentication.ts';
+export type { ProxyConfigSpec } from './proxy-config.ts';
 export type { RequestAuthenticationSpec } from './request-authentication.ts';
 export type {
   AuthorizationOperation,

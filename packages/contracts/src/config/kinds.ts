@@ -9,6 +9,7 @@ import { LocalRateLimitSpec } from './local-rate-limit.ts';
 import { AttributeManifestSpec, HandlerSpec, InstanceSpec, LEGACY_MIXER, RuleSpec } from './mixer.ts';
 import { MeshConfigSpec } from './mesh-config.ts';
 import { PeerAuthenticationSpec } from './peer-authentication.ts';
+import { ProxyConfigSpec } from './proxy-config.ts';
 import { RequestAuthenticationSpec } from './request-authentication.ts';
 import { ServiceEntrySpec } from './service-entry.ts';
 import { NamespaceSpec, ServiceSpec } from './service.ts';
@@ -39,6 +40,14 @@ export const KINDS = {
   ServiceEntry: { ...NETWORKING, plural: 'serviceentries', shortNames: ['se'], spec: ServiceEntrySpec },
   WorkloadEntry: { ...NETWORKING, plural: 'workloadentries', shortNames: ['we'], spec: WorkloadEntrySpec },
   Sidecar: { ...NETWORKING, plural: 'sidecars', shortNames: [], spec: SidecarSpec },
+  ProxyConfig: {
+    group: 'networking.istio.io',
+    versions: ['v1beta1'],
+    namespaced: true,
+    plural: 'proxyconfigs',
+    shortNames: [],
+    spec: ProxyConfigSpec,
+  },
   PeerAuthentication: { ...SECURITY, plural: 'peerauthentications', shortNames: ['pa'], spec: PeerAuthenticationSpec },
   RequestAuthentication: {
     ...SECURITY,
@@ -162,9 +171,6 @@ const RUN = 'Weft starts workloads by `weft run --service NAME --port PORT -- CO
 /** Kinds known by name only. The key is `group/kind`; `*` stands for every other kind of a group. */
 export const UNSUPPORTED_KINDS: Readonly<Record<string, UnsupportedKind>> = {
   'networking.istio.io/EnvoyFilter': refused('Patches of generated proxy configuration are not supported yet.'),
-  'networking.istio.io/ProxyConfig': refused(
-    'Settings of single proxies are not supported yet; write defaultConfig of MeshConfig (weft.dev/v1).',
-  ),
   'networking.istio.io/WorkloadGroup': refused('Workload groups are not supported yet; write WorkloadEntry objects.'),
   'extensions.istio.io/*': refused('Extensions of the proxy are not supported yet.'),
   'gateway.networking.k8s.io/*': refused(

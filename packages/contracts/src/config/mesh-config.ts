@@ -26,7 +26,8 @@ const gatewayTopology = message({
 
 const proxyConfig = message({
   gatewayTopology: opt(gatewayTopology),
-  concurrency: opt(int32(later('is given to each proxy when it starts'))),
+  /** Threads that carry a proxy’s traffic; 0 = one per core. */
+  concurrency: opt(int32({ min: 0 })),
   configPath: opt(text(later())),
   binaryPath: opt(text(later())),
   serviceCluster: opt(text(later())),

@@ -18,11 +18,11 @@ function admissions() {
     rootCaPem: '',
     adminToken: '',
     certificateTtlMs: 1,
-    proxyFlags: [],
   });
   const placer = createPodPlacer(SURROUNDINGS, BINDS);
   const dir = stateDirAt('/nowhere');
-  return { registry, ...createAdmissions({ registry, clock: new FakeClock(), dir, placer, endpoints }) };
+  const proxyFlags = (): readonly string[] => [];
+  return { registry, ...createAdmissions({ registry, clock: new FakeClock(), dir, placer, endpoints, proxyFlags }) };
 }
 
 const spec = (service: string, change: Partial<WorkloadSpec> = {}): WorkloadSpec => ({

@@ -31,6 +31,7 @@ export type {
   LocalRateLimitSpec,
   OutlierDetection,
   PeerAuthenticationSpec,
+  ProxyConfigSpec,
   RateLimitAction,
   RequestLimit,
   ServiceEntrySpec,

@@ -10,6 +10,7 @@ import type {
   LocalRateLimitSpec,
   ServiceSpec,
   PeerAuthenticationSpec,
+  ProxyConfigSpec,
   ServiceEntrySpec,
   SidecarSpec,
   TelemetrySpec,
@@ -31,6 +32,8 @@ export interface MeshConfig {
   readonly localRateLimits: readonly Config<LocalRateLimitSpec>[];
   readonly healthCheckPolicies: readonly Config<HealthCheckPolicySpec>[];
   readonly listenerLimits: readonly Config<ListenerLimitsSpec>[];
+  /** For the parent of proxies; generators read none of it. */
+  readonly proxyConfigs: readonly Config<ProxyConfigSpec>[];
   readonly services: readonly Config<ServiceSpec>[];
   /** Settings of the mesh; the first one counts. */
   readonly settings: readonly Config<MeshConfigSpec>[];
@@ -40,7 +43,7 @@ export interface MeshConfig {
   readonly mixerInstances: readonly Config<unknown>[];
 }
 
-/** Kinds that the generators read; a change of any other kind can not change what a proxy gets. */
+/** Kinds that the generators read, or that are judged beside them; a change of any other kind changes nothing here. */
 export const READ_KINDS: ReadonlySet<string> = new Set([
   'VirtualService',
   'DestinationRule',
@@ -54,6 +57,7 @@ export const READ_KINDS: ReadonlySet<string> = new Set([
   'HealthCheckPolicy',
   'ListenerLimits',
   'Telemetry',
+  'ProxyConfig',
   'Service',
   'MeshConfig',
   'rule',
@@ -88,6 +92,7 @@ export function buildMeshConfig(objects: readonly ConfigObject[]): MeshConfig {
     localRateLimits: of('weft.dev/LocalRateLimit'),
     healthCheckPolicies: of('weft.dev/HealthCheckPolicy'),
     listenerLimits: of('weft.dev/ListenerLimits'),
+    proxyConfigs: of('networking.istio.io/ProxyConfig'),
     services: of('/Service'),
     settings: of('weft.dev/MeshConfig'),
     mixerRules: of('config.istio.io/rule'),

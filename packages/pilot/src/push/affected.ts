@@ -37,6 +37,7 @@ const BY_CONFIG: Readonly<Record<keyof MeshConfig, readonly ResourceKind[]>> = {
   healthCheckPolicies: ['cluster'],
   listenerLimits: ['listener'],
   telemetries: ['listener'],
+  proxyConfigs: [],
   services: ['cluster', 'endpoint', 'listener', 'route'],
   settings: ['cluster', 'endpoint', 'listener', 'route'],
   mixerRules: ['listener'],

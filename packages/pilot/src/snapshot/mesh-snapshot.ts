@@ -7,6 +7,7 @@ import { buildModel, serviceKey } from '../model/build-model.ts';
 import type { Endpoint, Service } from '../model/service.ts';
 import type { MeshOptions } from '../options.ts';
 import { diagnose, diagnoseInterception } from './diagnose.ts';
+import { diagnoseProxies } from './proxy-settings.ts';
 import { withSettings } from './mesh-settings.ts';
 
 /** One consistent view of the mesh. Frozen when built; every generator of a push reads the same one. */
@@ -38,7 +39,12 @@ export function buildSnapshot({ version, objects, registry, mesh: started }: Sna
   const mesh = withSettings(started, config.settings[0]?.spec);
   const model = buildModel(config, registry, mesh);
   const { denials, problems } = readDenials(config);
-  const diagnostics = [...problems, ...diagnose(config), ...diagnoseInterception(config, model.workloads.values())];
+  const diagnostics = [
+    ...problems,
+    ...diagnose(config),
+    ...diagnoseProxies(config, mesh.mostProxyThreads),
+    ...diagnoseInterception(config, model.workloads.values()),
+  ];
   return Object.freeze({ version, mesh, config, ...model, denials, diagnostics });
 }
 

@@ -217,7 +217,9 @@ describe('memory of two workers', () => {
     });
     const again = await openAtBoth(port, admin, 4, 3);
     expect(new Set(await askAll(again, '/e'))).toEqual(new Set([200]));
-    expect((await fetchPage(admin, '/stats?filter=accept_stopped.active')).body).not.toMatch(/: [1-9]/);
+    await waitFor(async () => !/: [1-9]/.test((await fetchPage(admin, '/stats?filter=accept_stopped.active')).body), {
+      what: 'both to accept',
+    });
     close([...clients, ...again]);
   }, 90_000);
 });

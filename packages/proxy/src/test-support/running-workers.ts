@@ -43,6 +43,8 @@ export interface WorkersLab {
   readonly authority: ReturnType<typeof createTestAuthority>;
   /** Answers of `/wait` that were not given yet. */
   readonly waiting: ReadonlySet<() => void>;
+  /** How many these were at most. */
+  mostWaiting: number;
   /** Called when somebody gave up one of them. */
   onLost: () => void;
   /** How often each path was asked for. */
@@ -76,6 +78,7 @@ export async function createWorkersLab(): Promise<WorkersLab> {
       response.end('waited');
     };
     waiting.add(answer);
+    lab.mostWaiting = Math.max(lab.mostWaiting, waiting.size);
     response.on('close', () => {
       if (waiting.delete(answer)) lab.onLost();
     });
@@ -87,6 +90,7 @@ export async function createWorkersLab(): Promise<WorkersLab> {
     appPort: (app.address() as AddressInfo).port,
     authority,
     waiting,
+    mostWaiting: 0,
     asked,
     onLost: () => {},
     async start(xds, more = [], options = {}) {

@@ -48,6 +48,7 @@ const NO_LIMIT = 0xffff_ffff;
 /** @throws {ConfigRejectedError} naming the field. */
 export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps): ClusterSettings {
   const resource = `Cluster "${message.name}"`;
+  refuseFilters(message, resource);
   const circuit = circuitLimits(message);
   const http = upstreamHttp(message, circuit, resource);
   const discovery = discoveryOf(message, resource);
@@ -84,6 +85,18 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
       bytesAsText,
     ),
   };
+}
+
+/** Those of Istio that only exchange metadata: peers go on without them. */
+const INERT_FILTERS: ReadonlySet<string> = new Set([
+  'istio.metadata_exchange',
+  'envoy.filters.network.upstream.metadata_exchange',
+]);
+
+function refuseFilters({ filters }: ClusterMessage, resource: string): void {
+  const unknown = filters.findIndex(({ name }) => !INERT_FILTERS.has(name));
+  if (unknown >= 0)
+    throw new ConfigRejectedError(resource, `filters[${unknown}]: "${filters[unknown]?.name}" is not supported`);
 }
 
 const bytesAsText = (_: string, value: unknown): unknown =>

@@ -59,6 +59,8 @@ export const factoryOf = (typeName: string): HttpFilterFactory<unknown> | undefi
 
 /** @throws {ConfigRejectedError} */
 export function compileTable(message: RouteConfiguration, deps: FilterDeps): Table {
+  if (message.internalOnlyHeaders.length > 0)
+    throw new ConfigRejectedError(`RouteConfiguration "${message.name}"`, 'internal_only_headers is not supported');
   const seen = new Map<string, number>();
   return compileRoutes<RouteFilterConfig | undefined>(message, {
     regex: deps.regex,

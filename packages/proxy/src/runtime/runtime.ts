@@ -12,6 +12,7 @@ import { readEndpoints } from './endpoints.ts';
 import type { ListenerDeps } from './http-connection-manager.ts';
 import { type CompiledListener, compileListener } from './listeners.ts';
 import { compileTable, type Table } from './routes.ts';
+import { refuseUnread } from './unread-fields.ts';
 
 /** Everything compiled of one resource set. */
 export interface RuntimeConfig {
@@ -32,6 +33,14 @@ export interface RuntimeDeps {
 export interface Runtime {
   compile(resources: ResourceSet): RuntimeConfig;
 }
+
+const TITLES: Readonly<Record<ResourceType, string>> = {
+  listener: 'Listener',
+  route: 'RouteConfiguration',
+  cluster: 'Cluster',
+  endpoint: 'ClusterLoadAssignment',
+  nameTable: 'NameTable',
+};
 
 /** One kind of resource: what was compiled is kept as long as its message is the same object; a refused one keeps the former. A map that is the same object is not even looked through. */
 class Compiled<Message extends object, Result> {
@@ -64,7 +73,7 @@ class Compiled<Message extends object, Result> {
         continue;
       }
       const known = this.#refused.get(name);
-      const outcome = known?.message === message ? known : this.#try(message);
+      const outcome = known?.message === message ? known : this.#try(name, message);
       if ('result' in outcome) {
         kept.set(name, outcome);
         continue;
@@ -79,9 +88,11 @@ class Compiled<Message extends object, Result> {
   }
 
   #try(
+    name: string,
     message: Message,
   ): { readonly message: Message; readonly result: Result } | { readonly message: Message; readonly reason: string } {
     try {
+      refuseUnread(message, `${TITLES[this.#type]} "${name}"`);
       return { message, result: this.#compile(message) };
     } catch (error) {
       return { message, reason: errorMessage(error) };

@@ -7,7 +7,14 @@ import { errorCode, errorMessage } from '@weft/kit';
 import { CARRIED_ALPN } from '../http2/carried.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
 import { distinguishedName, readTransport, type TransportFacts } from './transport-facts.ts';
-import { compileMaterial, type LiveSecrets, NOT_SPOKEN, secureOptions, type TlsMaterial } from './tls-material.ts';
+import {
+  compileMaterial,
+  isExpected,
+  type LiveSecrets,
+  NOT_SPOKEN,
+  secureOptions,
+  type TlsMaterial,
+} from './tls-material.ts';
 
 export interface PeerIdentity {
   /** SPIFFE or other URI; empty when the client showed no certificate. */
@@ -45,6 +52,7 @@ export class TlsTerminator {
   readonly #material: TlsMaterial;
   readonly #secrets: LiveSecrets;
   readonly #requireClient: boolean;
+  readonly #requireSni: boolean;
   readonly #events: TlsTerminatorEvents;
   readonly #server: Server;
   #generation = 0;
@@ -62,6 +70,7 @@ export class TlsTerminator {
       throw new ConfigRejectedError(resource, 'common_tls_context: no certificate is set');
     this.#secrets = deps.secrets;
     this.#events = events;
+    this.#requireSni = message.requireSni ?? false;
     this.#requireClient = message.requireClientCertificate ?? false;
     if (this.#requireClient && this.#material.roots === undefined) {
       throw new ConfigRejectedError(resource, 'require_client_certificate needs a validation context with roots');
@@ -129,7 +138,7 @@ export class TlsTerminator {
   }
 
   #onSecure(socket: TLSSocket): void {
-    const peer = this.#identify(socket);
+    const peer = this.#requireSni && !isNamed(socket) ? 'the client names no server (SNI)' : this.#identify(socket);
     if (typeof peer === 'string') {
       this.#events.onRefused(rawOf(socket), tlsFailure(peer));
       socket.destroy();
@@ -144,14 +153,15 @@ export class TlsTerminator {
     const certificate = socket.getPeerX509Certificate();
     if (certificate === undefined || !socket.authorized)
       return this.#requireClient ? 'no client certificate' : ANONYMOUS;
-    const { uris, dns } = readSubjectAltNames(certificate.raw);
+    const names = readSubjectAltNames(certificate.raw);
+    const { uris, dns } = names;
     const isMesh = this.#material.certificate === SECRET_DEFAULT;
     const [uri = ''] = uris;
     if (isMesh && (uris.length !== 1 || parseSpiffeId(uri) === undefined)) {
       return 'the client certificate does not hold exactly one SPIFFE id';
     }
     const { peerNames } = this.#material;
-    if (peerNames.length > 0 && ![...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)))) {
+    if (peerNames.length > 0 && !isExpected(peerNames, names)) {
       return `the client certificate names ${uri === '' ? 'nobody' : uri}`;
     }
     return {
@@ -161,6 +171,10 @@ export class TlsTerminator {
     };
   }
 }
+
+/** Node says false where there is no SNI, whatever its types say. */
+const isNamed = ({ servername }: { readonly servername?: unknown }): boolean =>
+  typeof servername === 'string' && servername !== '';
 
 /** The socket that was accepted. A refused TLS socket knows no address any more, and only Node's own field leads back. */
 const rawOf = (socket: TLSSocket & { readonly _parent?: Socket }): Socket => socket._parent ?? socket;

@@ -3,6 +3,7 @@ import { createSecureContext, type SecureContext, type SecureContextOptions } fr
 import type { CommonTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import {
   CertificateValidationContext_TrustChainVerification as TrustChain,
+  SubjectAltNameMatcher_SanType as SanType,
   TlsParameters_TlsProtocol as TlsVersion,
 } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/common';
 import type {
@@ -12,6 +13,7 @@ import type {
 import type { DataSource } from '@weft/contracts/lean/envoy/config/core/v3/base';
 import { compileStringMatcher, ConfigRejectedError, type RegexEngine, type TextTest } from '@weft/evaluator';
 import type { SecretSource, TlsSecret } from '../ports.ts';
+import type { SubjectAltNames } from './subject-alt-names.ts';
 import { cipherList, curveList } from './tls-parameters.ts';
 
 /** Secrets with a number that grows whenever one changes, so that users can tell whether what they made of them is stale. */
@@ -39,6 +41,19 @@ export function watchSecrets(source: SecretSource, onChange: () => void): LiveSe
 /** Istio's TCP metadata exchange: who chooses it puts a preamble of its own in front of the bytes, which is not spoken here. */
 export const NOT_SPOKEN: ReadonlySet<string> = new Set(['istio-peer-exchange']);
 
+export interface PeerName {
+  readonly test: TextTest;
+  /** Among which of its names; undefined = all. */
+  readonly kind: 'uri' | 'dns' | undefined;
+}
+
+/** Whether one of these names of a peer is expected. */
+export const isExpected = (expected: readonly PeerName[], { uris, dns }: SubjectAltNames): boolean =>
+  expected.some(
+    ({ test, kind }) =>
+      (kind !== 'dns' && uris.some((uri) => test(uri))) || (kind !== 'uri' && dns.some((name) => test(name))),
+  );
+
 export interface TlsMaterial {
   /** SDS name of the certificate, or the certificate itself; undefined = none is shown. */
   readonly certificate: string | TlsSecret | undefined;
@@ -46,7 +61,7 @@ export interface TlsMaterial {
   readonly moreCertificates: readonly (string | TlsSecret)[];
   readonly roots: string | TlsSecret | undefined;
   /** Names of the peer, any of which must match; empty = not checked. */
-  readonly peerNames: readonly { readonly test: TextTest }[];
+  readonly peerNames: readonly PeerName[];
   readonly alpn: readonly string[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
@@ -90,10 +105,13 @@ export function compileMaterial(
   if (rules !== undefined && rules.trustChainVerification !== TrustChain.VERIFY_TRUST_CHAIN)
     refuse('trust_chain_verification: only VERIFY_TRUST_CHAIN is supported');
   const matchers = [
-    ...(rules?.matchTypedSubjectAltNames ?? []).map(
-      (typed) => typed.matcher ?? refuse('match_typed_subject_alt_names: matcher is not set'),
-    ),
-    ...(rules?.matchSubjectAltNames ?? []),
+    ...(rules?.matchTypedSubjectAltNames ?? []).map(({ matcher, sanType }) => ({
+      matcher: matcher ?? refuse('match_typed_subject_alt_names: matcher is not set'),
+      kind:
+        SAN_KINDS.get(sanType) ??
+        refuse('match_typed_subject_alt_names: san_type must be DNS or URI, nothing else is read'),
+    })),
+    ...(rules?.matchSubjectAltNames ?? []).map((matcher) => ({ matcher, kind: undefined })),
   ];
   const served = common.tlsCertificateSdsSecretConfigs.map(({ name }) => name);
   const [certificate, ...moreCertificates] =
@@ -105,7 +123,8 @@ export function compileMaterial(
     ciphers: cipherList(common.tlsParams?.cipherSuites ?? [], refuse),
     curves: curveList(common.tlsParams?.ecdhCurves ?? [], refuse),
     roots,
-    peerNames: matchers.map((matcher, i) => ({
+    peerNames: matchers.map(({ matcher, kind }, i) => ({
+      kind,
       test: compileStringMatcher(matcher, regex, { resource, path: `match_subject_alt_names[${i}]` }),
     })),
     alpn: common.alpnProtocols,
@@ -114,6 +133,11 @@ export function compileMaterial(
       max === TlsVersion.TLSv1_2 || max === TlsVersion.TLSv1_1 || max === TlsVersion.TLSv1_0 ? 'TLSv1.2' : 'TLSv1.3',
   };
 }
+
+const SAN_KINDS: ReadonlyMap<SanType, 'uri' | 'dns'> = new Map([
+  [SanType.URI, 'uri'],
+  [SanType.DNS, 'dns'],
+]);
 
 type Refuse = (reason: string) => never;
 

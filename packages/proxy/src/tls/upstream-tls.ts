@@ -12,7 +12,14 @@ import type { HostFacts } from '../upstream/host-facts.ts';
 import { CARRIED_ALPN } from '../http2/carried.ts';
 import type { Speaks } from '../upstream/pool/speaks.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
-import { buildContext, compileMaterial, type LiveSecrets, NOT_SPOKEN, type TlsMaterial } from './tls-material.ts';
+import {
+  buildContext,
+  compileMaterial,
+  isExpected,
+  type LiveSecrets,
+  NOT_SPOKEN,
+  type TlsMaterial,
+} from './tls-material.ts';
 
 /** The certificate is good, but it is somebody else's. */
 export class IdentityMismatchError extends Error {}
@@ -111,11 +118,13 @@ export class UpstreamTls {
   #check(certificate: PeerCertificate, name: string): Error | undefined {
     const { peerNames } = this.#material;
     if (peerNames.length === 0) return this.#sanValidation ? checkName(certificate, name) : undefined;
-    const { uris, dns } = readSubjectAltNames(certificate.raw);
+    const names = readSubjectAltNames(certificate.raw);
+    const { uris, dns } = names;
     // A workload has exactly one identity (SPIFFE X509-SVID §2); two would let it pick.
     if (uris.length > 1) return new IdentityMismatchError('the certificate has more than one URI name');
-    const accepted = [...uris, ...dns].some((name) => peerNames.some((expected) => expected.test(name)));
-    return accepted ? undefined : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
+    return isExpected(peerNames, names)
+      ? undefined
+      : new IdentityMismatchError(`the certificate names ${uris[0] ?? dns[0] ?? 'nobody'}`);
   }
 }
 

@@ -10,12 +10,11 @@ import type { PeerState, TellPeerState } from '../sockets/peer-state.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
-import { writeBody } from './body-writer.ts';
+import { AnswerWriter } from './answer-writer.ts';
 import { ChunkedDecoder } from './chunked.ts';
 import { checkRequestTarget, CHUNKED, requestBodyLength, takeConnectionFields, type TargetRules } from './framing.ts';
 import { H1Head } from './h1-head.ts';
 import { HeadParser, type HeadLimits } from './head-parser.ts';
-import { responseHeadText, trailersText } from './head-writer.ts';
 import { HeldBytes } from './held-bytes.ts';
 
 export interface ServerConnectionOptions {
@@ -54,6 +53,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
 
   readonly #socket: Socket;
   readonly #writer: SocketWriter;
+  readonly #answer: AnswerWriter;
   readonly #source: ExchangeSource;
   readonly #options: ServerConnectionOptions;
   readonly #timers: TimerQueue;
@@ -71,23 +71,11 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   #state: number = STATE.head;
   #receiver: RequestReceiver | undefined;
   #bodyLeft = 0;
-  #responseStarted = false;
-  #responseOver = false;
-  #responseChunked = false;
-  #toHead = false;
-  /** The answer has no body, whatever its head says. */
-  #bodyless = false;
-  #toConnect = false;
-  #acceptsTrailers = false;
   #close = false;
-  #keepAlive10 = false;
   #paused = false;
   #processing = false;
   #readEnded = false;
   #gone = false;
-  /** Of the exchange in progress. */
-  #meter: WireMeter | undefined;
-  #writtenBefore = 0;
 
   constructor(
     socket: Socket,
@@ -102,6 +90,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     this.#timers = timers;
     this.#options = options;
     this.#writer = new SocketWriter(socket, options.slabs);
+    this.#answer = new AnswerWriter(this.#writer);
     this.#parser = new HeadParser('request', options.limits);
     this.#head = new H1Head(this.#parser);
     this.#wait = new Deadline(this, IDLE);
@@ -125,7 +114,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   onDraining(): void {}
 
   destroy(): void {
-    if (this.#receiver !== undefined && !this.#responseOver && !this.#gone) {
+    if (this.#receiver !== undefined && !this.#answer.over && !this.#gone) {
       // An answer that has not begun becomes a refusal, one that has is cut.
       this.#close = true;
       this.#receiver.onRequestAborted('drain-deadline');
@@ -138,7 +127,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
 
   weigh(take: WeighExchange): void {
     const receiver = this.#receiver;
-    if (receiver === undefined || this.#responseOver) return;
+    if (receiver === undefined || this.#answer.over) return;
     const bytes = this.#socket.writableLength + this.#held.length + (receiver.heldBytes ?? 0);
     take(bytes, () => {
       if (this.#receiver !== receiver || this.#gone) return;
@@ -213,10 +202,10 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
         if (this.#paused) break;
         const from = at;
         at = this.#takeBody(buffer, at, end);
-        if (this.#meter !== undefined) this.#meter.received += at - from;
+        this.#countReceived(at - from);
       } else if (this.#state === STATE.tunnel) {
         if (this.#paused) break;
-        if (this.#meter !== undefined) this.#meter.received += end - at;
+        this.#countReceived(end - at);
         this.#receiver?.onRequestData(buffer, at, end, false);
         at = end;
       } else {
@@ -227,6 +216,11 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     this.#processing = false;
     if (this.#state === STATE.body || this.#state === STATE.tunnel) this.#receiver?.onRequestPause();
     return at;
+  }
+
+  #countReceived(bytes: number): void {
+    const { meter } = this.#answer;
+    if (meter !== undefined) meter.received += bytes;
   }
 
   #beginHead(): void {
@@ -245,20 +239,16 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     const head = this.#head;
     const { minor } = head.parser;
     this.protocol = minor === 0 ? 'HTTP/1.0' : 'HTTP/1.1';
-    this.#responseStarted = false;
-    this.#responseOver = false;
-    this.#responseChunked = false;
-    this.#toHead = head.method === 'HEAD';
-    this.#bodyless = false;
-    this.#toConnect = head.method === 'CONNECT';
+    const answer = this.#answer;
+    answer.begin(head.method, minor === 0);
     const failure = checkRequestTarget(head, this.#options.target);
     if (failure !== undefined) return this.#refuse(failure);
     const length = requestBodyLength(head);
     if (typeof length === 'string') return this.#refuse(length);
-    if (this.#toConnect && length !== 0) return this.#refuse('bad-request');
+    if (head.method === 'CONNECT' && length !== 0) return this.#refuse('bad-request');
     const options = takeConnectionFields(head);
-    this.#acceptsTrailers = head.has('te') || this.#options.trailers;
-    this.#keepAlive10 = minor === 0 && options.keepAlive;
+    answer.takesTrailers = head.has('te') || this.#options.trailers;
+    answer.keepAlive10 = minor === 0 && options.keepAlive;
     if (options.close || (minor === 0 && !options.keepAlive)) this.#close = true;
     this.#requests += 1;
     if (this.#requests === this.#options.maxRequests) {
@@ -306,8 +296,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   /** Answers what can not be a request, and reads no more from this client. */
   #refuse(reason: ReasonCode): void {
     this.#close = true;
-    this.#responseStarted = false;
-    this.#responseOver = false;
+    this.#answer.restart();
     this.#state = STATE.closing;
     this.#source.refuse(this, reason);
   }
@@ -315,69 +304,33 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   // What the exchange above writes.
 
   meter(into: WireMeter): void {
-    this.#meter = into;
-    this.#writtenBefore = this.#writer.total;
+    this.#answer.count(into);
     into.receivedHead(this.#parser.headEnd);
   }
 
   sendInformational(head: HeadView): void {
-    if (this.protocol === 'HTTP/1.0' || this.#responseStarted) return;
-    const status = Number(head.get(':status'));
-    this.#writer.text(responseHeadText(status, head, NO_FRAMING));
-    this.#writer.flush();
+    this.#answer.informational(head);
   }
 
   sendHead(status: number, head: HeadView, end: boolean): void {
-    if (this.#responseStarted || this.#gone) return;
-    this.#responseStarted = true;
-    if (status === 101) {
-      this.#writeHead(responseHeadText(status, head, { chunked: false, connection: 'upgrade', zeroLength: false }));
-      return;
-    }
-    const tunnel = this.#toConnect && status >= 200 && status < 300;
-    if (tunnel) {
-      this.#writeHead(responseHeadText(status, head, NO_FRAMING));
-      return;
-    }
-    // What a client sent behind a CONNECT that failed was for somebody else.
-    if (this.#toConnect) this.#close = true;
-    const bodyless = this.#toHead || status === 204 || status === 304;
-    this.#bodyless = bodyless;
-    const hasLength = head.has('content-length');
-    if (status === 204 && hasLength) head.remove('content-length');
-    this.#responseChunked = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.1';
-    const untilClose = !bodyless && !hasLength && !end && this.protocol === 'HTTP/1.0';
+    if (this.#answer.started || this.#gone) return;
     // An answer before the end of the request: its rest is not waited for (RFC 9112 §9.3).
     const early = this.#state === STATE.body || this.#state === STATE.closing;
-    if (untilClose || early || this.#source.draining) this.#close = true;
-    const connection = this.#close ? 'close' : this.#keepAlive10 ? 'keep-alive' : '';
-    this.#writeHead(
-      responseHeadText(status, head, {
-        chunked: this.#responseChunked,
-        connection,
-        zeroLength: end && !bodyless && !hasLength,
-      }),
-    );
+    const after = this.#answer.head(status, head, end, this.#close || early || this.#source.draining);
+    if (after === 'tunnel') return;
+    if (after === 'closes') this.#close = true;
     if (end) this.#endResponse();
   }
 
-  #writeHead(text: string): void {
-    this.#writer.text(text);
-    if (this.#meter !== undefined) this.#meter.headSent += text.length;
-  }
-
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
-    if (this.#gone || this.#responseOver) return;
-    // Bytes behind such a head would be read as the next answer.
-    if (!this.#bodyless) writeBody(this.#writer, buffer, start, end, this.#responseChunked);
-    if (!last) return;
-    if (this.#responseChunked) this.#writer.text(trailersText(undefined));
-    this.#endResponse();
+    if (this.#gone || this.#answer.over) return;
+    this.#answer.data(buffer, start, end, last);
+    if (last) this.#endResponse();
   }
 
   sendTrailers(trailers: HeadView): void {
-    if (this.#gone || this.#responseOver) return;
-    if (this.#responseChunked) this.#writer.text(trailersText(this.#acceptsTrailers ? trailers : undefined));
+    if (this.#gone || this.#answer.over) return;
+    this.#answer.trailers(trailers);
     this.#endResponse();
   }
 
@@ -417,13 +370,13 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
 
   abort(): void {
     this.#writer.flush();
-    this.#responseOver = true;
+    this.#answer.over = true;
     this.#socket.destroy();
     this.#onGone();
   }
 
   #endResponse(): void {
-    this.#responseOver = true;
+    this.#answer.over = true;
     this.#writer.flush();
     if (this.#state === STATE.tunnel) {
       this.#socket.end();
@@ -451,8 +404,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   #finishExchange(): void {
     const receiver = this.#receiver;
     this.#receiver = undefined;
-    if (this.#meter !== undefined) this.#meter.sent = this.#writer.total - this.#writtenBefore;
-    this.#meter = undefined;
+    this.#answer.settle();
     receiver?.onExchangeOver();
   }
 
@@ -473,7 +425,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   }
 
   onDeadline(kind: number): void {
-    if (kind === HALF_CLOSED && this.#responseStarted) return;
+    if (kind === HALF_CLOSED && this.#answer.started) return;
     if (kind === AGE) {
       this.#source.onLimit?.('max_duration_reached');
       this.#close = true;
@@ -504,7 +456,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     } else if (this.#state === STATE.body || this.connection.peerPrincipal !== '' || endedByReset(this.#socket)) {
       this.#socket.destroy();
       this.#onGone();
-    } else if (!this.#responseStarted) {
+    } else if (!this.#answer.started) {
       this.#halfClosedWait ??= new Deadline(this, HALF_CLOSED);
       this.#timers.arm(this.#halfClosedWait, HALF_CLOSED_MS);
     }
@@ -514,7 +466,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   mayStay(peer: PeerState, quietMs: number): boolean {
     if (this.#state === STATE.tunnel) return true;
     if (this.connection.peerPrincipal !== '') return false;
-    if (this.#state === STATE.complete) return this.#responseStarted || quietMs < HALF_CLOSED_MS;
+    if (this.#state === STATE.complete) return this.#answer.started || quietMs < HALF_CLOSED_MS;
     if (this.#bodyLeft === CHUNKED || this.connection.secure || peer.unread < 0) return quietMs < HALF_CLOSED_MS;
     return this.#bodyLeft - this.#held.length <= peer.unread;
   }
@@ -535,7 +487,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     this.#held.clear();
     const receiver = this.#receiver;
     if (receiver !== undefined) {
-      if (!this.#responseOver) receiver.onRequestAborted('downstream-closed');
+      if (!this.#answer.over) receiver.onRequestAborted('downstream-closed');
       this.#finishExchange();
     }
     this.#source.onConnectionClosed(this);
@@ -543,4 +495,3 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
 }
 
 const EMPTY = Buffer.alloc(0);
-const NO_FRAMING = { chunked: false, connection: '', zeroLength: false } as const;

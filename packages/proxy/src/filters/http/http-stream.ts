@@ -11,9 +11,10 @@ import { RequestRecord } from '../../request-record.ts';
 import { flagBit } from '../../response-flags.ts';
 import { Deadline } from '../../timers/timer-queue.ts';
 import { GrpcMessages } from './grpc-messages.ts';
-import { grpcMessage, isGrpcType, NO_GRPC_STATUS, readGrpcStatus } from './grpc.ts';
+import { isGrpcType, NO_GRPC_STATUS, readGrpcStatus } from './grpc.ts';
 import { applyEdits } from './header-edits.ts';
 import type { HcmRoutes, Outcome } from './hcm-settings.ts';
+import { localAnswer } from './local-answer.ts';
 import type { ManagerContext } from './manager-context.ts';
 import { checkAndPrepare, type PreparedStream } from './prepare-request.ts';
 import type { HttpFilter, ReplyOptions } from './http-filter.ts';
@@ -24,19 +25,6 @@ import type { RoutedStream } from './router/routed-stream.ts';
 const STREAM_IDLE = 0;
 const REQUEST_TIMEOUT = 1;
 const NO_PRINCIPALS: readonly string[] = [];
-const NO_BYTES = Buffer.alloc(0);
-
-// Envoy's mapping of HTTP status to grpc-status for its own answers.
-const GRPC_STATUS: ReadonlyMap<number, number> = new Map([
-  [400, 13],
-  [401, 16],
-  [403, 7],
-  [404, 12],
-  [429, 14],
-  [502, 14],
-  [503, 14],
-  [504, 14],
-]);
 
 /** One request on its way through the filters, with the configuration it began under. */
 export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream {
@@ -282,7 +270,7 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
 
   // The response.
 
-  /** An upstream answered. @param trusted whether it is a proxy of the mesh, whose reasons are kept. */
+  /** An upstream answered. */
   sendUpstreamHead(status: number, head: HeadView, last: boolean): void {
     const { record } = this;
     record.code = status;
@@ -354,30 +342,12 @@ export class HttpStream implements RequestReceiver, RoutedStream, PreparedStream
     record.details = options.details ?? row.details;
     this.#router?.destroy();
     if (!options.silent) record.reason = reason;
-    let status = options.status ?? row.status;
-    const body = options.body ?? (options.silent ? '' : row.body);
-    if (typeof body === 'string') record.localReply = body;
-    let bytes = typeof body === 'string' ? Buffer.from(body) : Buffer.from(body.buffer, body.byteOffset, body.length);
-    const grpc = isGrpcType(this.head?.get('content-type'));
-    const head = FieldsHead.response(status);
-    if (grpc || options.grpcStatus !== undefined) {
-      head.add('content-type', 'application/grpc');
-      head.add('grpc-status', String(options.grpcStatus ?? GRPC_STATUS.get(status) ?? 2));
-      if (bytes.length > 0) head.add('grpc-message', grpcMessage(bytes));
-      status = 200;
-      bytes = NO_BYTES;
-    } else if (status === 204 || status === 304) {
-      bytes = NO_BYTES;
-    } else {
-      head.add('content-length', String(bytes.length));
-      if (bytes.length > 0) head.add('content-type', 'text/plain');
-    }
-    for (const [name, value] of options.headers ?? []) head.add(name, value);
-    if (!options.silent) head.add('x-weft-reason', reason);
-    if (reason === 'upstream-overflow') head.add('x-envoy-overloaded', 'true');
-    const empty = bytes.length === 0 || this.method === 'HEAD';
+    const answer = localAnswer(reason, options, isGrpcType(this.head?.get('content-type')));
+    if (answer.text !== undefined) record.localReply = answer.text;
+    const { status, head, body } = answer;
+    const empty = body.length === 0 || this.method === 'HEAD';
     this.#sendHead(status, head, empty);
-    if (!empty) this.sendData(bytes, 0, bytes.length, true);
+    if (!empty) this.sendData(body, 0, body.length, true);
   }
 
   /** The response can not be finished: the client must see that it was cut. */

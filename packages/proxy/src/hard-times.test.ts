@@ -1,12 +1,11 @@
 // The program when something happens that nobody expected, and when the system gives it no more descriptors.
 import { createServer, type Server } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import { symlink, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { tempDir, type TempDir, waitFor } from '@weft/testkit';
+import { type TempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bundleProxy, fetchPage } from './test-support/proxy-program.ts';
+import { fetchPage, installProxy } from './test-support/proxy-program.ts';
 import { type RunningOptions, type RunningProxy, startRunning } from './test-support/running-proxy.ts';
 
 // What the program would do of itself only by mistake.
@@ -23,9 +22,7 @@ const start = (options: Partial<RunningOptions> = {}): Promise<RunningProxy> =>
   startRunning({ program, dir: dir.path, appPort: (app.address() as AddressInfo).port, ...options });
 
 beforeAll(async () => {
-  dir = await tempDir();
-  program = bundleProxy(join(dir.path, 'dist'));
-  await symlink(fileURLToPath(new URL('../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
+  ({ dir, program } = await installProxy());
   await writeFile(join(dir.path, 'planted.mjs'), PLANTED);
   app = createServer((request, response) => {
     asked += 1;

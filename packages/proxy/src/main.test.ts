@@ -1,20 +1,18 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo } from 'node:net';
-import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { ClusterLoadAssignmentSchema } from '@weft/contracts/full/envoy/config/endpoint/v3/endpoint';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { XDS_TYPE } from '@weft/contracts';
-import { createTestAuthority, freePort, tempDir, type TempDir, waitFor } from '@weft/testkit';
+import { createTestAuthority, freePort, type TempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encode, type Resources, startControlPlane } from './test-support/control-plane.ts';
 import { connectionManager, listenerOf, secureCluster, withMutualTls } from './test-support/mesh-resources.ts';
-import { bundleProxy, fetchPage, type ProxyChild, startProxyChild } from './test-support/proxy-program.ts';
+import { fetchPage, installProxy, type ProxyChild, startProxyChild } from './test-support/proxy-program.ts';
 
 // The program itself, as its parent starts it, beside a control plane that speaks the real protocols.
 
@@ -38,10 +36,7 @@ let seenHeaders: readonly string[] = [];
 const authority = createTestAuthority();
 
 beforeAll(async () => {
-  dir = await tempDir();
-  program = bundleProxy(join(dir.path, 'dist'));
-  // Where the bundle looks for koffi, as an installation has it.
-  await symlink(fileURLToPath(new URL('../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
+  ({ dir, program } = await installProxy());
   app = createServer((request, response) => {
     seenHeaders = Object.keys(request.headers);
     if (request.url === '/missing') response.statusCode = 404;

@@ -5,27 +5,15 @@ import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { AccessLogSchema } from '@weft/contracts/lean/envoy/config/accesslog/v3/accesslog';
 import { FileAccessLogSchema } from '@weft/contracts/lean/envoy/extensions/access_loggers/file/v3/file';
-import { createRegexEngine } from '@weft/evaluator';
-import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { type TempDir, tempDir, waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
+import { fileLogs } from '../test-support/access-logs.ts';
 import { spiffe } from '../test-support/certificates.ts';
 import { ask, exchange, startProxy, type TestProxy } from '../test-support/harness.ts';
 import { clientSocket, secretsOf, serverSocket } from '../test-support/mutual-tls.ts';
 import { httpChain, listener, pack, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { echoUpstream, httpUpstream, tcpUpstream } from '../test-support/upstream.ts';
-import { type AccessLogsHandle, createAccessLogs } from './access-logs.ts';
 
-const newLogs = (): AccessLogsHandle =>
-  createAccessLogs({
-    clock: systemClock,
-    logger: silentLogger,
-    random: seededRandom(3),
-    regex: createRegexEngine(),
-    hostname: 'here',
-    environment: () => undefined,
-    onRecord: () => {},
-  });
 const logTo = (path: string, operators: readonly string[]) =>
   create(AccessLogSchema, {
     name: 'file',
@@ -72,7 +60,7 @@ const logged = async (
       ],
       clusters: [staticCluster('a', [port])],
     }),
-    { accessLogs: newLogs() },
+    { accessLogs: fileLogs() },
   );
   return { proxy, path };
 };
@@ -188,7 +176,7 @@ describe('TLS between two proxies', () => {
         ],
         clusters: [staticCluster('a', [upstream.port])],
       }),
-      { accessLogs: newLogs(), secrets: secretsOf('server') },
+      { accessLogs: fileLogs(), secrets: secretsOf('server') },
     );
     await using client = await startProxy(
       resourceSet({
@@ -206,7 +194,7 @@ describe('TLS between two proxies', () => {
         ],
         clusters: [staticCluster('b', [server.portOf('in')], { transportSocket: clientSocket('server') })],
       }),
-      { accessLogs: newLogs(), secrets: secretsOf('client') },
+      { accessLogs: fileLogs(), secrets: secretsOf('client') },
     );
     expect((await ask({ port: client.portOf('out') })).status).toBe(200);
     const common = { TLS_VERSION: 'TLSv1.3', TLS_CIPHER: expect.stringMatching(/^TLS_/), PEER_SUBJECT: 'O=weft test', PEER_ISSUER: 'O=weft test root', 'PEER_CERT_V_END(%Y)': expect.stringMatching(/^\d{4}$/) }; // prettier-ignore
@@ -238,7 +226,7 @@ describe('hosts that were tried', () => {
         ],
         clusters: [staticCluster('a', [1, upstream.port])],
       }),
-      { accessLogs: newLogs() },
+      { accessLogs: fileLogs() },
     ); // prettier-ignore
     for (let i = 0; i < 6; i += 1) expect((await ask({ port: proxy.portOf('in') })).status).toBe(200);
     const lines = await Promise.all([0, 1, 2, 3, 4, 5].map((number) => lineOf(path, number)));

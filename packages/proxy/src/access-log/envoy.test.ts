@@ -6,15 +6,13 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { fileURLToPath } from 'node:url';
 import type { JsonObject } from '@bufbuild/protobuf';
-import { createRegexEngine } from '@weft/evaluator';
-import { seededRandom, silentLogger, systemClock } from '@weft/kit';
 import { freePort, tempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fileLogs } from '../test-support/access-logs.ts';
 import { certificate, roots } from '../test-support/certificates.ts';
 import { addressOf, findEnvoy, ours, startEnvoy, type StaticResources, TYPE } from '../test-support/envoy.ts';
 import { startProxy, TestSecrets, type TestProxy } from '../test-support/harness.ts';
 import { tcpUpstream, type TestServer } from '../test-support/upstream.ts';
-import { createAccessLogs } from './access-logs.ts';
 
 const envoy = findEnvoy(process.env, 'access logs beside Envoy');
 const certificates = fileURLToPath(new URL('../../testdata/certificates/', import.meta.url));
@@ -198,15 +196,7 @@ const startBackend = (): Promise<TestServer> =>
   });
 
 async function startWeft(dir: string): Promise<Contestant> {
-  const logs = createAccessLogs({
-    clock: systemClock,
-    logger: silentLogger,
-    random: seededRandom(3),
-    regex: createRegexEngine(),
-    hostname: 'here',
-    environment: () => undefined,
-    onRecord: () => {},
-  });
+  const logs = fileLogs();
   const plan = resources({
     dir,
     ports: { plain: 0, inner: 0, tls: 0, tcp: 0 },

@@ -2,12 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { mkdir, readFile, rename, rm, stat as statOf, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat as statOf, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { tempDir, type TempDir, waitFor } from '@weft/testkit';
+import { type TempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { bundleProxy, fetchPage } from '../test-support/proxy-program.ts';
+import { fetchPage, installProxy } from '../test-support/proxy-program.ts';
 import { type RunningProxy, startRunning } from '../test-support/running-proxy.ts';
 
 let dir: TempDir;
@@ -15,9 +14,7 @@ let program: string;
 let app: Server;
 
 beforeAll(async () => {
-  dir = await tempDir();
-  program = bundleProxy(join(dir.path, 'dist'));
-  await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
+  ({ dir, program } = await installProxy());
   app = createServer((_, response) => response.end('x'));
   await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
 }, 60_000);

@@ -4,10 +4,10 @@ import { Resolver } from 'node:dns/promises';
 import { join } from 'node:path';
 import { NameTableSchema } from '@weft/contracts/lean/istio/networking/nds/v1/nds';
 import { XDS_TYPE } from '@weft/contracts';
-import { createTestAuthority, freePort, tempDir, type TempDir, waitFor } from '@weft/testkit';
+import { createTestAuthority, freePort, type TempDir, waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { encode, type Resources, startControlPlane } from '../test-support/control-plane.ts';
-import { bundleProxy, fetchPage, type ProxyChild, startProxyChild } from '../test-support/proxy-program.ts';
+import { fetchPage, installProxy, type ProxyChild, startProxyChild } from '../test-support/proxy-program.ts';
 
 const NODE = 'sidecar~10.244.0.4~reviews-v1.default~default.svc.cluster.local';
 const IDENTITY = 'spiffe://cluster.local/ns/default/sa/bookinfo-reviews';
@@ -21,8 +21,7 @@ let dir: TempDir;
 let program: string;
 
 beforeAll(async () => {
-  dir = await tempDir();
-  program = bundleProxy(join(dir.path, 'dist'));
+  ({ dir, program } = await installProxy());
 }, 60_000);
 afterAll(() => dir.remove());
 

@@ -1,5 +1,4 @@
 // What one address may take of a listener that anybody may call. Clients are told apart by what a proxy in front says.
-import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { WEFT_METADATA } from '@weft/contracts';
 import { TrafficDirection } from '@weft/contracts/lean/envoy/config/core/v3/base';
@@ -10,10 +9,11 @@ import { frame, HELLO } from '../http2/test-support/raw-peer.ts';
 import { writeProxyHeader } from '../proxy-protocol/header.ts';
 import { startProxy, type TestProxy } from '../test-support/harness.ts';
 import { httpChain, listener, pack, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
+import { type RawClient, RawClients } from '../test-support/raw-client.ts';
 import { httpUpstream } from '../test-support/upstream.ts';
 
-const open: Socket[] = [];
-afterEach(() => open.splice(0).forEach((socket) => socket.destroy()));
+const clients = new RawClients();
+afterEach(() => clients.close());
 
 const proxyProtocol = {
   name: 'envoy.filters.listener.proxy_protocol',
@@ -33,27 +33,17 @@ const edge = (port: number, init: object = {}, hcm: object = {}) =>
     clusters: [staticCluster('a', [port])],
   });
 
-interface Client {
-  readonly socket: Socket;
-  got(): string;
-  gone(): boolean;
-}
-function client(proxy: TestProxy, address: string, bytes: string | Buffer = GET): Client {
-  const socket = connect({ host: '127.0.0.1', port: proxy.portOf('in') });
-  open.push(socket);
-  let [got, gone] = ['', false];
-  socket.on('data', (data) => (got += data.toString('latin1')));
-  socket.on('error', () => {});
-  socket.on('close', () => (gone = true));
-  socket.write(writeProxyHeader(1, { address, port: 5_000 }, { address: '1.2.3.4', port: 80 }));
-  socket.write(bytes);
-  return { socket, got: () => got, gone: () => gone };
-}
+const client = (proxy: TestProxy, address: string, bytes: string | Buffer = GET): RawClient =>
+  clients.connect(
+    proxy.portOf('in'),
+    writeProxyHeader(1, { address, port: 5_000 }, { address: '1.2.3.4', port: 80 }),
+    bytes,
+  );
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
-const served = ({ got }: Client): boolean => got().includes('200 OK');
-const settled = async (clients: readonly Client[]): Promise<number> => {
-  await waitFor(() => clients.every((one) => served(one) || one.gone()), { what: 'every client' });
-  return clients.filter(served).length;
+const served = ({ got }: RawClient): boolean => got().includes('200 OK');
+const settled = async (all: readonly RawClient[]): Promise<number> => {
+  await waitFor(() => all.every((one) => served(one) || one.gone()), { what: 'every client' });
+  return all.filter(served).length;
 };
 const flood = Buffer.concat([HELLO, ...Array.from({ length: 2_000 }, () => frame(FRAME.ping, 0, 0, Buffer.alloc(8)))]);
 

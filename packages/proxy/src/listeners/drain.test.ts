@@ -1,29 +1,24 @@
 // Listeners and filter chains that configuration takes away, and proxies that are told to let their clients go.
-import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type Logger, silentLogger } from '@weft/kit';
 import { waitFor } from '@weft/testkit';
 import { exchange, startProxy, type TestProxy } from '../test-support/harness.ts';
+import { RawClients } from '../test-support/raw-client.ts';
 import { httpChain, listener, resourceSet, routes, staticCluster, toCluster } from '../test-support/resources.ts';
 import { httpUpstream, type TestServer } from '../test-support/upstream.ts';
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
-const opened: { destroy(): void }[] = [];
-afterEach(() => opened.splice(0).forEach((socket) => socket.destroy()));
+const clients = new RawClients();
+afterEach(() => clients.close());
 
 function client(port: number) {
-  const socket = connect({ host: '127.0.0.1', port });
-  opened.push(socket);
-  let [text, ended] = ['', false];
-  socket.on('data', (data) => (text += data.toString('latin1')));
-  socket.on('error', () => undefined);
-  socket.on('close', () => (ended = true));
+  const { socket, got, gone } = clients.connect(port);
   return {
     ask: (path = '/') => socket.write(GET.replace(' / ', ` ${path} `)),
-    got: () => text,
-    ended: () => ended,
+    got,
+    ended: gone,
     async answered(times = 1) {
-      await waitFor(() => text.split('HTTP/1.1 ').length > times);
+      await waitFor(() => got().split('HTTP/1.1 ').length > times);
     },
   };
 }

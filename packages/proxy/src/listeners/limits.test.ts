@@ -1,5 +1,4 @@
 // What a client can hold of a proxy by being slow, silent or many.
-import { connect, type Socket } from 'node:net';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { FilterChain } from '@weft/contracts/lean/envoy/config/listener/v3/listener_components';
@@ -17,30 +16,16 @@ import {
   tcpChain,
   toCluster,
 } from '../test-support/resources.ts';
+import { type RawClient, RawClients } from '../test-support/raw-client.ts';
 import { httpUpstream, tcpUpstream } from '../test-support/upstream.ts';
 
-const open: Socket[] = [];
-afterEach(() => open.splice(0).forEach((socket) => socket.destroy()));
+const clients = new RawClients();
+afterEach(() => clients.close());
 
-interface Client {
-  readonly socket: Socket;
-  got(): string;
-  gone(): boolean;
-}
-
-function client(port: number, bytes = ''): Client {
-  const socket = connect({ host: '127.0.0.1', port });
-  open.push(socket);
-  let [text, gone] = ['', false];
-  socket.on('data', (data) => (text += data.toString('latin1')));
-  socket.on('error', () => undefined);
-  socket.on('close', () => (gone = true));
-  if (bytes !== '') socket.write(bytes);
-  return { socket, got: () => text, gone: () => gone };
-}
+const client = (port: number, ...bytes: readonly string[]): RawClient => clients.connect(port, ...bytes);
 
 /** A byte now and then, as long as anybody listens. */
-function dribble({ socket }: Client, text: string): void {
+function dribble({ socket }: RawClient, text: string): void {
   let at = 0;
   const timer = setInterval(() => {
     if (socket.destroyed || at === text.length) clearInterval(timer);

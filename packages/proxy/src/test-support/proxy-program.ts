@@ -1,14 +1,25 @@
 // The bundled program as a parent sees it: a child with a channel on descriptor 3.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { symlink } from 'node:fs/promises';
 import { request } from 'node:http';
+import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ChildMessage, ParentMessage } from '@weft/contracts';
+import { type TempDir, tempDir } from '@weft/testkit';
 
 const packageDir = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The program in a folder of its own, as an installation has it: with koffi where the bundle looks for it. */
+export async function installProxy(): Promise<{ readonly dir: TempDir; readonly program: string }> {
+  const dir = await tempDir();
+  const program = bundleProxy(join(dir.path, 'dist'));
+  await symlink(join(packageDir, 'node_modules'), join(dir.path, 'node_modules'));
+  return { dir, program };
+}
+
 /** Bundles the program as its build does. @returns the file to run. */
-export function bundleProxy(outDir: string): string {
+function bundleProxy(outDir: string): string {
   const built = spawnSync(process.execPath, ['../../tools/bundle.mjs', outDir, 'src/main.ts'], {
     cwd: packageDir,
     encoding: 'utf8',

@@ -2,19 +2,17 @@
 // speaks the real protocols.
 import { createServer } from 'node:http';
 import { connect, type AddressInfo, type Socket } from 'node:net';
-import { symlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf';
 import { ClusterSchema } from '@weft/contracts/full/envoy/config/cluster/v3/cluster';
 import { MetadataSchema } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { WEFT_METADATA, XDS_TYPE } from '@weft/contracts';
-import { createTestAuthority, freePort, tempDir, waitFor } from '@weft/testkit';
+import { createTestAuthority, freePort, waitFor } from '@weft/testkit';
 import { encode, type Resources } from './control-plane.ts';
 import { connectionManager, listenerOf } from './mesh-resources.ts';
-import { bundleProxy, type ChildOptions, fetchPage, type ProxyChild, startProxyChild } from './proxy-program.ts';
+import { type ChildOptions, fetchPage, installProxy, type ProxyChild, startProxyChild } from './proxy-program.ts';
 
 const NODE = 'sidecar~127.0.0.1~w-v1.default~default.svc.cluster.local';
 const METADATA = { NAMESPACE: 'default', SERVICE_ACCOUNT: 'w', WORKLOAD_NAME: 'w-v1', LABELS: { app: 'w' } };
@@ -58,9 +56,7 @@ export interface WorkersLab {
  * all else with its path.
  */
 export async function createWorkersLab(): Promise<WorkersLab> {
-  const dir = await tempDir();
-  const program = bundleProxy(join(dir.path, 'dist'));
-  await symlink(fileURLToPath(new URL('../../node_modules', import.meta.url)), join(dir.path, 'node_modules'));
+  const { dir, program } = await installProxy();
   const authority = createTestAuthority();
   const waiting = new Set<() => void>();
   const asked = new Map<string, number>();

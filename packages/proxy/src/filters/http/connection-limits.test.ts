@@ -1,5 +1,4 @@
 // What Envoy's fields say of a client's connection and of heads, at the limit and just beyond it.
-import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { HttpProtocolOptions_HeadersWithUnderscoresAction as Underscores } from '@weft/contracts/lean/envoy/config/core/v3/protocol';
 import { HttpProtocolOptionsSchema } from '@weft/contracts/lean/envoy/extensions/upstreams/http/v3/http_protocol_options';
@@ -16,10 +15,11 @@ import {
   staticCluster,
   toCluster,
 } from '../../test-support/resources.ts';
+import { type RawClient, RawClients } from '../../test-support/raw-client.ts';
 import { echoUpstream, httpUpstream, tcpUpstream } from '../../test-support/upstream.ts';
 
-const open: Socket[] = [];
-afterEach(() => open.splice(0).forEach((socket) => socket.destroy()));
+const clients = new RawClients();
+afterEach(() => clients.close());
 
 type Hcm = NonNullable<Parameters<typeof httpChain>[1]>;
 const through = (port: number, hcm: Hcm, init: object = {}, cluster: object = {}): Promise<TestProxy> =>
@@ -31,20 +31,7 @@ const through = (port: number, hcm: Hcm, init: object = {}, cluster: object = {}
   );
 const counted = (proxy: TestProxy, name: string): number => proxy.stats.valueOf(`http.test.${name}`);
 
-interface Client {
-  readonly socket: Socket;
-  got(): string;
-  gone(): boolean;
-}
-function client(port: number): Client {
-  const socket = connect({ host: '127.0.0.1', port });
-  open.push(socket);
-  let [got, gone] = ['', false];
-  socket.on('data', (chunk) => (got += chunk.toString('latin1')));
-  socket.on('error', () => {});
-  socket.on('close', () => (gone = true));
-  return { socket, got: () => got, gone: () => gone };
-}
+const client = (port: number): RawClient => clients.connect(port);
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\n\r\n';
 const answers = (text: string): number => text.match(/HTTP\/1\.1 /g)?.length ?? 0;
 

@@ -130,6 +130,11 @@ describe('CL-01 with a mesh', () => {
       /checks tokens/,
     ],
     ['what is no YAML', 'a: b: c: [', /-:1/],
+    ['a template', ROUTE.replace('{ name: echo }', '{ name: {{ .Release.Name }} }'), /-:5:.*\n +fix: .*helm template/],
+    ['one bad of two documents', `${ROUTE}---\n${ROUTE.replace('metadata: { name: echo }', 'metadata: {}')}`, /-:14:/],
+    ['the same object twice', `${ROUTE}---\n${ROUTE}`, /-:12:1: error W0009: .*also in line 3 of the same text/],
+    ['a key twice', ROUTE.replace('hosts: [echo]', 'hosts: [echo]\n  hosts: [other]'), /-:8:3: error W0002/],
+    ['a kind in another case', ROUTE.replace('VirtualService', 'virtualservice'), /did you mean VirtualService/i],
   ])('CL-01 %s is refused with field, place and mend, and changes nothing', async (_, yaml, message) => {
     const result = await mesh.weft(['apply', '-f', '-'], { input: yaml });
     expect(result.code).toBe(65);
@@ -152,6 +157,16 @@ describe('CL-01 with a mesh', () => {
       code: 65,
       stderr: expect.stringContaining('is empty') as string,
     });
+    for (const nothing of ['# a comment\n', 'apiVersion: v1\nkind: List\nitems: []\n'])
+      expect(await mesh.weft(['apply', '-f', '-'], { input: nothing })).toEqual({
+        code: 0,
+        stdout: '',
+        stderr: '- holds no objects\n',
+      });
+    // As Windows writes it.
+    const marked = `\ufeff${ROUTE.replaceAll('\n', '\r\n')}`;
+    expect((await mesh.weft(['apply', '-f', '-'], { input: marked })).stdout).toContain('echo created');
+    await mesh.weft(['delete', 'vs/echo']);
   });
 
   it('CL-01 status, dashboard and logs tell where to look', async () => {

@@ -142,6 +142,40 @@ metadata: {name: b, labels: *labels2}
     expect(() => Object.assign(parsed?.object.spec ?? {}, { host: 'b' })).toThrow(TypeError);
   });
 
+  it.each([
+    ['a template of Helm', 'spec:\n  name: {{ .Values.name }}-a\n', '2:', /helm template/],
+    ['one that begins with a condition', `{{- if .Values.on }}\n${HEAD}{{- end }}\n`, '1:', /helm template/],
+    ['one in quotes', HEAD.replace('a}', '"{{ .Release.Name }}"}'), '3:', /helm template/],
+    ['variables of a shell', HEAD.replace('a}', '"${NAME}"}'), '3:', /envsubst/],
+    [
+      'a mark of byte order in the middle',
+      `${HEAD}spec: {clusterIP: None}\n---\n\ufeff${HEAD}`,
+      '6:1',
+      /byte order mark/,
+    ],
+    ['apiVersion in another case', HEAD.replace('apiVersion', 'apiversion'), '1:1', /Write apiVersion, not apiversion/],
+    ['kind in another case', HEAD.replace('kind', 'Kind'), '1:1', /Write kind, not Kind/],
+    ['a list without items', 'apiVersion: v1\nkind: List\nitem: []\n', '2:7', /below items/],
+    ['a kustomization', 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n', '2:7', /kustomize build/],
+    ['a quote that is not closed', `${HEAD}spec: {clusterIP: "None}\n`, '5:1', /Close what was opened/],
+    ['text that looks like an object', `${HEAD}spec: a: b\n`, '4:7', /in quotes/],
+    ['indentation that does not fit', `${HEAD}spec:\n   a: 1\n  b: 2\n`, '6:1', /same indentation/],
+    ['no end of nesting', `a: ${'['.repeat(2_000)}`, '1:1', /not closed/],
+    ['an anchor that is none', `${HEAD}spec: *a\n`, '4:7', /in quotes/],
+  ])('%s is refused with its place and the mend', (_, text, at, fix) => {
+    const found = parseConfig(text, 'f.yaml').problems.map(
+      (problem) => `${problem.severity} ${problem.line}:${problem.column} ${problem.fix ?? ''}`,
+    );
+    expect(found).toContainEqual(expect.stringMatching(new RegExp(`^error ${at}.*${fix.source}`)));
+  });
+
+  it('an object of tens of thousands of keys is read in the time that its text takes', () => {
+    const keys = Array.from({ length: 30_000 }, (_, index) => `k${index}: 1`);
+    // The parser's own comparison of each with each takes longer than a test may.
+    expect(said([...keys, 'k7: 2'].join('\n'))).toEqual(['W0002 30001:1']);
+    expect(said(`${HEAD}8080: 1\n"8080": 2\n`)).toEqual(['W0002 5:1']);
+  });
+
   it('has limits', () => {
     expect(said('x'.repeat(5_000_000))).toEqual(['W0003 1:1']);
     expect(said('['.repeat(20_000))).toEqual(['W0003 1:1']);

@@ -63,8 +63,28 @@ export function parseConfig(text: string, file: string, options: ParseOptions = 
       });
     }
   }
-  return { objects, problems: bounded(sortProblems(problems)) };
+  return { objects, problems: bounded(sortProblems(problems)).map(templateHints(text)) };
 }
+
+/** What was to be filled in before is the reason, whatever else the line looks like. */
+function templateHints(text: string): (problem: Problem) => Problem {
+  let lines: readonly string[] | undefined;
+  return (problem) => {
+    if (!isError(problem)) return problem;
+    lines ??= text.split('\n');
+    const line = lines[problem.line - 1] ?? '';
+    const fix = TEMPLATES.find(({ sign }) => sign.test(line))?.fix;
+    return fix === undefined ? problem : { ...problem, fix };
+  };
+}
+
+const TEMPLATES = [
+  { sign: /\{\{.*\}\}/, fix: 'This is a template: apply what `helm template` makes of the chart.' },
+  {
+    sign: /\$\{\w+\}|\$\(\w+\)/,
+    fix: 'This is a template: fill its variables in first, for example with `envsubst`.',
+  },
+] as const;
 
 const MAX_PROBLEMS = 500;
 

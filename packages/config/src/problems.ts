@@ -12,7 +12,7 @@ export const CODES = {
   W0006: 'the kind is not served in this version',
   W0007: 'the kind is known and not supported yet',
   W0008: 'the metadata is wrong',
-  W0009: 'two files hold the same object',
+  W0009: 'an object is defined twice',
   W0010: 'the field is unknown',
   W0011: 'the value has the wrong type',
   W0012: 'a required field is missing',

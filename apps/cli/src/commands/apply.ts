@@ -32,6 +32,7 @@ export async function apply(flags: ApplyFlags): Promise<number> {
       });
       results.push(result);
       result.diagnostics.forEach((diagnostic) => say(describe(diagnostic, file)));
+      if (result.changes.length === 0 && result.diagnostics.length === 0) say(`${file} holds no objects`);
       if (format === 'table' || format === 'name') printChanges(result, format);
     } catch (error) {
       const findings: readonly DiagnosticView[] = error instanceof ApiError ? (error.body.diagnostics ?? []) : [];

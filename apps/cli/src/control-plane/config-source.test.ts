@@ -79,6 +79,31 @@ describe('the configuration behind the API', () => {
     }
   });
 
+  it('a text that defines an object twice is refused, with both places', async () => {
+    await using dir = await tempDir();
+    const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });
+    const world = (): World => UNKNOWN_WORLD;
+    const given = { store, configText: textHere(), diagnostics: () => [], foresee: () => [], world, receipts };
+    const source = createConfigSource(given);
+    try {
+      const twice = `${ratings(100)}---\n${ratings(50)}`;
+      const finding = {
+        code: 'W0009',
+        severity: 'error',
+        line: 11,
+        message: expect.stringMatching(/line 1 of/) as string,
+      };
+      expect(await source.apply(twice, { dryRun: false, waitMs: 0 })).toMatchObject({
+        outcome: 'refused',
+        diagnostics: [finding],
+      });
+      expect(await source.validate(twice)).toMatchObject({ valid: false, diagnostics: [finding] });
+      expect(store.list()).toEqual([]);
+    } finally {
+      await store.close();
+    }
+  });
+
   it('an object keeps the findings that it was applied with, until what they miss is there', async () => {
     await using dir = await tempDir();
     const store = await createDirectoryStore({ dir: dir.path, clock: systemClock, logger: silentLogger });

@@ -22,6 +22,7 @@ import type {
 } from '@weft/contracts/console-views';
 import { createJudge } from './judge.ts';
 import type { Receipts } from './receipts.ts';
+import { definedTwice } from './same-object.ts';
 
 export interface ConfigSourceDeps {
   readonly store: DirectoryStore;
@@ -59,6 +60,10 @@ export function createConfigSource({
       ...(source ? { file: source.file, line: source.line } : {}),
       ...(Number.isNaN(changedAt) ? {} : { changedAt }),
     };
+  };
+  const read = async (yaml: string) => {
+    const { objects, problems } = await configText.parse(yaml, '-');
+    return { objects, problems: [...problems, ...definedTwice(objects)] };
   };
   const find = (ref: ConfigRef): ConfigObject | undefined => {
     const kind = kindByAlias(ref.kind);
@@ -103,7 +108,7 @@ export function createConfigSource({
       });
     },
     async validate(yaml) {
-      const { objects, problems } = await configText.parse(yaml, '-');
+      const { objects, problems } = await read(yaml);
       return {
         valid: !problems.some(isError),
         objects: objects.map(({ object }) => apiRef(object)),
@@ -111,7 +116,7 @@ export function createConfigSource({
       };
     },
     async apply(yaml, { dryRun, waitMs }) {
-      const { objects, problems } = await configText.parse(yaml, '-');
+      const { objects, problems } = await read(yaml);
       if (problems.some(isError)) return { outcome: 'refused', diagnostics: problems.map(diagnosticOf) };
       const after = [
         ...store.list().filter((old) => !objects.some(({ object }) => sameRef(old, object))),

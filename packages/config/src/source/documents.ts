@@ -3,7 +3,7 @@ import { Composer, Lexer, LineCounter, Parser, type CST, type Document, type Nod
 import type { ProblemCode } from '../problems.ts';
 import { DEFAULT_READ_LIMITS, type ReadLimits } from './limits.ts';
 import { locate, positionAt, type Path, type Position } from './locate.ts';
-import { toJsonValue, UnreadableValueError } from './yaml-values.ts';
+import { NESTING_FIX, toJsonValue, UnreadableValueError } from './yaml-values.ts';
 
 export interface SourceProblem extends Position {
   readonly code: ProblemCode;
@@ -65,7 +65,7 @@ export function readDocuments(text: string, limits: ReadLimits = DEFAULT_READ_LI
   try {
     const composer = new Composer({
       version: '1.1',
-      uniqueKeys: true,
+      uniqueKeys: false,
       intAsBigInt: true,
       merge: true,
       prettyErrors: false,
@@ -75,7 +75,7 @@ export function readDocuments(text: string, limits: ReadLimits = DEFAULT_READ_LI
     parsed = [...composer.compose(boundedTokens(text, lines, limits.maxDepth))] as Document.Parsed[];
   } catch (error) {
     const message = error instanceof Error ? error.message : 'unknown reason';
-    return failed('W0003', `the text can not be parsed: ${message}`);
+    return failed('W0003', `the text can not be parsed: ${message}`, NESTING_FIX);
   }
   if (parsed.length > limits.maxDocuments) {
     return failed('W0003', `the text holds more than ${limits.maxDocuments} documents`, 'Split it into several files.');
@@ -107,21 +107,33 @@ export function readDocuments(text: string, limits: ReadLimits = DEFAULT_READ_LI
   return { documents, problems };
 }
 
+/** By the parser's codes. */
+const FIX_OF_SYNTAX: Readonly<Record<string, string>> = {
+  BAD_DIRECTIVE: 'Write text that begins with % in quotes.',
+  BAD_DQ_ESCAPE: 'In double quotes a backslash begins an escape: write two, or use single quotes.',
+  BAD_INDENT: 'Give all keys of one object, and all items of one list, the same indentation.',
+  BAD_SCALAR_START: 'Write text that begins with this character in quotes.',
+  BLOCK_AS_IMPLICIT_KEY: 'Write text that holds ": " in quotes, and what is nested on lines of its own.',
+  BLOCK_IN_FLOW: 'Inside of brackets write lists as [a, b] and objects as {a: b}.',
+  KEY_OVER_1024_CHARS: 'Look for a quote that is not closed.',
+  MISSING_CHAR: 'Close what was opened before: a quote, a bracket, or a document with "---".',
+  MULTILINE_IMPLICIT_KEY: 'Look for a ":" that is missing behind a key, or a quote that is not closed.',
+  TAB_AS_INDENT: 'Indent with blanks.',
+  UNEXPECTED_TOKEN: 'Look for what is too much here, or write the text in quotes.',
+};
+
 function syntaxProblem(
   error: { readonly code: string; readonly message: string; readonly pos: readonly [number, number] },
   lines: LineCounter,
 ): SourceProblem {
-  const position = positionAt(lines, error.pos[0]);
-  if (error.code === 'DUPLICATE_KEY')
-    return {
-      code: 'W0002',
-      message: 'the key appears twice in one object',
-      fix: 'Remove one of the two.',
-      ...position,
-    };
   const [firstLine = ''] = error.message.split('\n');
-  const tab = error.code === 'TAB_AS_INDENT' ? { fix: 'Indent with blanks.' } : {};
-  return { code: 'W0001', message: `not readable as YAML: ${firstLine}`, ...tab, ...position };
+  const fix = FIX_OF_SYNTAX[error.code];
+  return {
+    code: 'W0001',
+    message: `not readable as YAML: ${firstLine}`,
+    ...(fix === undefined ? {} : { fix }),
+    ...positionAt(lines, error.pos[0]),
+  };
 }
 
 function unreadable(error: unknown, document: Document.Parsed, lines: LineCounter): SourceProblem {
@@ -129,8 +141,8 @@ function unreadable(error: unknown, document: Document.Parsed, lines: LineCounte
   const node: Node | undefined = known?.node;
   const message = known?.message ?? (error instanceof Error ? error.message : 'unknown reason');
   return {
-    code: 'W0003',
-    message: `the document ${message}`,
+    code: known?.code ?? 'W0003',
+    message: known?.code === 'W0002' ? message : `the document ${message}`,
     ...(known?.fix === undefined ? {} : { fix: known.fix }),
     ...positionAt(lines, node?.range?.[0] ?? document.range[0]),
   };

@@ -7,17 +7,22 @@ export class UnreadableValueError extends Error {
   override readonly name = 'UnreadableValueError';
   readonly node: Node | undefined;
   readonly fix: string | undefined;
-  constructor(message: string, node: Node | undefined, fix?: string) {
+  readonly code: 'W0002' | 'W0003';
+  constructor(message: string, node: Node | undefined, fix?: string, code: 'W0002' | 'W0003' = 'W0003') {
     super(message);
     this.node = node;
     this.fix = fix;
+    this.code = code;
   }
 }
 
 // Setting one of these on a plain object would touch its prototype, not the object.
 const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
 
-/** @throws {UnreadableValueError} for cycles, excess, and values that JSON has no word for. */
+export const NESTING_FIX = 'No kind of configuration is nested that deep: look for brackets that are not closed.';
+const ONE_OF_TWO = 'Remove one of the two.';
+
+/** @throws {UnreadableValueError} for keys that appear twice, cycles, excess, and values that JSON has no word for. */
 export function toJsonValue(document: Document.Parsed, limits: ReadLimits): unknown {
   let values = 0;
   const inside = new Set<Node>();
@@ -25,11 +30,16 @@ export function toJsonValue(document: Document.Parsed, limits: ReadLimits): unkn
   const convert = (node: unknown, depth: number): unknown => {
     values += 1;
     if (values > limits.maxValues)
-      throw new UnreadableValueError(`holds more than ${limits.maxValues} values`, undefined);
+      throw new UnreadableValueError(
+        `holds more than ${limits.maxValues} values`,
+        undefined,
+        'Aliases count each time: use fewer of them, or split the document.',
+      );
     if (depth > limits.maxDepth) {
       throw new UnreadableValueError(
         `is nested deeper than ${limits.maxDepth} levels`,
         isNodeLike(node) ? node : undefined,
+        NESTING_FIX,
       );
     }
     if (isAlias(node)) return convertOnce(resolve(document, node), node, depth);
@@ -41,7 +51,7 @@ export function toJsonValue(document: Document.Parsed, limits: ReadLimits): unkn
 
   const convertOnce = (node: Node, at: Node, depth: number): unknown => {
     if (isScalar(node)) return scalar(node.value, at);
-    if (inside.has(node)) throw new UnreadableValueError('refers to itself through an alias', at);
+    if (inside.has(node)) throw new UnreadableValueError('refers to itself through an alias', at, 'Remove the alias.');
     inside.add(node);
     const value = isMap(node)
       ? object(node, depth)
@@ -60,14 +70,25 @@ export function toJsonValue(document: Document.Parsed, limits: ReadLimits): unkn
         const value = convert(pair.value, depth + 1);
         for (const part of Array.isArray(value) ? value : [value]) {
           if (!isRecord(part))
-            throw new UnreadableValueError('merges something that is not an object', nodeOf(pair.value));
+            throw new UnreadableValueError(
+              'merges something that is not an object',
+              nodeOf(pair.value),
+              'Merge an object, or a list of objects.',
+            );
           merged.push(part);
         }
         continue;
       }
       const key = keyText(pair.key);
       if (FORBIDDEN_KEYS.has(key))
-        throw new UnreadableValueError(`has the key "${key}", which is never allowed`, nodeOf(pair.key));
+        throw new UnreadableValueError(
+          `has the key "${key}", which is never allowed`,
+          nodeOf(pair.key),
+          'Choose another name.',
+        );
+      // Here, not in the parser, which compares each key with every other of its object.
+      if (Object.hasOwn(result, key))
+        throw new UnreadableValueError('the key appears twice in one object', nodeOf(pair.key), ONE_OF_TWO, 'W0002');
       result[key] = convert(pair.value, depth + 1);
     }
     // An explicit key wins over a merged one, an earlier merge over a later.
@@ -90,7 +111,7 @@ export function keyText(key: unknown): string {
       : 'null';
   }
   if (key === null) return 'null';
-  throw new UnreadableValueError('has a list or an object as a key', nodeOf(key));
+  throw new UnreadableValueError('has a list or an object as a key', nodeOf(key), 'Write the key in quotes, as text.');
 }
 
 export const isMergeKey = (key: unknown): boolean =>
@@ -101,7 +122,12 @@ export const isMergeKey = (key: unknown): boolean =>
 
 export function resolve(document: Document.Parsed, alias: Node): Node {
   const target = isAlias(alias) ? alias.resolve(document) : alias;
-  if (target === undefined) throw new UnreadableValueError('refers to an anchor that does not exist', alias);
+  if (target === undefined)
+    throw new UnreadableValueError(
+      'refers to an anchor that does not exist',
+      alias,
+      'Define it above with &, or write text that begins with * in quotes.',
+    );
   return target;
 }
 

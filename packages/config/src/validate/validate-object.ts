@@ -87,11 +87,12 @@ function readKind(value: Readonly<Record<string, unknown>>, note: Report): KindN
   const error = fail(note);
   const { apiVersion, kind } = value;
   if (typeof apiVersion !== 'string' || apiVersion === '') {
-    error('W0004', ['apiVersion'], 'apiVersion is missing', 'For example apiVersion: networking.istio.io/v1.');
+    const fix = misspelling(value, 'apiVersion') ?? 'For example apiVersion: networking.istio.io/v1.';
+    error('W0004', ['apiVersion'], 'apiVersion is missing', fix);
     return undefined;
   }
   if (typeof kind !== 'string' || kind === '') {
-    error('W0004', ['kind'], 'kind is missing', 'For example kind: VirtualService.');
+    error('W0004', ['kind'], 'kind is missing', misspelling(value, 'kind') ?? 'For example kind: VirtualService.');
     return undefined;
   }
   const slash = apiVersion.lastIndexOf('/');
@@ -129,6 +130,10 @@ function readKind(value: Readonly<Record<string, unknown>>, note: Report): KindN
     );
     return undefined;
   }
+  if (kind.endsWith('List')) {
+    error('W0005', ['kind'], `a ${shown(kind)} needs items`, 'Put the objects below items, each with "- " before it.');
+    return undefined;
+  }
   const near =
     nearest(
       kind,
@@ -141,6 +146,18 @@ function readKind(value: Readonly<Record<string, unknown>>, note: Report): KindN
     `the kind "${shown(kind)}" of ${shown(apiVersion)} is unknown`,
     guess === undefined ? undefined : `Did you mean ${guess} (${apiVersionOf(guess)})?`,
   );
+  return undefined;
+}
+
+const BYTE_ORDER_MARK = '\ufeff';
+
+/** What stands there instead of the key, where that is clear. */
+function misspelling(value: Readonly<Record<string, unknown>>, wanted: string): string | undefined {
+  for (const key of Object.keys(value)) {
+    if (key === BYTE_ORDER_MARK + wanted)
+      return `Remove the byte order mark before ${wanted}: it may stand at the beginning of the file only.`;
+    if (key.toLowerCase() === wanted.toLowerCase() && key !== wanted) return `Write ${wanted}, not ${shown(key)}.`;
+  }
   return undefined;
 }
 

@@ -166,6 +166,7 @@ export interface UnsupportedKind {
 const refused = (message: string): UnsupportedKind => ({ verdict: 'refused', message });
 const skipped = (message: string): UnsupportedKind => ({ verdict: 'skipped', message });
 
+const KUBERNETES = 'It speaks of Kubernetes itself, which is not here.';
 const RUN = 'Weft starts workloads by `weft run --service NAME --port PORT -- COMMAND`.';
 
 /** Kinds known by name only. The key is `group/kind`; `*` stands for every other kind of a group. */
@@ -191,6 +192,11 @@ export const UNSUPPORTED_KINDS: Readonly<Record<string, UnsupportedKind>> = {
   'apps/*': skipped(RUN),
   'batch/*': skipped(RUN),
   '/Pod': skipped(RUN),
+  'autoscaling/*': skipped(KUBERNETES),
+  'policy/*': skipped(KUBERNETES),
+  'rbac.authorization.k8s.io/*': skipped(KUBERNETES),
+  'apiextensions.k8s.io/*': skipped('Kinds are built in here.'),
+  'kustomize.config.k8s.io/*': refused('Apply what `kustomize build` makes of it.'),
   '/ServiceAccount': skipped('Service accounts need no object here.'),
   '/Secret': refused('Secrets are not read yet.'),
   '/ConfigMap': skipped('Of ConfigMaps only the one named istio with data.mesh is read.'),

@@ -2,7 +2,7 @@
 import { chmod, mkdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { configKey, refOf, type ConfigKey, type ConfigObject, type ConfigRef } from '@weft/contracts/config';
-import { errorMessage, WeftError, writeFileAtomic, type Logger } from '@weft/kit';
+import { errorCode, errorMessage, WeftError, writeFileAtomic, type Logger } from '@weft/kit';
 import { isError } from '../../problems.ts';
 import type { ConfigText } from '../../text/config-text.ts';
 import type { ApplyItem, ApplyResult } from '../config-store.ts';
@@ -29,6 +29,7 @@ export interface FileWriter {
 
 /** Where objects go that no file holds yet. */
 const APPLIED = 'applied';
+const NO_ROOM: ReadonlySet<string | undefined> = new Set(['ENOSPC', 'EDQUOT']);
 
 export function createFileWriter({ dir, logger, configText, files, owned, stored }: FileWriterDeps): FileWriter {
   /** The file of an object, in a state that can be edited. @throws {WeftError} when it can not. */
@@ -66,6 +67,7 @@ export function createFileWriter({ dir, logger, configText, files, owned, stored
       throw new WeftError('WEFT_CONFIG_WRITE', `the configuration can not be written: ${errorMessage(error)}`, {
         where: target,
         cause: error,
+        fix: NO_ROOM.has(errorCode(error)) ? 'Make room on its disk.' : 'Make the folder writable for this user.',
       });
     }
   }

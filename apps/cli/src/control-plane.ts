@@ -1,10 +1,10 @@
 /** Program of the control plane; `weft up` starts it with a parent channel on descriptor 3. */
 import { Socket } from 'node:net';
 import { PARENT_CHANNEL_FD, type ChildMessage, type ParentMessage } from '@weft/contracts';
-import { createLogger, errorMessage, LOG_LEVELS, openMessageChannel, WeftError } from '@weft/kit';
+import { createLogger, errorMessage, LOG_LEVELS, openMessageChannel } from '@weft/kit';
 import { startControlPlane, type ControlPlane, type StartMessage } from './control-plane/control-plane.ts';
 import { parseControlPlaneOptions } from './control-plane/options.ts';
-import { reportError } from './output/errors.ts';
+import { reportError, tell } from './output/errors.ts';
 
 async function main(): Promise<void> {
   const options = parseControlPlaneOptions(process.argv.slice(2));
@@ -49,7 +49,7 @@ async function main(): Promise<void> {
     channel.send(plane.ready);
     logger.info({ ports: plane.ready.ports }, 'control plane ready');
   } catch (error) {
-    const fix = error instanceof WeftError ? error.fix : undefined;
+    const { fix } = tell(error);
     logger.error({ error: errorMessage(error) }, 'the control plane could not start');
     channel.send({ type: 'failed', message: errorMessage(error), ...(fix === undefined ? {} : { fix }) });
     setTimeout(() => void end(1), 100);

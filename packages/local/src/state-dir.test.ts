@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { WeftError } from '@weft/kit';
 import { tempDir } from '@weft/testkit';
-import { createStateDir, lockStateDir, readOrCreateToken } from './state-dir.ts';
+import { createStateDir, lockStateDir, readOrCreateToken, unwritable } from './state-dir.ts';
 
 describe('state directory', () => {
   it('is private to its user, and its token is made once', async () => {
@@ -44,6 +45,31 @@ describe('state directory', () => {
     for (const place of [join(dir.path, 'file', 'mesh'), '/proc/weft']) {
       expect(() => createStateDir(place)).toThrow(expect.objectContaining(error));
     }
+  });
+
+  it('tells a full disk from a folder that is not for this user', () => {
+    const full = Object.assign(new Error('ENOSPC: no space left'), { code: 'ENOSPC' });
+    expect(unwritable('/m', full)).toMatchObject({
+      code: 'WEFT_STATE_DIR',
+      message: 'can not write to /m (ENOSPC)',
+      fix: expect.stringContaining('make room on its disk') as string,
+      cause: full,
+    });
+    const known = new WeftError('WEFT_ALREADY_RUNNING', 'a mesh runs');
+    expect(unwritable('/m', known)).toBe(known);
+  });
+
+  it('takes a lock that is empty for one of the dead, and leaves nothing beside its own', async () => {
+    await using dir = await tempDir();
+    const state = createStateDir(dir.path);
+    const lock = lockStateDir(state);
+    expect(readdirSync(dir.path).filter((name) => name.startsWith('supervisor'))).toEqual(['supervisor.pid']);
+    lock.release();
+    // What a run that was killed inside its first millisecond could leave.
+    writeFileSync(join(dir.path, 'supervisor.pid'), '');
+    const next = lockStateDir(state);
+    expect(next.recovered).toBe(true);
+    next.release();
   });
 
   it('refuses a path too long for its sockets', async () => {

@@ -186,16 +186,21 @@ function takeLock(dir: StateDir): boolean {
 /** The file is there with its content or not at all: who starts at the same moment must not take half of it for a dead one's. */
 function claim(file: string): boolean {
   const own = `${file}.${process.pid}`;
-  writeFileSync(own, `${process.pid}\n`, { mode: 0o600 });
+  try {
+    writeFileSync(own, `${process.pid}\n`, { mode: 0o600 });
+    return linked(own, file);
+  } finally {
+    rmSync(own, { force: true });
+  }
+}
+
+function linked(own: string, file: string): boolean {
   try {
     linkSync(own, file);
     return true;
   } catch (error) {
-    if (errorCode(error) === 'EEXIST') return false;
-    // A file system without hard links.
-    return created(file);
-  } finally {
-    rmSync(own, { force: true });
+    // Some file systems have no hard links.
+    return errorCode(error) === 'EEXIST' ? false : created(file);
   }
 }
 

@@ -106,7 +106,10 @@ function summary({ mesh, supervisor }: Picture): string {
     ['interception', interceptionLine(supervisor.interception)],
     ['processes', processes.join(', ')],
     ['proxies', `${counts.proxiesSynced} of ${counts.proxies} in sync`],
-    ['configuration', `${counts.config} objects${doubts.length === 0 ? '' : `, ${doubts.join(', ')}`}`],
+    [
+      'configuration',
+      `${counts.config} object${counts.config === 1 ? '' : 's'}${doubts.length === 0 ? '' : `, ${doubts.join(', ')}`}`,
+    ],
     ...mesh.open.map(({ name, url }): readonly [string, string] => [name, url]),
   ];
   const width = Math.max(...rows.map(([name]) => name.length));

@@ -15,13 +15,14 @@ const MEND_OF_SYSTEM: Readonly<Record<string, string>> = {
   ENOMEM: 'the machine lacks memory: end other programs',
 };
 
-interface Told {
+export interface Told {
   readonly code: string;
   readonly exit: number;
   readonly fix: string | undefined;
 }
 
-function tell(error: unknown): Told {
+/** What the error is to the user: its code, the exit code, and the mend. */
+export function tell(error: unknown): Told {
   if (error instanceof WeftError) return { code: error.code, exit: exitCodeOf(error.code), fix: error.fix };
   const mend = MEND_OF_SYSTEM[errorCode(error) ?? ''];
   if (mend !== undefined) return { code: 'WEFT_SYSTEM', exit: EXIT.failed, fix: mend };

@@ -124,7 +124,11 @@ describe('RE-09 drain and replacement', () => {
     await waitFor(() => text.includes('welcome'), { what: 'the tunnel' });
     const echo = await mesh.outbound('client', 'echo', 8000);
     const slow = http(`${echo}/?delay=8000`);
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    const { adminAddress: clusters } = await mesh.workload('client');
+    await waitFor(
+      async () => /^outbound\|8000\|\|echo\..*::rq_active::1$/m.test((await http(`http://${clusters}/clusters`)).body),
+      { what: 'the slow request to be on its way' },
+    );
     const beganMs = Date.now();
     const { cutConnections, formerPid } = await restart(['client', '--drain', '3', '--wait']);
     expect(cutConnections).toBe(2);

@@ -78,16 +78,15 @@ describe('serveEgress', () => {
   });
 
   it('lets go of the outside when the workload is gone', async () => {
-    let ended = false;
+    let [reached, ended] = [false, false];
     const { port } = await listening((socket) => {
       socket.on('error', () => {});
-      socket.on('data', () => {});
+      socket.on('data', () => (reached = true));
       socket.once('close', () => (ended = true));
     });
     const socket = connect({ host: '127.0.0.1', port: await relayTo({ address: '127.0.0.1', port }) });
     socket.write('hello');
-    await once(socket, 'connect');
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await waitFor(() => reached);
     socket.resetAndDestroy();
     await waitFor(() => ended);
   });

@@ -274,13 +274,15 @@ describe('H2ClientConnection with the server of Node', () => {
 
   it('gives up exchanges that nobody wants, and the connection goes on', async () => {
     const codes: number[] = [];
+    let asked = false;
     await using server = await nodeServer((stream, head) => {
       if (head['x-wait'] === undefined) return stream.end('done');
+      asked = true;
       stream.on('close', () => codes.push(stream.rstCode));
     });
     const { connection } = await open(server.port);
     const { stream, answer } = send(connection, 'GET', true, [['x-wait', '1']]);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitFor(() => asked, { what: 'the request' });
     stream.cancel();
     const next = send(connection).answer;
     await until(next);

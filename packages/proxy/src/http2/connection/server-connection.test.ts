@@ -338,11 +338,14 @@ describe('the end of a connection', () => {
     await waitFor(() => server.exchanges.length === 1, { what: 'the request' });
     clock.advance(1_000);
     await peer.until(() => peer.of(FRAME.ping).length === 1, 'PING');
-    peer.send(frame(FRAME.ping, FLAG.ack, 0, peer.of(FRAME.ping)[0]?.payload));
-    await peer.until(() => peer.of(FRAME.settings).length === 2, 'SETTINGS');
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Its answer tells that ours was read, too.
+    peer.send(
+      frame(FRAME.ping, FLAG.ack, 0, peer.of(FRAME.ping)[0]?.payload),
+      frame(FRAME.ping, 0, 0, Buffer.alloc(8)),
+    );
+    await peer.until(() => peer.of(FRAME.ping).length === 2, 'the answer to a PING');
     clock.advance(1_000);
-    await peer.until(() => peer.of(FRAME.ping).length === 2, 'the second PING');
+    await peer.until(() => peer.of(FRAME.ping).length === 3, 'the second PING');
     expect(server.exchanges[0]?.aborted).toBeUndefined();
     clock.advance(400);
     await peer.until(() => peer.ended, 'the end');
@@ -356,8 +359,7 @@ describe('the end of a connection', () => {
     using half = await RawPeer.connect(server.port);
     half.send(frame(FRAME.headers, 0, 1, block(':method:GET')));
     await half.until(() => half.of(FRAME.settings).length === 2, 'SETTINGS');
-    await waitFor(() => server.connections.length === 2, { what: 'both' });
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await waitFor(() => server.timers.size === 2, { what: 'both to be waited for' });
     clock.advance(2_000);
     await half.until(() => half.ended && slow.ended, 'the end of both');
     expect(half.goaways[0]?.code).toBe(CODE.enhanceYourCalm);

@@ -75,16 +75,17 @@ spec: { host: target, trafficPolicy: { connectionPool: { http: { http2MaxRequest
   it('OP-06 ProxyConfig and MeshConfig say how many threads a proxy has, at once and without a lost request', async () => {
     const threads = async (workload: SupervisorWorkload): Promise<number> =>
       counterSum(await stats(workload.adminAddress), /^server\.concurrency: /);
-    const target = await mesh.workload('target-v1');
-    const settled = (here: number, there: number): Promise<unknown> =>
+    const proxies = [caller, await mesh.workload('target-v1'), await mesh.workload('weft-gateway')];
+    /** Of caller, target and gateway. */
+    const settled = (...wanted: readonly number[]): Promise<unknown> =>
       waitFor(
         async () => {
-          const found = [await threads(caller).catch(() => 0), await threads(target).catch(() => 0)];
-          return found[0] === here && found[1] === there;
+          const found = await Promise.all(proxies.map((proxy) => threads(proxy).catch(() => 0)));
+          return found.join() === wanted.join();
         },
-        { what: `${here} and ${there} threads`, timeoutMs: 30_000 },
+        { what: `${wanted.join()} threads`, timeoutMs: 60_000 },
       );
-    expect([await threads(caller), await threads(target)]).toEqual([2, 2]);
+    await settled(2, 2, 2);
     const load = startLoad(door, { connections: 8, everyMs: 10 });
     await load.atLeast(50);
     const apply = (spec: string): Promise<CommandResult> =>
@@ -96,21 +97,21 @@ spec: { host: target, trafficPolicy: { connectionPool: { http: { http2MaxRequest
     );
     expect(applied.code).toBe(0);
     expect(applied.stdout + applied.stderr).toMatch(/W0031.*spec\.image/);
-    await settled(1, 2);
+    await settled(1, 2, 2);
     await mesh.apply(`
 apiVersion: weft.dev/v1
 kind: MeshConfig
 metadata: { name: mesh }
 spec: { defaultConfig: { concurrency: 1 } }
 `);
-    await settled(1, 1);
+    await settled(1, 1, 1);
     // One that joins has what is said from its beginning.
     await startEcho(mesh, { service: 'late', version: 'v1' });
     expect(await threads(await mesh.workload('late-v1'))).toBe(1);
     await mesh.delete('meshconfig/mesh');
-    await settled(1, 2);
+    await settled(1, 2, 2);
     await mesh.delete('proxyconfig/caller');
-    await settled(2, 2);
+    await settled(2, 2, 2);
     const { total, failed } = await load.stop();
     expect(failed).toEqual([]);
     expect(total).toBeGreaterThan(100);

@@ -44,6 +44,8 @@ import { reserveProcessMemory } from './workers/worker-memory.ts';
 const END_DRAIN_MS = 1_000;
 // Who can not trust its own state, or has lost a worker, should not go on for long: its parent waits to start another.
 const FAILED_DRAIN_MS = 1_000;
+// When a longer drain is under way already.
+const FAILED_END_MS = 5_000;
 
 export interface ProxyProcessDeps {
   readonly clock: Clock;
@@ -267,6 +269,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     failed = true;
     stats.add(unexpected, 1);
     void drain(FAILED_DRAIN_MS);
+    clock.after(FAILED_END_MS, () => deps.onEnd('it failed', true));
   };
 
   const drain = (ms: number, replaced = false): Promise<void> => {

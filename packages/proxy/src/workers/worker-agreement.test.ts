@@ -270,6 +270,26 @@ describe('a worker that is gone', () => {
     await expect(fetchPage(`127.0.0.1:${port}`, '/')).rejects.toThrow(/ECONNREFUSED/);
   }, 60_000);
 
+  it('by an error that nobody expected ends a drain that could take long', async () => {
+    const { preload, trouble } = await saboteur(
+      'late',
+      "if (number === 1) whenTrouble(() => { throw new Error('planted in a drain'); });",
+    );
+    await using started = await serving({ preload });
+    const { proxy, port } = started;
+    const clients = await openAtBoth(port, started.admin, 8, 3);
+    for (const client of clients) client.ask('/wait');
+    await waitFor(() => lab.waiting.size === clients.length, { what: 'requests in flight' });
+    proxy.send({ type: 'drain', deadlineMs: 600_000 });
+    await waitFor(
+      () => fetchPage(`127.0.0.1:${port}`, '/').then(() => false, () => true), // prettier-ignore
+      { what: 'nothing more accepted' },
+    );
+    await writeFile(trouble, '');
+    expect(await proxy.exited).toBe(1);
+    expect(clients.map((client) => client.answers())).toEqual(clients.map(() => []));
+  }, 60_000);
+
   it('for want of memory ends the process as well', async () => {
     const { preload, trouble } = await saboteur(
       'hoard',

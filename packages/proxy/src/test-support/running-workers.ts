@@ -9,7 +9,7 @@ import { MetadataSchema } from '@weft/contracts/full/envoy/config/core/v3/base';
 import { ListenerSchema } from '@weft/contracts/full/envoy/config/listener/v3/listener';
 import { RouteConfigurationSchema } from '@weft/contracts/full/envoy/config/route/v3/route';
 import { WEFT_METADATA, XDS_TYPE } from '@weft/contracts';
-import { createTestAuthority, freePort, waitFor } from '@weft/testkit';
+import { createTestAuthority, freePort, waitFor as waitBriefly } from '@weft/testkit';
 import { encode, type Resources } from './control-plane.ts';
 import { connectionManager, listenerOf } from './mesh-resources.ts';
 import { type ChildOptions, fetchPage, installProxy, type ProxyChild, startProxyChild } from './proxy-program.ts';
@@ -19,6 +19,11 @@ const METADATA = { NAMESPACE: 'default', SERVICE_ACCOUNT: 'w', WORKLOAD_NAME: 'w
 export const WORKERS_ID = 'spiffe://cluster.local/ns/default/sa/w';
 export const LISTENER = 'in';
 export const ADMIN_TOKEN = { authorization: 'Bearer the token' };
+/** A proxy of three threads takes its time where the machine has other things to do. */
+const PATIENCE_MS = 50_000;
+export const waitFor: typeof waitBriefly = (condition, options) =>
+  waitBriefly(condition, { timeoutMs: PATIENCE_MS, ...options });
+
 const ADS = { ads: {}, resourceApiVersion: 'V3' };
 
 export interface StartedWorkers extends AsyncDisposable {
@@ -111,7 +116,7 @@ export async function createWorkersLab(): Promise<WorkersLab> {
           if (proxy.child.exitCode !== null) throw new Error(proxy.stderr());
           return (await fetchPage(admin, '/ready').catch(() => ({ status: 0 }))).status === 200;
         },
-        { what: 'ready', timeoutMs: 20_000 },
+        { what: 'ready' },
       );
       return { proxy, admin, renew, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() };
     },
@@ -200,7 +205,7 @@ export async function openAtBoth(port: number, admin: string, atOnce: number, ea
       clients.push(...(await open(port, atOnce)));
       return takenBy(await statsOf(admin)).every((count) => count >= each);
     },
-    { what: 'connections of both workers', timeoutMs: 20_000 },
+    { what: 'connections of both workers' },
   );
   return clients;
 }
@@ -221,7 +226,7 @@ export async function openEach(port: number, admin: string, each: number): Promi
       if (client !== undefined) byWorker[(taken[0] ?? 0) > before ? 0 : 1].push(client);
       return byWorker.every((clients) => clients.length >= each);
     },
-    { what: `${each} connections of each worker`, timeoutMs: 40_000, everyMs: 1 },
+    { what: `${each} connections of each worker`, everyMs: 1 },
   );
   return byWorker;
 }

@@ -4,7 +4,7 @@ import { stat, writeFile } from 'node:fs/promises';
 import { type IncomingHttpHeaders, request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { silentLogger } from '@weft/kit';
+import { type Logger, silentLogger } from '@weft/kit';
 import { FakeClock, tempDir, waitFor } from '@weft/testkit';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type ConsoleApi, type ConsoleApiDeps, createConsoleApi } from './console-api.ts';
@@ -16,10 +16,10 @@ afterEach(async () => {
   for (const api of open.splice(0)) await api.close();
 });
 
-async function start(options: ConsoleApiDeps['options'] = {}) {
+async function start(options: ConsoleApiDeps['options'] = {}, logger: Logger = silentLogger) {
   const clock = new FakeClock(1_800_000_000_000);
   const sources: BookinfoSources = bookinfoSources(clock);
-  const api = await createConsoleApi({ sources, clock, logger: silentLogger, token: TOKEN, options });
+  const api = await createConsoleApi({ sources, clock, logger, token: TOKEN, options });
   open.push(api);
   return { api, clock, sources };
 }
@@ -99,6 +99,17 @@ describe('over TCP', () => {
     expect((await ask({ port }, path, { method: 'POST', body: {} })).status).toBe(401);
     const headers = { authorization: `Bearer ${TOKEN}` };
     expect((await ask({ port }, path, { method: 'POST', body: {}, headers })).status).toBe(200);
+  });
+  it('a client that goes away inside its body is no fault of ours', async () => {
+    const errors: unknown[] = [];
+    const { api } = await start({}, { ...silentLogger, error: (fields) => void errors.push(fields) });
+    const { port } = await api.listen({ host: '127.0.0.1', port: 0 });
+    const head = `POST /api/v1/config/apply HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`;
+    const socket = connect(port, '127.0.0.1', () => socket.end(head));
+    socket.on('error', () => {}).resume();
+    await once(socket, 'close');
+    expect((await ask({ port }, '/api/v1/mesh')).status).toBe(200);
+    expect(errors).toEqual([]);
   });
   it('names the port when it is taken', async () => {
     const { api } = await start();

@@ -22,6 +22,7 @@ export interface Monitoring {
 }
 
 const MAX_CONNECTIONS = 64;
+const LIMITS = { requestTimeout: 10_000, headersTimeout: 10_000, connectionsCheckingInterval: 2_000 };
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d+)?$/i;
 
 export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring> {
@@ -58,7 +59,7 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
     const pages = ['/metrics', '/ready', ...Object.keys(deps.debug).map((item) => `/debug/${item}`)];
     return end(response, 404, 'text/plain', `no such page; there are ${pages.join(', ')}\n`);
   };
-  const server = createServer((request, response) => {
+  const server = createServer(LIMITS, (request, response) => {
     response.on('error', () => {});
     request.resume();
     // Another site's page in a browser must not read this by a name of its own (DNS rebinding).
@@ -70,8 +71,6 @@ export async function serveMonitoring(deps: MonitoringDeps): Promise<Monitoring>
       if (!response.headersSent) end(response, 500, 'text/plain', `${errorMessage(error)}\n`);
     });
   });
-  server.requestTimeout = 10_000;
-  server.headersTimeout = 10_000;
   server.maxConnections = MAX_CONNECTIONS;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error) => {

@@ -10,9 +10,16 @@ export type Answer = (request: IncomingMessage, response: ServerResponse) => voi
 const HEAD_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 const MAX_CONNECTIONS = 512;
+// Node looks for late ones every 30 s, unless told otherwise.
+const LOOK_EVERY_MS = 2_000;
 
 function createHttpServer(answer: Answer): Server {
-  const server = createServer({ headersTimeout: HEAD_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS }, answer);
+  const limits = {
+    headersTimeout: HEAD_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: LOOK_EVERY_MS,
+  };
+  const server = createServer(limits, answer);
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }

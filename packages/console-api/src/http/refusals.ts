@@ -12,6 +12,8 @@ const FRAMEWORK: Readonly<Record<string, ApiError>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: new ApiError(400, 'bad-request', 'The body is empty.'),
   FST_ERR_CTP_INVALID_JSON_BODY: new ApiError(400, 'bad-request', 'The body is not valid JSON.'),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: new ApiError(400, 'bad-request', 'The length of the body is not as announced.'),
+  // It went away, or was cut for being slow, inside its body: nobody hears the answer.
+  ECONNRESET: new ApiError(400, 'bad-request', 'The body ended before its end.'),
   FST_ERR_BAD_URL: new ApiError(400, 'bad-request', 'The path is not valid.'),
 };
 

@@ -44,7 +44,7 @@ export async function startAdminServer(deps: AdminServerDeps): Promise<AdminServ
     pages.find((page) => page.path === path && page.kind === kind);
   const allowedHosts = new Set([...LOCAL_NAMES, host.includes(':') ? `[${host}]` : host]);
   const server = createServer(
-    { requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5_000 },
+    { requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 5_000, connectionsCheckingInterval: 2_000 },
     (request, response) => {
       request.resume();
       answer(request).then(

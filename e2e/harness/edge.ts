@@ -8,13 +8,23 @@ spec:
   servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }]
 `;
 
-/** The same, and everything that comes in goes to port 8000 of one service. */
-export const edgeTo = (service: string): string => `${EDGE}---
+/** Where what comes in goes. @param routes of a VirtualService, in order, each in YAML's short form. */
+export const edgeRoutes = (...routes: readonly string[]): string => `
 apiVersion: networking.istio.io/v1
 kind: VirtualService
 metadata: { name: edge }
 spec:
   hosts: ["*"]
   gateways: [edge]
-  http: [{ route: [{ destination: { host: ${service}, port: { number: 8000 } } }] }]
+  http:
+${routes.map((route) => `    - ${route}`).join('\n')}
 `;
+
+/** The route to a port of one service. @param prefix of the paths that go there; empty = all. */
+export const routeTo = (service: string, port: number, prefix = ''): string => {
+  const match = prefix === '' ? '' : `match: [{ uri: { prefix: ${prefix} } }], `;
+  return `{ ${match}route: [{ destination: { host: ${service}, port: { number: ${port} } } }] }`;
+};
+
+/** The door, and everything that comes in goes to port 8000 of one service. */
+export const edgeTo = (service: string): string => `${EDGE}---${edgeRoutes(routeTo(service, 8000))}`;

@@ -1,6 +1,7 @@
 /** Clients that go away, and requests that are broken off: one of them at a time, each in its own way. */
 import { type ClientHttp2Session, connect as connectHttp2, constants } from 'node:http2';
 import { connect } from 'node:net';
+import { END_HEADERS, END_STREAM, frame, TYPE } from './http2-frames.ts';
 
 const BODY = 'twenty bytes of body';
 
@@ -9,14 +10,6 @@ export const HTTP1_POST = Buffer.from(
   `POST /?size=300 HTTP/1.1\r\nHost: echo\r\nContent-Length: ${BODY.length}\r\nX-Some: thing\r\n\r\n${BODY}`,
 );
 
-const frame = (type: number, flags: number, stream: number, payload: Buffer): Buffer => {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-};
 /** RFC 7541 §6.2.2, the name from the static table. */
 const literal = (name: readonly number[], value: string): Buffer =>
   Buffer.concat([Buffer.from([...name, value.length]), Buffer.from(value)]);
@@ -29,9 +22,9 @@ const HEAD = Buffer.concat([
 ]);
 export const HTTP2_POST = Buffer.concat([
   Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
-  frame(4, 0, 0, Buffer.alloc(0)),
-  frame(1, 0x4, 1, HEAD),
-  frame(0, 0x1, 1, Buffer.from(BODY)),
+  frame(TYPE.settings, 0, 0),
+  frame(TYPE.headers, END_HEADERS, 1, HEAD),
+  frame(TYPE.data, END_STREAM, 1, Buffer.from(BODY)),
 ]);
 
 /** Sends so many bytes of a message, and when these are all, reads so many of what comes; then it goes. */

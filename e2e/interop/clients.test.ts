@@ -12,7 +12,7 @@ import { tempDir } from '@weft/testkit';
 import { Pool } from 'undici';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { EDGE } from '../harness/edge.ts';
+import { EDGE, edgeRoutes, routeTo } from '../harness/edge.ts';
 import { grpcClient } from '../harness/grpc.ts';
 import { certificate, joinMesh, signingRequest, type Credentials, type Joined } from '../harness/intruder.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
@@ -28,18 +28,7 @@ apiVersion: security.istio.io/v1
 kind: PeerAuthentication
 metadata: { name: default }
 spec: { mtls: { mode: STRICT } }
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http:
-    - { match: [{ uri: { prefix: /weft.test.Echo/ } }], route: [{ destination: { host: calls, port: { number: 9000 } } }] }
-    - { match: [{ uri: { prefix: /chat } }], route: [{ destination: { host: chat, port: { number: 8080 } } }] }
-    - { route: [{ destination: { host: echo, port: { number: 8000 } } }] }
-`;
+---${edgeRoutes(routeTo('calls', 9000, '/weft.test.Echo/'), routeTo('chat', 8080, '/chat'), routeTo('echo', 8000))}`;
 
 let mesh: TestMesh;
 let joined: Joined;

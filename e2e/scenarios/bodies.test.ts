@@ -5,7 +5,7 @@ import { connect as connectHttp2, type ClientHttp2Session } from 'node:http2';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EDGE } from '../harness/edge.ts';
+import { EDGE, edgeRoutes, routeTo } from '../harness/edge.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
 import { programPath, startEcho } from '../harness/programs.ts';
 
@@ -23,18 +23,9 @@ beforeAll(async () => {
   await startEcho(mesh, { service: 'caller', version: 'v1' });
   for (const [protocol, name] of Object.entries(SERVICES))
     await mesh.run([`--service=${protocol}`, '--port=8000', `--protocol=${name}`, '--', process.execPath, programPath('mirror.mjs')], { env: { PROTOCOL: protocol } }); // prettier-ignore
-  const route = (service: string): string =>
-    `    - { match: [{ uri: { prefix: /${service}/ } }], route: [{ destination: { host: ${service}, port: { number: 8000 } } }] }`;
-  await mesh.apply(`${EDGE}---
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http:
-${Object.keys(SERVICES).map(route).join('\n')}
-`);
+  await mesh.apply(
+    `${EDGE}---${edgeRoutes(...Object.keys(SERVICES).map((service) => routeTo(service, 8000, `/${service}/`)))}`,
+  );
   for (const service of Object.keys(SERVICES)) {
     doors.set(`gateway ${service}`, mesh.gateway);
     doors.set(`sidecar ${service}`, await mesh.outbound('caller-v1', service, 8000));

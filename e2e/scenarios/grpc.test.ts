@@ -3,6 +3,7 @@ import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { status as GRPC } from '@grpc/grpc-js';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { edgeRoutes, routeTo } from '../harness/edge.ts';
 import { grpcClient, type GrpcClient } from '../harness/grpc.ts';
 import { http } from '../harness/http.ts';
 import { startMesh, type TestMesh } from '../harness/mesh.ts';
@@ -120,17 +121,7 @@ metadata: { name: edge }
 spec:
   selector: { istio: ingressgateway }
   servers: [{ port: { number: 8080, name: grpc, protocol: GRPC }, hosts: ["*"] }]
----
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http:
-    - match: [{ uri: { prefix: /weft.test.Echo/ } }]
-      route: [{ destination: { host: calls, port: { number: 9000 } } }]
-`);
+---${edgeRoutes(routeTo('calls', 9000, '/weft.test.Echo/'))}`);
     using outside = grpcClient(mesh.gateway);
     expect(await outside.unary({ text: 'in' })).toMatchObject({ code: GRPC.OK, answers: [{ text: 'in' }] });
     expect((await outside.pingPong([{ text: 'a' }, { text: 'b' }])).answers.map(({ text }) => text)).toEqual([

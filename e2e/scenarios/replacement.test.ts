@@ -4,13 +4,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { waitFor } from '@weft/testkit';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { EDGE } from '../harness/edge.ts';
 import { type Answer, http } from '../harness/http.ts';
+import { meshWithEdge } from '../harness/long-run.ts';
 import { stats } from '../harness/metrics.ts';
 import { startMix } from '../harness/mix.ts';
-import { startMesh, type TestMesh } from '../harness/mesh.ts';
+import type { TestMesh } from '../harness/mesh.ts';
 import { processesWith } from '../harness/processes.ts';
-import { programPath, startEcho } from '../harness/programs.ts';
 
 const DRAIN_S = 6;
 const ROUNDS = 10;
@@ -18,28 +17,9 @@ const ROUNDS = 10;
 let mesh: TestMesh;
 
 beforeAll(async () => {
-  mesh = await startMesh();
-  // Before the services that it calls: their listeners are its sidecar's own.
-  await startEcho(mesh, { service: 'client', version: 'v1', name: 'client' });
-  await startEcho(mesh, { service: 'echo', version: 'v1', name: 'echo' });
-  await mesh.run(['--service=wire', '--name=wire', '--port=8001', '--', process.execPath, programPath('wire.mjs')]);
-  await mesh.apply(ROUTES);
-  await mesh.synced();
+  mesh = await meshWithEdge([]);
 });
 afterAll(() => mesh?.[Symbol.asyncDispose]());
-
-const ROUTES = `${EDGE}---
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: { name: edge }
-spec:
-  hosts: ["*"]
-  gateways: [edge]
-  http:
-    - match: [{ uri: { prefix: /ws } }]
-      route: [{ destination: { host: wire, port: { number: 8001 } } }]
-    - route: [{ destination: { host: echo, port: { number: 8000 } } }]
-`;
 
 const pidOf = async (name: string): Promise<number> => (await mesh.workload(name)).processes?.proxy ?? 0;
 const logOf = (name: string, namespace = 'default'): string =>
@@ -123,7 +103,7 @@ describe('RE-09 drain and replacement', () => {
     socket.write('GET /ws HTTP/1.1\r\nHost: wire\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
     await waitFor(() => text.includes('welcome'), { what: 'the tunnel' });
     const echo = await mesh.outbound('client', 'echo', 8000);
-    const slow = http(`${echo}/?delay=8000`);
+    const slow = http(`${echo}/?delay=60000`);
     const { adminAddress: clusters } = await mesh.workload('client');
     await waitFor(
       async () => /^outbound\|8000\|\|echo\..*::rq_active::1$/m.test((await http(`http://${clusters}/clusters`)).body),

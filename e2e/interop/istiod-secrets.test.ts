@@ -139,6 +139,7 @@ describe.skipIf(found.path === undefined)("Weft's proxies and the secrets of ist
     );
     await world.app(2, 'shop');
     await mkdir(join(world.directory, 'files'));
+    await writeFile(join(world.directory, 'token'), 'of-the-admin-page\n', { mode: 0o600 });
     await writeFile(join(world.directory, 'system.pem'), outside.rootsPem);
     [client, gateway] = await Promise.all([
       world.start({ name: 'client', index: 1, flags: secure() }),
@@ -147,7 +148,7 @@ describe.skipIf(found.path === undefined)("Weft's proxies and the secrets of ist
         index: 3,
         type: 'router',
         labels: { istio: 'edge' },
-        flags: (folder) => [...secure()(folder), '--concurrency=2'],
+        flags: (folder) => [...secure()(folder), '--concurrency=2', `--admin-token=${join(world.directory, 'token')}`],
       }),
     ]);
     await firstAnswer(client, () => call('shop.mesh.test'));
@@ -188,6 +189,20 @@ describe.skipIf(found.path === undefined)("Weft's proxies and the secrets of ist
     await writeFile(join(world.directory, 'stranger.token'), tokenFor('stranger'));
     await waitFor(async () => (await stranger.admin('/ready')).startsWith('LIVE'), { timeoutMs: 60_000 });
     await stranger.stop();
+  });
+
+  it('OP-04 under istiod: the admin page lets those change something who have its token', async () => {
+    const ask = (path: string, token: string): Promise<Answer> =>
+      http(`http://${gateway?.address}:15000${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${token}` },
+      });
+    expect((await ask('/logging', 'of-somebody-else')).status).toBe(401);
+    const told = await ask('/logging?level=warning', 'of-the-admin-page');
+    expect([told.status, told.body]).toEqual([200, 'active loggers:\n  proxy: warn\n']);
+    // Who was told of no token changes nothing.
+    expect((await http(`http://${client?.address}:15000/logging`, { method: 'POST' })).status).toBe(401);
+    expect((await ask('/logging?level=info', 'of-the-admin-page')).status).toBe(200);
   });
 
   it('SE-03 under istiod: TLS that a DestinationRule begins, by roots of the system or of a file', async () => {

@@ -54,6 +54,7 @@ describe('readOptions', () => {
       systemRoots: undefined,
       saveDir: '/s',
       admin: { host: '127.66.3.1', port: 15_000 },
+      adminTokenFile: undefined,
       inherited: new Map([
         ['127.66.3.1:9080', 4],
         ['[::1]:80', 5],
@@ -112,6 +113,8 @@ describe('readOptions', () => {
       '--xds-plaintext: istiod.istio-system:15010 is neither a loopback address nor a Unix socket',
       { xds: 'istiod.istio-system:15010', xdsPlaintext: true },
     ],
+    ['--admin-token: needs --admin', { adminToken: '/t' }],
+    ['--admin-token: is of no use with --parent-fd', { admin: '127.0.0.1:1', adminToken: '/t', parentFd: '3' }],
     ['--xds-roots: needs --xds-server-name', { xdsRoots: '/r' }],
     ['--xds-token: needs --xds-server-name', { xdsToken: '/t' }],
     ['--xds-server-name: "a b" is neither a DNS name nor a SPIFFE id', { ...NAMED, xdsServerName: 'a b' }],

@@ -25,6 +25,8 @@ export interface ProxyOptions {
   readonly saveDir: string | undefined;
   /** undefined: no admin page. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
+  /** File with the token that changes by the admin page need; undefined: the parent tells it, or nobody may change anything. */
+  readonly adminTokenFile: string | undefined;
   /** "ADDRESS:PORT" → descriptor of a listening socket. */
   readonly inherited: ReadonlyMap<string, number>;
   /** "ADDRESS:PORT" → descriptor of a bound datagram socket. */
@@ -81,6 +83,7 @@ export interface ProxyFlags {
   readonly systemRoots?: string;
   readonly saveDir?: string;
   readonly admin?: string;
+  readonly adminToken?: string;
   readonly listenFd?: readonly string[];
   readonly datagramFd?: readonly string[];
   readonly replace?: boolean;
@@ -108,6 +111,9 @@ export function readOptions(flags: ProxyFlags, cores: number): ProxyOptions {
   }
   if (flags.replace === true && flags.parentFd === undefined)
     refuse('--replace', 'is of no use without --parent-fd: nobody would tell the other process to go');
+  if (flags.adminToken !== undefined && flags.parentFd !== undefined)
+    refuse('--admin-token', 'is of no use with --parent-fd: the parent tells the token');
+  if (flags.adminToken !== undefined && flags.admin === undefined) refuse('--admin-token', 'needs --admin');
   if (flags.secretsDir !== undefined && flags.parentFd !== undefined)
     refuse('--secrets-dir', 'is of no use with --parent-fd: the parent sends the secrets');
   return {
@@ -123,6 +129,7 @@ export function readOptions(flags: ProxyFlags, cores: number): ProxyOptions {
     systemRoots: flags.systemRoots,
     saveDir: flags.saveDir,
     admin: flags.admin === undefined ? undefined : readAdmin(flags.admin),
+    adminTokenFile: flags.adminToken,
     inherited: new Map((flags.listenFd ?? []).map((text) => readListenFd('--listen-fd', text))),
     inheritedDatagrams: new Map((flags.datagramFd ?? []).map((text) => readListenFd('--datagram-fd', text))),
     replaces: flags.replace ?? false,

@@ -210,6 +210,8 @@ export interface DrainPlan {
   readonly inboundOnly: boolean;
   /** First clients are told to leave, for `ms`; only then nothing more is accepted. */
   readonly graceful: boolean;
+  /** False: with `graceful`, clients are told to leave, and all that comes is accepted for ever. */
+  readonly stops: boolean;
   readonly ms: number;
 }
 

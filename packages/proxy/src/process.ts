@@ -28,7 +28,7 @@ import { grpcReportStream } from './reporting/grpc-report-stream.ts';
 import { createReporter } from './reporting/reporter.ts';
 import { createSavedConfig } from './saved-config/saved-config.ts';
 import { openParentChannel, openParentSocket, type ParentChannel } from './secrets/parent-channel.ts';
-import { createControlPlaneTarget } from './secrets/control-plane-target.ts';
+import { createControlPlaneTarget, watchToken } from './secrets/control-plane-target.ts';
 import { watchSecretFiles } from './secrets/secret-files.ts';
 import { createSecretIntake } from './secrets/secret-intake.ts';
 import { createSecretStore } from './secrets/secret-store.ts';
@@ -40,8 +40,6 @@ import { createTracer } from './tracing/tracer.ts';
 import { startWorkers } from './workers/start-workers.ts';
 import { reserveProcessMemory } from './workers/worker-memory.ts';
 
-// After a graceful drain of listeners, when clients have had their time.
-const END_DRAIN_MS = 1_000;
 // Who can not trust its own state, or has lost a worker, should not go on for long: its parent waits to start another.
 const FAILED_DRAIN_MS = 1_000;
 // When a longer drain is under way already.
@@ -91,6 +89,14 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
   };
   let xdsAddress = options.xdsAddress;
   let adminToken: string | undefined;
+  if (options.adminTokenFile !== undefined) {
+    const watched = await watchToken(options.adminTokenFile, {
+      clock,
+      logger,
+      onToken: (token) => (adminToken = token),
+    });
+    lifecycle.defer('admin token', () => watched.close());
+  }
   let draining: Promise<void> | undefined;
   let listenersDrain = false;
   let failed = false;
@@ -285,12 +291,11 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
     return draining;
   };
 
-  const drainListeners = ({ inboundOnly, graceful, thenEnd }: ListenerDrain): void => {
+  const drainListeners = ({ inboundOnly, graceful, stops }: ListenerDrain): void => {
     const ms = options.drainTimeMs;
-    logger.info({ inboundOnly, graceful, ms }, 'draining listeners');
+    logger.info({ inboundOnly, graceful, stops, ms }, 'draining listeners');
     listenersDrain = true;
-    dataPath.drainListeners({ inboundOnly, graceful, ms });
-    if (thenEnd) clock.after(ms, () => void drain(END_DRAIN_MS));
+    dataPath.drainListeners({ inboundOnly, graceful, stops, ms });
   };
 
   const begin = (): void => {

@@ -43,6 +43,7 @@ export async function runProgram(deps: ProgramDeps): Promise<void> {
     .option('--system-roots <file>', "what file-root:system stands for (default: the system's)")
     .option('--save-dir <dir>', 'folder for the last good configuration')
     .option('--admin <address:port>', 'loopback address of the admin page')
+    .option('--admin-token <file>', 'token that changes by the admin page need; without it nobody may change anything')
     .option('--listen-fd <address:port=fd>', 'listening socket that the parent made; repeatable', collect, [])
     .option('--datagram-fd <address:port=fd>', 'datagram socket that the parent made, for DNS; repeatable', collect, [])
     .option('--replace', 'another process serves these sockets: listen when ready to, not before')

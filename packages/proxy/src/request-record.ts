@@ -98,6 +98,8 @@ export class RequestRecord {
   requestId = '';
   /** Set by the tracer for sampled requests. */
   traceId = '';
+  /** Of the span that this request is, in its trace. */
+  spanId = '';
   forwardedFor = '';
   userAgent = '';
   /** Attempts made upstream, the first included. */

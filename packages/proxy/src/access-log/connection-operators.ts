@@ -8,12 +8,16 @@ import { type LogValue, type Operator, type OperatorContext, some } from './log-
 import { formatTime } from './start-time.ts';
 
 const WIRE = /^(DOWN|UP)STREAM_(WIRE|HEADER)_BYTES_(SENT|RECEIVED)$/;
-const TLS = /^(DOWN|UP)STREAM_(?:TLS_([A-Z_]+)|(PEER|LOCAL)_([A-Z0-9_]+))$/;
+// The client's own name is REQUESTED_SERVER_NAME.
+const TLS =
+  /^(?:(DOWN|UP)STREAM_(?:TLS_(VERSION|CIPHER|SESSION_ID)|(PEER|LOCAL)_([A-Z0-9_]+))|(UP)STREAM_(?:TLS_(GROUP)|(SERVER_NAME)))$/;
 
 const TRANSPORT: Readonly<Record<string, (facts: TransportFacts) => string>> = {
   VERSION: ({ version }) => version,
   CIPHER: ({ cipher }) => cipher,
   SESSION_ID: ({ sessionId }) => sessionId,
+  GROUP: ({ group }) => group,
+  SERVER_NAME: ({ serverName }) => serverName,
 };
 
 const CERTIFICATE: Readonly<Record<string, (certificate: CertificateFacts) => string>> = {
@@ -36,7 +40,10 @@ export function connectionOperator(
   context: OperatorContext,
 ): Operator | undefined {
   const tls = TLS.exec(name);
-  if (tls !== null) return tlsOperator(tls, argument, context);
+  if (tls !== null) {
+    const [, side, aspect, whose, part, up, group, serverName] = tls;
+    return tlsOperator({ side: side ?? up, aspect: aspect ?? group ?? serverName, whose, part }, argument, context);
+  }
   if (argument !== undefined) return undefined;
   const wire = WIRE.exec(name);
   if (wire !== null) {
@@ -99,8 +106,16 @@ function tcpBytes(
   return (side === 'UP') === (way === 'SENT') ? requestBytes : responseBytes;
 }
 
+interface TlsWord {
+  readonly side: string | undefined;
+  /** Of the connection; else it is a part of somebody's certificate. */
+  readonly aspect: string | undefined;
+  readonly whose: string | undefined;
+  readonly part: string | undefined;
+}
+
 function tlsOperator(
-  [, side, aspect, whose, part]: RegExpExecArray,
+  { side, aspect, whose, part }: TlsWord,
   argument: string | undefined,
   context: OperatorContext,
 ): Operator | undefined {

@@ -186,7 +186,7 @@ describe('TLS between two proxies', () => {
               accessLog: [
                 logTo(
                   clientLog,
-                  ASKED.map((name) => `UPSTREAM_${name}`),
+                  [...ASKED, 'TLS_GROUP', 'SERVER_NAME'].map((name) => `UPSTREAM_${name}`),
                 ),
               ],
             }),
@@ -204,7 +204,13 @@ describe('TLS between two proxies', () => {
       named('DOWN', { ...common, PEER_URI_SAN: spiffe('client'), LOCAL_URI_SAN: spiffe('server') }),
     );
     expect(await lineOf(clientLog)).toEqual(
-      named('UP', { ...common, PEER_URI_SAN: spiffe('server'), LOCAL_URI_SAN: spiffe('client') }),
+      named('UP', {
+        ...common,
+        PEER_URI_SAN: spiffe('server'),
+        LOCAL_URI_SAN: spiffe('client'),
+        TLS_GROUP: 'X25519',
+        SERVER_NAME: 'outbound_.80_._.server.default.svc.cluster.local',
+      }),
     );
   });
 });

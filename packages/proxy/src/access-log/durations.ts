@@ -12,17 +12,15 @@ const POINTS: Readonly<Record<string, ReadNumber>> = {
   US_TX_BEG: ({ upstreamSentMs }) => past(upstreamSentMs),
   US_RX_BEG: ({ upstreamSentMs, upstreamMs }) =>
     upstreamSentMs < 0 || upstreamMs < 0 ? undefined : upstreamSentMs + upstreamMs,
+  // What a connection takes is written when it comes: the last byte goes upstream with the request's last, or with its first.
+  US_TX_END: ({ requestEndMs, upstreamSentMs }) =>
+    requestEndMs < 0 || upstreamSentMs < 0 ? undefined : Math.max(requestEndMs, upstreamSentMs),
+  // The head of an answer is written when it comes, too.
+  DS_TX_BEG: ({ upstreamSentMs, upstreamMs }) =>
+    upstreamSentMs < 0 || upstreamMs < 0 ? undefined : upstreamSentMs + upstreamMs,
   DS_TX_END: ({ durationMs }) => durationMs,
 };
-const KNOWN_POINTS = new Set([
-  ...Object.keys(POINTS),
-  'US_CX_BEG',
-  'US_CX_END',
-  'US_HS_END',
-  'US_TX_END',
-  'US_RX_END',
-  'DS_TX_BEG',
-]);
+const KNOWN_POINTS = new Set([...Object.keys(POINTS), 'US_CX_BEG', 'US_CX_END', 'US_HS_END', 'US_RX_END']);
 const PER_MS: Readonly<Record<string, number>> = { ms: 1, us: 1_000, ns: 1_000_000 };
 
 const between =

@@ -138,6 +138,10 @@ describe('admin server', () => {
         { name: 'b', reason: 'EADDRINUSE' },
       ],
     });
+    expect((await admin.get('/listeners?format=json')).body).not.toContain('active');
+    expect((await admin.get('/contention')).status).toBe(200);
+    expect((await admin.ask('/runtime_modify?a=b', as('secret'))).status).toBe(503);
+    expect((await admin.get('/clusters?filter=(')).status).toBe(400);
     expect((await admin.get('/')).body).toContain('POST /drain_listeners: ');
     expect((await admin.get('/config_dump/')).status).toBe(200);
     expect((await admin.get('/config_dump?name_regex=(')).status).toBe(400);
@@ -203,6 +207,10 @@ describe('admin server', () => {
     expect((await admin.ask('/logging?level=error', as('secret'))).status).toBe(200);
     expect(admin.logger.level()).toBe('error');
     expect((await admin.get('/logging')).body).toContain('proxy: error');
+    // As istioctl asks, and in Envoy's words.
+    expect((await admin.ask('/logging', as('secret'))).body).toBe('active loggers:\n  proxy: error\n');
+    expect((await admin.ask('/logging?level=warning', as('secret'))).body).toContain('proxy: warn');
+    expect((await admin.ask('/logging?http=debug', as('secret'))).status).toBe(400);
   });
   it('drains listeners as Envoy does, and refuses what it does not know', async () => {
     await using admin = await serve();
@@ -212,12 +220,12 @@ describe('admin server', () => {
     expect(await drain('?inboundonly&graceful&skip_exit')).toBe(200);
     expect(await drain('?graceful')).toBe(200);
     expect(admin.drains).toEqual([
-      { inboundOnly: false, graceful: false, thenEnd: false },
-      { inboundOnly: true, graceful: true, thenEnd: false },
-      { inboundOnly: false, graceful: true, thenEnd: true },
+      { inboundOnly: false, graceful: false, stops: true },
+      { inboundOnly: true, graceful: true, stops: false },
+      { inboundOnly: false, graceful: true, stops: true },
     ]);
-    expect([await drain('?skip_exit'), await drain('?seconds=2')]).toEqual([400, 400]);
-    expect(admin.drains).toHaveLength(3);
+    expect([await drain('?skip_exit'), await drain('?seconds=2')]).toEqual([200, 400]);
+    expect(admin.drains.slice(3)).toEqual([{ inboundOnly: false, graceful: true, stops: false }]);
   });
   it('fails and mends its health, and quits, for who has the token', async () => {
     await using admin = await serve();

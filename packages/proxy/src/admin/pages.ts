@@ -13,7 +13,8 @@ export interface ListenerDrain {
   readonly inboundOnly: boolean;
   /** Answers say close for the drain time, before nothing more is accepted. */
   readonly graceful: boolean;
-  readonly thenEnd: boolean;
+  /** False: answers say close, and all that comes is accepted for ever. */
+  readonly stops: boolean;
 }
 
 export interface PagesDeps extends ControlDeps {
@@ -76,12 +77,9 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
         }
       },
     ),
-    read('/clusters', 'upstream hosts and what they did (format=json)', async (query) => {
-      await dataPath.refresh();
-      return query.get('format') === 'json'
-        ? { type: JSON_TYPE, body: clustersJson(dataPath.clusters()) }
-        : { body: clustersText(dataPath.clusters()) };
-    }),
+    read('/clusters', 'upstream hosts and what they did (filter=REGEX, format=json)', (query) =>
+      clustersPage(dataPath, query),
+    ),
     read('/listeners', 'listeners and their addresses (format=json)', (query) => listenersPage(dataPath, query)),
     read('/stats', 'counters and gauges (filter=REGEX, usedonly, type=, format=json|prometheus)', (query) =>
       statsPage(deps, query),
@@ -90,10 +88,10 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
       statsPage(deps, query, 'prometheus'),
     ),
     read('/logging', 'log level', () => ({ body: `active loggers:\n  proxy: ${logger.level()}\n` })),
-    write('/logging', 'changes the log level (level=LEVEL)', (query) => loggingPage(logger, query)),
+    write('/logging', 'changes the log level (level=LEVEL), or tells it', (query) => loggingPage(logger, query)),
     write(
       '/drain_listeners',
-      'stops accepting; the proxy goes on (inboundonly; graceful: answers say close for the drain time first, and then the proxy ends but for skip_exit)',
+      'stops accepting; the proxy goes on (inboundonly; graceful: answers say close for the drain time first; skip_exit: for ever)',
       (query) => drainListenersPage(deps, query),
     ),
     write('/drain', 'stops accepting, lets requests finish, and ends (seconds=)', drainPage),
@@ -107,6 +105,11 @@ export function adminPages(deps: PagesDeps): AdminPage[] {
       body: 'disabled\n',
     })),
     read('/runtime', 'runtime settings: there are none', () => json({ layers: [], entries: {} })),
+    write('/runtime_modify', 'changes runtime settings: there are none', () => ({
+      status: 503,
+      body: 'there are no runtime settings, and no layer of them to change\n',
+    })),
+    read('/contention', 'waits for locks: there are none', () => ({ body: 'no thread here waits for a lock\n' })),
     ...controlPages(deps),
   ];
 }
@@ -126,6 +129,27 @@ const memoryJson = (memory: NodeJS.MemoryUsage, workers: readonly WorkerHeap[]):
 const initDump = ({ waitingFor }: Readiness): object =>
   waitingFor.length === 0 ? {} : { unready_targets_dumps: [{ name: 'proxy', target_names: waitingFor }] };
 
+async function clustersPage(dataPath: DataPath, query: URLSearchParams): Promise<AdminReply> {
+  const wanted = nameFilter(query.get('filter'));
+  if (typeof wanted === 'string') return refused(wanted);
+  await dataPath.refresh();
+  const clusters = dataPath.clusters().filter(({ name }) => wanted?.(name) ?? true);
+  return query.get('format') === 'json'
+    ? { type: JSON_TYPE, body: clustersJson(clusters) }
+    : { body: clustersText(clusters) };
+}
+
+/** @returns undefined for all names, or what is wrong with the pattern. */
+function nameFilter(pattern: string | null): ((name: string) => boolean) | string | undefined {
+  if (pattern === null) return undefined;
+  try {
+    const regex = createRegexEngine().compile(`.*(?:${pattern}).*`);
+    return (name) => regex.matchesWhole(name);
+  } catch (error) {
+    return `filter: ${errorMessage(error)}`;
+  }
+}
+
 async function listenersPage(dataPath: DataPath, query: URLSearchParams): Promise<AdminReply> {
   await dataPath.refresh();
   const listeners = dataPath.listeners();
@@ -143,7 +167,8 @@ async function listenersPage(dataPath: DataPath, query: URLSearchParams): Promis
     listener_statuses: listeners.map(({ name, address, state, reason }) => ({
       name,
       local_address: addressJson(address),
-      state,
+      // Fields of our own only where there is something to tell: tools made for Envoy may know no others.
+      ...(state === 'active' ? {} : { state }),
       ...(reason === '' ? {} : { reason }),
     })),
   });
@@ -155,19 +180,26 @@ function drainListenersPage({ drainListeners }: PagesDeps, query: URLSearchParam
   if (wanted !== undefined) return refused(`${wanted} is none of graceful, inboundonly and skip_exit`);
   const graceful = query.has('graceful');
   const skipExit = query.has('skip_exit');
-  if (skipExit && !graceful) return refused('skip_exit is of use with graceful only');
-  drainListeners({ inboundOnly: query.has('inboundonly'), graceful, thenEnd: graceful && !skipExit });
+  drainListeners({ inboundOnly: query.has('inboundonly'), graceful: graceful || skipExit, stops: !skipExit });
   return { body: 'OK\n' };
 }
 
 function loggingPage(logger: Logger, query: URLSearchParams): AdminReply {
   // Envoy's forms: for all, for one by its name, and for several as paths=NAME:LEVEL.
+  const told: AdminReply = { body: `active loggers:\n  proxy: ${logger.level()}\n` };
+  if (query.size === 0) return told;
   const wanted = query.get('level') ?? query.get('proxy') ?? /^proxy:(\w+)$/.exec(query.get('paths') ?? '')?.[1] ?? '';
-  const level: LogLevel | undefined = LOG_LEVELS.find((one) => one === wanted);
-  if (level === undefined) return refused(`level must be one of ${LOG_LEVELS.join(', ')}`);
+  const level: LogLevel | undefined = ENVOY_LEVELS.get(wanted) ?? LOG_LEVELS.find((one) => one === wanted);
+  if (level === undefined) return refused(`the logger is proxy, and its level one of ${LOG_LEVELS.join(', ')}`);
   logger.setLevel(level);
   return { body: `active loggers:\n  proxy: ${level}\n` };
 }
+
+const ENVOY_LEVELS: ReadonlyMap<string, LogLevel> = new Map([
+  ['warning', 'warn'],
+  ['critical', 'error'],
+  ['off', 'silent'],
+]);
 
 const TYPES: readonly string[] = ['All', 'Counters', 'Gauges', 'Histograms', 'TextReadouts'];
 
@@ -177,16 +209,8 @@ async function statsPage(
   format = query.get('format'),
 ): Promise<AdminReply> {
   await dataPath.refresh();
-  let filter: ((name: string) => boolean) | undefined;
-  const pattern = query.get('filter');
-  if (pattern !== null) {
-    try {
-      const regex = createRegexEngine().compile(`.*(?:${pattern}).*`);
-      filter = (name) => regex.matchesWhole(name);
-    } catch (error) {
-      return refused(`filter: ${errorMessage(error)}`);
-    }
-  }
+  const filter = nameFilter(query.get('filter'));
+  if (typeof filter === 'string') return refused(filter);
   if (format === 'prometheus') return { type: PROMETHEUS_TYPE, body: prometheusPage(stats, readings(), filter) };
   const used = query.has('usedonly');
   const type = query.get('type') ?? 'All';

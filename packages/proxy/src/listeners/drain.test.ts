@@ -95,7 +95,7 @@ describe('listeners that are told to drain', () => {
     const kept = client(proxy.portOf('in'));
     kept.ask();
     await kept.answered();
-    proxy.path.drainListeners({ inboundOnly: false, graceful: false, ms: 0 });
+    proxy.path.drainListeners({ inboundOnly: false, graceful: false, stops: true, ms: 0 });
     expect(proxy.path.listeners()).toMatchObject([{ state: 'draining' }]);
     kept.ask();
     await waitFor(() => kept.ended());
@@ -106,16 +106,25 @@ describe('listeners that are told to drain', () => {
     await using upstream = await application();
     await using proxy = await startProxy(one('in', upstream));
     const port = proxy.portOf('in');
-    proxy.path.drainListeners({ inboundOnly: false, graceful: true, ms: 500 });
+    proxy.path.drainListeners({ inboundOnly: false, graceful: true, stops: true, ms: 500 });
     expect(await exchange(port, GET)).toMatch(/^HTTP\/1.1 200 [^]*connection: close/);
     await waitFor(() => proxy.path.listeners()[0]?.state === 'draining');
     expect(await exchange(port, GET)).toBe('');
   });
 
+  it('never, when clients are only to be told to go', async () => {
+    await using upstream = await application();
+    await using proxy = await startProxy(one('in', upstream));
+    proxy.path.drainListeners({ inboundOnly: false, graceful: true, stops: false, ms: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(await exchange(proxy.portOf('in'), GET)).toMatch(/^HTTP\/1.1 200 [^]*connection: close/);
+    expect(proxy.path.listeners()).toMatchObject([{ state: 'active' }]);
+  });
+
   it('only inbound ones, when so told', async () => {
     await using upstream = await application();
     await using proxy = await startProxy(one('out', upstream));
-    proxy.path.drainListeners({ inboundOnly: true, graceful: false, ms: 0 });
+    proxy.path.drainListeners({ inboundOnly: true, graceful: false, stops: true, ms: 0 });
     expect(await exchange(proxy.portOf('out'), GET, '\r\n\r\nx')).toMatch(/^HTTP\/1.1 200 (?![^]*connection: close)/);
   });
 });

@@ -153,13 +153,13 @@ export class ListenerSet {
   }
 
   /** Stops accepting on some listeners, or tells their clients to leave first; the proxy goes on. */
-  drainSome({ inboundOnly, graceful, ms }: DrainPlan): void {
+  drainSome({ inboundOnly, graceful, stops, ms }: DrainPlan): void {
     const some = [...this.#live.values()].filter(({ compiled }) => !inboundOnly || compiled.direction === 'inbound');
     for (const listener of some) {
       if (graceful) listener.sayClose();
       else listener.drain();
     }
-    if (graceful) this.#deps.clock.after(ms, () => some.forEach((listener) => listener.drain()));
+    if (graceful && stops) this.#deps.clock.after(ms, () => some.forEach((listener) => listener.drain()));
   }
 
   /**

@@ -85,6 +85,19 @@ function readToken(text: string, path: string): string {
   return token;
 }
 
+/** What writes to the admin page need, from a file that may be renewed. */
+export async function watchToken(
+  path: string,
+  deps: Pick<ControlPlaneTargetDeps, 'clock' | 'logger'> & { readonly onToken: (token: string) => void },
+): Promise<{ close(): void }> {
+  return watchFiles([path], {
+    clock: deps.clock,
+    maxBytes: MAX_TOKEN_BYTES,
+    onTexts: ([text = '']) => deps.onToken(readToken(text, path)),
+    onFault: (reason) => deps.logger.warn({ path, reason }, 'the token of the admin page can not be read'),
+  });
+}
+
 /** @param read judges it. */
 async function watchText(
   path: string,

@@ -12,6 +12,10 @@ export interface TransportFacts {
   readonly cipher: string;
   /** Lower-case hex; empty where the session has none. */
   readonly sessionId: string;
+  /** Of the key exchange, by its name in TLS; empty where Node does not tell: at the server's end. */
+  readonly group: string;
+  /** SNI; empty where none was sent. */
+  readonly serverName: string;
   /** undefined where the other end showed none, or a resumed session does not tell. */
   readonly peer: CertificateFacts | undefined;
   readonly local: CertificateFacts | undefined;
@@ -26,9 +30,31 @@ export function readTransport(socket: Socket): TransportFacts | undefined {
     version,
     cipher: socket.getCipher().name,
     sessionId: sessionIdOf(socket.getSession()),
+    group: groupOf(socket),
+    serverName: serverNameOf(socket),
     peer: factsOf(socket.getPeerCertificate()),
     local: factsOf(socket.getCertificate()),
   };
+}
+
+const GROUPS: ReadonlyMap<string, string> = new Map([
+  ['prime256v1', 'P-256'],
+  ['secp384r1', 'P-384'],
+  ['secp521r1', 'P-521'],
+]);
+
+/** Node gives null or an empty object where it knows none, whatever its types say. */
+function groupOf(socket: TLSSocket): string {
+  const info: unknown = socket.getEphemeralKeyInfo();
+  const name: unknown = typeof info === 'object' && info !== null && 'name' in info ? info.name : undefined;
+  return typeof name === 'string' ? (GROUPS.get(name) ?? name) : '';
+}
+
+/** A client's own is told by its handle alone. */
+function serverNameOf(socket: TLSSocket): string {
+  const { _handle: handle } = socket as unknown as { readonly _handle: { getServername?: () => unknown } | null };
+  const name = handle?.getServername?.();
+  return typeof name === 'string' ? name : '';
 }
 
 /** Node gives null or an empty object where there is none, whatever its types say. */

@@ -59,6 +59,7 @@ export function createTracer({ random, nodeId, meshId, self, onSpan }: TracerDep
       }
       if (!sampled) return undefined;
       record.traceId = traceId;
+      record.spanId = spanId;
       return {
         finish(done) {
           onSpan({

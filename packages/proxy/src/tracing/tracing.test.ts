@@ -97,7 +97,7 @@ describe('tracer', () => {
     const [span] = spans;
     expect(span).toMatchObject({ parentId: '', kind: 'client', error: false, name: 'ratings:9080' });
     expect(span?.traceId).toMatch(/^[0-9a-f]{32}$/);
-    expect(record.traceId).toBe(span?.traceId);
+    expect([record.traceId, record.spanId]).toEqual([span?.traceId, span?.spanId]);
     expect(Object.fromEntries(out)).toEqual({
       traceparent: `00-${span?.traceId}-${span?.spanId}-01`,
       'x-b3-traceid': span?.traceId,

@@ -230,6 +230,7 @@ export function createWorkerDataPath(deps: WorkerDataPathDeps): WorkerDataPath {
         for (const name of some) if (listeners.has(name)) drained.add(name);
         push(NO_CHANGE);
       };
+      if (!plan.stops) return;
       if (plan.graceful) clock.after(plan.ms, close);
       else close();
     },

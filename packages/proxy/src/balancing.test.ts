@@ -18,6 +18,7 @@ import { PreviousPrioritiesConfigSchema } from '@weft/contracts/lean/envoy/exten
 import { waitFor } from '@weft/testkit';
 import { ask, exchange, startProxy, type TestProxy } from './test-support/harness.ts';
 import {
+  hostAt,
   httpChain,
   listener,
   pack,
@@ -43,19 +44,7 @@ const byPriority = (ports: readonly (readonly number[])[]): NonNullable<ClusterI
   clusterName: 'a',
   endpoints: ports.map((group, priority) => ({
     priority,
-    lbEndpoints: group.map((port) => ({
-      hostIdentifier: {
-        case: 'endpoint' as const,
-        value: {
-          address: {
-            address: {
-              case: 'socketAddress' as const,
-              value: { address: '127.0.0.1', portSpecifier: { case: 'portValue' as const, value: port } },
-            },
-          },
-        },
-      },
-    })),
+    lbEndpoints: group.map((port) => hostAt(port)),
   })),
 });
 

@@ -117,6 +117,21 @@ export const toCluster = (
   action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster }, timeout: {}, ...action } },
 });
 
+/** The address of an endpoint. */
+export const hostAt = (port: number, address = '127.0.0.1') => ({
+  hostIdentifier: {
+    case: 'endpoint' as const,
+    value: {
+      address: {
+        address: {
+          case: 'socketAddress' as const,
+          value: { address, portSpecifier: { case: 'portValue' as const, value: port } },
+        },
+      },
+    },
+  },
+});
+
 export interface EndpointInit {
   readonly port: number;
   readonly address?: string;
@@ -141,17 +156,7 @@ export function staticCluster(
               weight,
             } = typeof endpoint === 'number' ? { port: endpoint } : endpoint;
             return {
-              hostIdentifier: {
-                case: 'endpoint' as const,
-                value: {
-                  address: {
-                    address: {
-                      case: 'socketAddress' as const,
-                      value: { address, portSpecifier: { case: 'portValue' as const, value: port } },
-                    },
-                  },
-                },
-              },
+              ...hostAt(port, address),
               ...(weight === undefined ? {} : { loadBalancingWeight: weight }),
             };
           }),

@@ -58,6 +58,7 @@ function meshFlags(command: Command): Command {
       'threads that carry the traffic of each proxy; 0 takes one per core (default: 1)',
     )
     .option('--max-connections <n>', 'client connections that a proxy holds at once (default: 10000)')
+    .option('--max-waiting-handshakes <n>', 'clients of a proxy whose TLS handshake may wait to begin (default: 1024)')
     .option('--max-memory <mib>', 'memory of a proxy, near which it refuses requests (default: 1024)')
     .option('--drain <seconds>', 'how long requests may still take when stopping (default: 3)')
     .option('--log-level <level>', "level of the mesh's own logs (default: info)");

@@ -35,6 +35,8 @@ export interface ProxyOptions {
   readonly replaces: boolean;
   /** Client connections at once; undefined: 10 000, or what descriptors allow. */
   readonly maxConnections: number | undefined;
+  /** Clients whose TLS handshake waits for those of others to begin. */
+  readonly maxWaitingHandshakes: number;
   /** Of heap and buffers. */
   readonly maxMemoryBytes: number;
   /** How long connections of removed listeners may go on. */
@@ -89,6 +91,7 @@ export interface ProxyFlags {
   readonly replace?: boolean;
   readonly drainTimeS?: string;
   readonly maxConnections?: string;
+  readonly maxWaitingHandshakes?: string;
   readonly maxMemoryMib?: string;
   readonly parentFd?: string;
   readonly socketMark?: string;
@@ -135,6 +138,7 @@ export function readOptions(flags: ProxyFlags, cores: number): ProxyOptions {
     replaces: flags.replace ?? false,
     maxConnections:
       flags.maxConnections === undefined ? undefined : readCount('--max-connections', flags.maxConnections, 10_000_000),
+    maxWaitingHandshakes: readCount('--max-waiting-handshakes', flags.maxWaitingHandshakes ?? '1024', 1 << 20),
     maxMemoryBytes: readCount('--max-memory-mib', flags.maxMemoryMib ?? '1024', 1 << 20) * 1024 * 1024,
     drainTimeMs: readDrainTime(flags.drainTimeS ?? '45'),
     parentFd: flags.parentFd === undefined ? undefined : readFd('--parent-fd', flags.parentFd),

@@ -182,6 +182,7 @@ export async function startProxyProcess(options: ProxyOptions, deps: ProxyProces
       inheritedFds: options.inherited,
       held: options.replaces,
       maxConnections,
+      maxWaitingHandshakes: options.maxWaitingHandshakes,
       overload,
       descriptors: { max: maxDescriptor, left: descriptorsLeft },
       drainMs: options.drainTimeMs,

@@ -49,6 +49,7 @@ export async function runProgram(deps: ProgramDeps): Promise<void> {
     .option('--replace', 'another process serves these sockets: listen when ready to, not before')
     .option('--drain-time-s <seconds>', 'how long connections of a listener that was removed may go on', '45')
     .option('--max-connections <n>', 'client connections at once (default: 10000, or half of the descriptors)')
+    .option('--max-waiting-handshakes <n>', 'clients that may wait until their TLS handshake begins', '1024')
     .option(
       '--max-memory-mib <n>',
       'heap and buffers; near it clients are let go, requests refused, then connections',

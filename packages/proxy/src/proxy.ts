@@ -36,6 +36,7 @@ import { WriteSlabs } from './sockets/write-slabs.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
 import { peerStates, type TellPeerState } from './sockets/peer-state.ts';
 import { TimerQueue } from './timers/timer-queue.ts';
+import { HandshakeTurns } from './tls/handshake-turns.ts';
 import { watchSecrets } from './tls/tls-material.ts';
 import { ClusterSet } from './upstream/cluster-set.ts';
 import { LOOKS_UP_ALONE, type NameAnswer, type NameSharing } from './upstream/dns.ts';
@@ -59,6 +60,8 @@ export interface ProxyOptions {
   readonly locality?: string;
   /** Client connections of the whole proxy. Default 10 000. */
   readonly maxConnections?: number;
+  /** Clients whose TLS handshake has not begun yet, since others came before them. Default 1 024. */
+  readonly maxWaitingHandshakes?: number;
   /** Default: never. */
   readonly overload?: OverloadState;
   /** No connection is let in on a descriptor of this number or above, and how to see whether some are free. Default: never. */
@@ -102,6 +105,7 @@ export interface WorkerPart {
 }
 
 const DEFAULT_MAX_CONNECTIONS = 10_000;
+const DEFAULT_MAX_WAITING_HANDSHAKES = 1_024;
 const ANY_ADDRESS = '0.0.0.0';
 // Istio's.
 const DEFAULT_DRAIN_MS = 45_000;
@@ -222,6 +226,11 @@ export function createProxy(options: ProxyOptions): ProxyPath {
     clusters: clusters.live,
     mirrors: new Mirrors({ clusters: clusters.live, timers, random, stats, peers: options.peers }),
     secrets,
+    handshakes: new HandshakeTurns({
+      maxWaiting: options.maxWaitingHandshakes ?? DEFAULT_MAX_WAITING_HANDSHAKES,
+      stats,
+      timers,
+    }),
     readBuffer,
     ids,
     slabs,

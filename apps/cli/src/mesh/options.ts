@@ -26,6 +26,7 @@ export interface MeshFlags {
   readonly certificateTtl?: string;
   readonly interception?: string;
   readonly maxConnections?: string;
+  readonly maxWaitingHandshakes?: string;
   readonly maxMemory?: string;
   readonly proxyConcurrency?: string;
 }
@@ -96,6 +97,7 @@ export function parseMeshFlags(flags: MeshFlags): MeshOptions {
     pathNormalization: parsePathNormalization(flags.pathNormalization),
     proxyFlags: [
       ...countFlag('--max-connections', flags.maxConnections, '--max-connections'),
+      ...countFlag('--max-waiting-handshakes', flags.maxWaitingHandshakes, '--max-waiting-handshakes'),
       ...countFlag('--max-memory', flags.maxMemory, '--max-memory-mib'),
       ...concurrencyFlag(flags.proxyConcurrency),
     ],

@@ -1,12 +1,16 @@
 import type { JsonObject } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { DownstreamTlsContextSchema } from '@weft/contracts/full/envoy/extensions/transport_sockets/tls/v3/tls';
 import type { ConfigObject } from '@weft/contracts/config';
 import { describe, expect, it } from 'vitest';
 import { messageJson, SCHEMAS } from '../testing/json.ts';
 import { contextOf, objectsOf, snapshotOf } from '../testing/snapshots.ts';
 import { diagnose } from '../snapshot/diagnose.ts';
 import { buildMeshConfig } from '../config-store/mesh-config.ts';
+import { DEFAULT_MESH_OPTIONS } from '../options.ts';
 import { buildClusters } from './clusters.ts';
 import { buildEndpoints, endpointNames } from './endpoints.ts';
+import { meshServerTls } from './tls.ts';
 
 /** As a store that refuses less would hand it over. */
 const unchecked = (kind: string, spec: unknown, apiVersion = 'networking.istio.io/v1'): ConfigObject =>
@@ -124,6 +128,15 @@ describe('sessions between sidecars', () => {
   it('may be resumed unless the mesh says no', () => {
     expect(context(true)).not.toContain('maxSessionKeys');
     expect(context(false)).toContain('"maxSessionKeys":0');
+  });
+  it('are given no tickets then', () => {
+    const tickets = (tlsResumption: boolean): unknown => {
+      const { configType } = meshServerTls('http', { ...DEFAULT_MESH_OPTIONS, tlsResumption });
+      if (configType.case !== 'typedConfig') throw new Error('no context');
+      return anyUnpack(configType.value, DownstreamTlsContextSchema)?.sessionTicketKeysType;
+    };
+    expect(tickets(true)).toEqual({ case: undefined });
+    expect(tickets(false)).toEqual({ case: 'disableStatelessSessionResumption', value: true });
   });
 });
 

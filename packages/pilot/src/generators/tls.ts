@@ -124,6 +124,10 @@ export function meshServerTls(serves: 'http' | 'tcp', mesh: MeshOptions): Transp
       value: pack(DownstreamTlsContextSchema, {
         commonTlsContext: meshTlsContext(serverAlpn(serves), sans),
         requireClientCertificate: true,
+        // Nobody would come back with a ticket.
+        ...(mesh.tlsResumption
+          ? {}
+          : { sessionTicketKeysType: { case: 'disableStatelessSessionResumption' as const, value: true } }),
       }),
     },
   });

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { type Clock, errorCode, type Timer } from '@weft/kit';
 import type { InheritedSocket } from './served-socket.ts';
 import { holdQueue, openQueue } from './accept-queue.ts';
+import { ACCEPTED } from '../sockets/byte-reader.ts';
 
 export interface ListeningSocket {
   /** -1 while it is not bound. */
@@ -42,7 +43,7 @@ export function ownSocket(
   clock: Clock,
   events: SocketEvents,
 ): ListeningSocket {
-  const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, events.onConnection);
+  const server = createServer(ACCEPTED, events.onConnection);
   let state: 'open' | 'held' | 'closed' = 'open';
   let again: Timer | undefined;
   /** Where it was bound before, so that clients find it there again. */

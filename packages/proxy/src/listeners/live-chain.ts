@@ -19,6 +19,7 @@ import { takeBelow } from '../shared/take-below.ts';
 import { readAccepted, readSecured, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
+import type { HandshakeTurns } from '../tls/handshake-turns.ts';
 import type { LiveSecrets } from '../tls/tls-material.ts';
 import { type ChainCriteria } from './chain-match.ts';
 import type { ConnectionPlace } from './connection-gate.ts';
@@ -29,6 +30,7 @@ export interface ChainDeps extends ManagerDeps {
   readonly random: Random;
   readonly regex: RegexEngine;
   readonly secrets: LiveSecrets;
+  readonly handshakes: HandshakeTurns;
   readonly readBuffer: Buffer;
   /** Where workers count together. */
   readonly shared: SharedCells;
@@ -38,6 +40,8 @@ export interface ChainDeps extends ManagerDeps {
 }
 
 interface Handshake {
+  /** The client's address. */
+  readonly key: string;
   readonly socket: Socket;
   readonly connection: DownstreamConnection;
   refusal: TlsRefusal;
@@ -84,7 +88,7 @@ export class LiveChain {
         `Listener "${listener.name}"`,
         {
           wantsTransport: () => this.#accessLog?.wants?.downstreamTls === true,
-          onSecure: (socket, peer) => this.#onSecure(socket, peer),
+          onSecure: (socket, peer, accepted) => this.#onSecure(socket, peer, accepted),
           onRefused: (socket, refusal) => this.#onRefused(socket, refusal),
         },
       );
@@ -142,8 +146,8 @@ export class LiveChain {
       return;
     }
     if (bytes.length > 0) socket.unshift(bytes);
-    const key = `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`;
-    const handshake: Handshake = { socket, connection, refusal: UNFINISHED, place };
+    const key = addressOf(socket);
+    const handshake: Handshake = { key, socket, connection, refusal: UNFINISHED, place };
     this.#handshaking.set(key, handshake);
     this.#handshakeOf.set(socket, handshake);
     socket.once('close', () => {
@@ -157,24 +161,20 @@ export class LiveChain {
     this.#terminator.accept(socket);
   }
 
-  #onSecure(socket: TLSSocket, peer: PeerIdentity): void {
-    const key = `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`;
-    const handshake = this.#handshaking.get(key);
+  #onSecure(socket: TLSSocket, peer: PeerIdentity, accepted: Socket): void {
+    const handshake = this.#handshakeOf.get(accepted) ?? this.#handshaking.get(addressOf(socket));
     socket.on('error', ignore);
-    if (handshake === undefined) {
+    if (handshake === undefined || !this.#handshaking.delete(handshake.key)) {
       socket.destroy();
       return;
     }
-    this.#handshaking.delete(key);
     const connection = secured(handshake.connection, peer, this.#terminator?.ownPrincipal ?? '', socket);
     this.#serve(connection, EMPTY, handshake.place, (taker) => readSecured(socket, this.#deps.readBuffer, taker));
   }
 
   /** The log line follows when the socket has closed. */
   #onRefused(socket: Socket, refusal: TlsRefusal): void {
-    const handshake =
-      this.#handshakeOf.get(socket) ??
-      this.#handshaking.get(`${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`);
+    const handshake = this.#handshakeOf.get(socket) ?? this.#handshaking.get(addressOf(socket));
     if (handshake === undefined) return;
     handshake.refusal = refusal;
     // Not at once: this may run inside OpenSSL's callback, and Node then frees what OpenSSL still uses.
@@ -278,6 +278,8 @@ export class LiveChain {
     this.#terminator?.close();
   }
 }
+
+const addressOf = (socket: Socket): string => `${plainAddress(socket.remoteAddress)}:${socket.remotePort ?? 0}`;
 
 const alpnOf = (socket: Socket): string =>
   socket instanceof TLSSocket && typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '';

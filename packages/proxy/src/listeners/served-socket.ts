@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { ACCEPTED } from '../sockets/byte-reader.ts';
 import { holdQueue, openQueue } from './accept-queue.ts';
 
 /** Whoever serves an inherited socket now. */
@@ -73,9 +74,7 @@ export class ServedSocket implements InheritedSocket {
 
   #listen(): void {
     if (this.fd < 0 || this.#owner === undefined || this.#server !== undefined) return;
-    const server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
-      this.#accept(socket),
-    );
+    const server = createServer(ACCEPTED, (socket) => this.#accept(socket));
     this.#server = server;
     server.on('error', (error) => this.#owner?.onError(error));
     server.listen({ fd: this.fd, backlog: this.#backlog }, () => {

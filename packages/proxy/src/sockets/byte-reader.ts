@@ -7,6 +7,14 @@ export type TakeBytes = (buffer: Buffer, start: number, end: number) => void;
 const READ_BUFFER_BYTES = 64 * 1024;
 const WRITE_HIGH_WATER_BYTES = 64 * 1024;
 
+/** Of servers that accept for `readAccepted`. */
+export const ACCEPTED = {
+  pauseOnConnect: true,
+  allowHalfOpen: true,
+  noDelay: true,
+  highWaterMark: WRITE_HIGH_WATER_BYTES,
+} as const;
+
 /** One buffer that every socket reads into, one after the other; a read is handed on before the next one begins. */
 export const createReadBuffer = (): Buffer => Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
@@ -15,9 +23,9 @@ interface WithHandle {
 }
 
 /**
- * Lets an accepted, paused socket read into the shared buffer instead of allocating one per read. Node offers that
- * publicly for sockets it connects only, so an accepted one is made anew around its handle; where that is not
- * possible, 'data' events do the same more slowly.
+ * Lets an accepted, paused socket read into the shared buffer instead of allocating one per read. Where Node takes none for
+ * a socket that is there, or more may wait for the client than the listener's sockets say, it is made anew around its
+ * handle; where that is not possible either, 'data' events do the same more slowly.
  * @param writeBytes how much may wait for the client before its answers are held back.
  */
 export function readAccepted(
@@ -26,6 +34,10 @@ export function readAccepted(
   take: TakeBytes,
   writeBytes = WRITE_HIGH_WATER_BYTES,
 ): Socket {
+  if (raw.writableHighWaterMark === writeBytes && readInto(raw, shared, take)) {
+    raw.allowHalfOpen = true;
+    return raw;
+  }
   const inner = raw as unknown as WithHandle;
   const handle = inner._handle;
   if (handle === null || typeof handle.readStop !== 'function') return readByEvents(raw, take);
@@ -48,18 +60,21 @@ export function readByEvents<S extends Socket>(socket: S, take: TakeBytes): S {
   return socket;
 }
 
+/** Lets an accepted TLS socket read into the shared buffer; where that is not possible, 'data' events do. */
+export const readSecured = (socket: TLSSocket, shared: Buffer, take: TakeBytes): TLSSocket =>
+  readInto(socket, shared, take) ? socket : readByEvents(socket, take);
+
 /**
- * Lets an accepted TLS socket read into the shared buffer. Node has no public word for that where it is not TLS itself that
- * connects, so what it keeps for sockets that it connects is set here; where it keeps that otherwise, 'data' events do.
+ * Node has no public word for a buffer of a socket that it did not connect itself, so what it keeps for sockets that it
+ * connects is set here. @returns false where it keeps that otherwise, and for a socket that has read something already.
  */
-export function readSecured(socket: TLSSocket, shared: Buffer, take: TakeBytes): TLSSocket {
+function readInto(socket: Socket, shared: Buffer, take: TakeBytes): boolean {
   const handle = (socket as unknown as WithUserBuffer)._handle;
-  if (KEPT === undefined || typeof handle?.useUserBuffer !== 'function' || socket.readableLength > 0)
-    return readByEvents(socket, take);
+  if (KEPT === undefined || typeof handle?.useUserBuffer !== 'function' || socket.readableLength > 0) return false;
   const { buffer, callback } = onRead(shared, take);
   Object.assign(socket, { [KEPT.buffer]: buffer, [KEPT.callback]: callback });
   handle.useUserBuffer(buffer);
-  return socket;
+  return true;
 }
 
 interface WithUserBuffer {

@@ -14,5 +14,12 @@ export function descriptorOf(socket: Socket): number {
  * At the end of what came: Node reports a reset that comes together with bytes as an end, but then there is no peer any
  * more. Where both sides have ended there is none either, and nothing is wrong; Unix sockets never have an address.
  */
-export const endedByReset = (socket: Socket): boolean =>
-  !socket.writableEnded && socket.remoteAddress === undefined && socket.localAddress !== undefined;
+export function endedByReset(socket: Socket): boolean {
+  if (socket.writableEnded) return false;
+  // A socket remembers whom it was connected to, once it was asked; its handle asks the system.
+  const { _handle: handle } = socket as unknown as {
+    readonly _handle?: { getpeername?: (out: object) => number } | null;
+  };
+  const hasPeer = handle?.getpeername?.({}) ?? (socket.remoteAddress === undefined ? -1 : 0);
+  return hasPeer !== 0 && socket.localAddress !== undefined;
+}

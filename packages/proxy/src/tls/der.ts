@@ -6,7 +6,7 @@ export interface Element {
   readonly end: number;
 }
 
-export const DER = { sequence: 0x30, octetString: 0x04, objectId: 0x06 } as const;
+export const DER = { integer: 0x02, octetString: 0x04, objectId: 0x06, sequence: 0x30 } as const;
 
 /** @returns no children where one of them is malformed. */
 export function childrenOf(der: Uint8Array, parent: Element): Element[] {

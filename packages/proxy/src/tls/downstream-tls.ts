@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { DownstreamTlsContext } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
@@ -5,8 +6,11 @@ import { parseSpiffeId, type ReasonCode, SECRET_DEFAULT } from '@weft/contracts'
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import { errorCode, errorMessage } from '@weft/kit';
 import { CARRIED_ALPN } from '../http2/carried.ts';
+import { CertificateBook } from './certificate-book.ts';
+import type { HandshakeTurn, HandshakeTurns } from './handshake-turns.ts';
+import { certificateBytes } from './peer-certificate.ts';
 import { readSubjectAltNames } from './subject-alt-names.ts';
-import { distinguishedName, readTransport, type TransportFacts } from './transport-facts.ts';
+import { readTransport, type TransportFacts } from './transport-facts.ts';
 import {
   compileMaterial,
   isExpected,
@@ -27,8 +31,9 @@ export interface PeerIdentity {
 export interface TlsTerminatorEvents {
   /** Whether a log asks what the connection is like. */
   wantsTransport(): boolean;
-  onSecure(socket: TLSSocket, peer: PeerIdentity): void;
-  /** The handshake failed, or the client is not who it must be. @param socket the accepted one. */
+  /** @param accepted what `accept` was given; where Node does not tell, the TLS socket itself. */
+  onSecure(socket: TLSSocket, peer: PeerIdentity, accepted: Socket): void;
+  /** The handshake failed, or the client is not who it must be. @param socket as `accepted`. */
   onRefused(socket: Socket, refusal: TlsRefusal): void;
 }
 
@@ -42,6 +47,7 @@ const tlsFailure = (detail: string): TlsRefusal => ({ reason: 'downstream-tls-fa
 // What OpenSSL says when the first bytes are no TLS record: some other protocol, most often HTTP.
 const NOT_TLS = new Set(['ERR_SSL_HTTP_REQUEST', 'ERR_SSL_HTTPS_PROXY_REQUEST', 'ERR_SSL_WRONG_VERSION_NUMBER']);
 
+const { SSL_OP_NO_TICKET } = constants;
 const ANONYMOUS: PeerIdentity = { principal: '', fingerprint: '', subject: '' };
 
 /**
@@ -53,22 +59,31 @@ export class TlsTerminator {
   readonly #secrets: LiveSecrets;
   readonly #requireClient: boolean;
   readonly #requireSni: boolean;
+  /** Whether clients may go on from a handshake that they made before (`disable_stateless_session_resumption`). */
+  readonly #tickets: boolean;
   readonly #events: TlsTerminatorEvents;
   readonly #server: Server;
+  readonly #turns: HandshakeTurns;
+  /** By accepted socket. */
+  readonly #turnOf = new WeakMap<Socket, HandshakeTurn>();
+  readonly #certificates = new CertificateBook();
   #generation = 0;
   #unready = 'TLS error: Secret is not supplied by SDS';
 
   constructor(
     message: DownstreamTlsContext,
     options: { readonly http1Only: boolean; readonly carries: boolean; readonly handshakeTimeoutMs: number },
-    deps: { readonly secrets: LiveSecrets; readonly regex: RegexEngine },
+    deps: { readonly secrets: LiveSecrets; readonly regex: RegexEngine; readonly handshakes: HandshakeTurns },
     resource: string,
     events: TlsTerminatorEvents,
   ) {
     this.#material = compileMaterial(message.commonTlsContext, deps.regex, resource);
     if (this.#material.certificate === undefined)
       throw new ConfigRejectedError(resource, 'common_tls_context: no certificate is set');
+    const { sessionTicketKeysType: tickets } = message;
+    this.#tickets = tickets.case !== 'disableStatelessSessionResumption' || !tickets.value;
     this.#secrets = deps.secrets;
+    this.#turns = deps.handshakes;
     this.#events = events;
     this.#requireSni = message.requireSni ?? false;
     this.#requireClient = message.requireClientCertificate ?? false;
@@ -99,7 +114,7 @@ export class TlsTerminator {
     this.refresh();
   }
 
-  /** @returns false when there is no certificate yet: nothing is answered then. */
+  /** @returns false when there is no certificate yet, or too many clients wait: nothing is answered then. */
   accept(raw: Socket): boolean {
     this.refresh();
     if (this.#unready !== '') {
@@ -109,7 +124,14 @@ export class TlsTerminator {
     }
     // A client that leaves during the handshake is gone at once; afterwards each direction ends on its own.
     raw.allowHalfOpen = false;
-    this.#server.emit('connection', raw);
+    const turn = this.#turns.begin(() => this.#server.emit('connection', raw));
+    if (turn === undefined) {
+      this.#events.onRefused(raw, tlsFailure('too many clients wait for their handshake'));
+      raw.destroy();
+      return false;
+    }
+    this.#turnOf.set(raw, turn);
+    raw.once('close', turn.end);
     return true;
   }
 
@@ -125,7 +147,7 @@ export class TlsTerminator {
       return;
     }
     try {
-      this.#server.setSecureContext(options);
+      this.#server.setSecureContext({ ...options, ...(this.#tickets ? {} : { secureOptions: SSL_OP_NO_TICKET }) });
       this.ownPrincipal = typeof options.cert === 'string' ? principalOfPem(options.cert) : '';
       this.#unready = '';
     } catch (error) {
@@ -138,6 +160,7 @@ export class TlsTerminator {
   }
 
   #onSecure(socket: TLSSocket): void {
+    this.#turnOf.get(rawOf(socket))?.end();
     const peer = this.#requireSni && !isNamed(socket) ? 'the client names no server (SNI)' : this.#identify(socket);
     if (typeof peer === 'string') {
       this.#events.onRefused(rawOf(socket), tlsFailure(peer));
@@ -145,15 +168,16 @@ export class TlsTerminator {
       return;
     }
     socket.allowHalfOpen = true;
-    this.#events.onSecure(socket, this.#events.wantsTransport() ? { ...peer, transport: readTransport(socket) } : peer);
+    const told = this.#events.wantsTransport() ? { ...peer, transport: readTransport(socket) } : peer;
+    this.#events.onSecure(socket, told, rawOf(socket));
   }
 
   #identify(socket: TLSSocket): PeerIdentity | string {
-    // `getPeerCertificate` would read all there is in it, its key too: as dear as the rest of a handshake.
-    const certificate = socket.getPeerX509Certificate();
-    if (certificate === undefined || !socket.authorized)
-      return this.#requireClient ? 'no client certificate' : ANONYMOUS;
-    const names = readSubjectAltNames(certificate.raw);
+    if (!socket.authorized) return this.#requireClient ? 'no client certificate' : ANONYMOUS;
+    const raw = certificateBytes(socket);
+    if (raw === undefined) return this.#requireClient ? 'no client certificate' : ANONYMOUS;
+    const certificate = this.#certificates.read(raw);
+    const { names } = certificate;
     const { uris, dns } = names;
     const isMesh = this.#material.certificate === SECRET_DEFAULT;
     const [uri = ''] = uris;
@@ -166,8 +190,8 @@ export class TlsTerminator {
     }
     return {
       principal: uri === '' ? (dns[0] ?? '') : uri,
-      fingerprint: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
-      subject: distinguishedName(certificate.subject),
+      fingerprint: certificate.sha256,
+      subject: certificate.subject,
     };
   }
 }

@@ -2,8 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { childrenOf, DER, elementAt } from './der.ts';
 import { readSubjectAltNames, type SubjectAltNames } from './subject-alt-names.ts';
+import { sessionIdOf } from './tls-session.ts';
 
 export interface TransportFacts {
   /** `TLSv1.3`. */
@@ -26,10 +26,11 @@ export function readTransport(socket: Socket): TransportFacts | undefined {
   if (!(socket instanceof TLSSocket)) return undefined;
   const version = socket.getProtocol();
   if (version === null) return undefined;
+  const session = socket.getSession();
   return {
     version,
     cipher: socket.getCipher().name,
-    sessionId: sessionIdOf(socket.getSession()),
+    sessionId: session === undefined ? '' : sessionIdOf(session),
     group: groupOf(socket),
     serverName: serverNameOf(socket),
     peer: factsOf(socket.getPeerCertificate()),
@@ -68,6 +69,8 @@ export class CertificateFacts {
   readonly #der: Buffer;
   #parsed: X509Certificate | undefined;
   #names: SubjectAltNames | undefined;
+  #subject: string | undefined;
+  #sha256: string | undefined;
 
   constructor(der: Buffer) {
     this.#der = der;
@@ -83,7 +86,8 @@ export class CertificateFacts {
     return this.#names;
   }
   get subject(): string {
-    return distinguishedName(this.#certificate.subject);
+    this.#subject ??= distinguishedName(this.#certificate.subject);
+    return this.#subject;
   }
   get issuer(): string {
     return distinguishedName(this.#certificate.issuer);
@@ -95,7 +99,8 @@ export class CertificateFacts {
     return hex(this.#certificate.fingerprint);
   }
   get sha256(): string {
-    return hex(this.#certificate.fingerprint256);
+    this.#sha256 ??= hex(this.#certificate.fingerprint256);
+    return this.#sha256;
   }
   /** Epoch milliseconds. */
   get validFromMs(): number {
@@ -112,13 +117,4 @@ export class CertificateFacts {
 const hex = (fingerprint: string): string => fingerprint.replaceAll(':', '').toLowerCase();
 
 /** RFC 2253 §2.1: the last part first. Node has each part, escaped, in a line of its own. */
-export const distinguishedName = (lines: string | undefined): string =>
-  (lines ?? '').split('\n').toReversed().join(',');
-
-/** The fourth part of OpenSSL's SSL_SESSION, which begins with two versions and the cipher. */
-function sessionIdOf(session: Buffer | undefined): string {
-  if (session === undefined) return '';
-  const whole = elementAt(session, 0, session.length);
-  const id = whole && childrenOf(session, whole)[3];
-  return id?.tag === DER.octetString ? session.toString('hex', id.start, id.end) : '';
-}
+const distinguishedName = (lines: string | undefined): string => (lines ?? '').split('\n').toReversed().join(',');

@@ -12,37 +12,48 @@ const secrets = { get: () => undefined, generation: 0, close: () => {} };
 const options = { secrets, regex: createRegexEngine(), resource: 'test', speaks: 'tcp', sanValidation: false } as const;
 
 function tls(maxSessionKeys: number | undefined) {
-  const secrets = { ...options.secrets };
+  const secrets = { ...options.secrets, generation: 1 };
   const message = create(UpstreamTlsContextSchema, {
     commonTlsContext: {},
     ...(maxSessionKeys === undefined ? {} : { maxSessionKeys }),
   });
   const made = new UpstreamTls(message, { ...options, secrets });
-  made.keepSession(facts, session, 'spiffe://peer');
+  made.connectOptions(facts, 0);
+  made.keepSession(facts, { session, peer: 'spiffe://peer', verifiedMs: 0 });
   return { made, secrets };
 }
 
 describe('sessions towards a host', () => {
   it('are kept with the peer they were made with, until secrets change', () => {
     const { made, secrets } = tls(undefined);
-    expect(made.resumablePeer(facts)).toBe('spiffe://peer');
-    secrets.generation = 1;
-    made.keepSession({ ...facts, port: 444 }, session, 'spiffe://peer');
-    expect(made.resumablePeer({ ...facts, port: 444 })).toBe('');
+    expect(made.resumablePeer(facts, 1)).toBe('spiffe://peer');
+    secrets.generation = 2;
+    made.keepSession({ ...facts, port: 444 }, { session, peer: 'spiffe://peer', verifiedMs: 0 });
+    expect(made.resumablePeer({ ...facts, port: 444 }, 1)).toBe('');
   });
   it('are kept for each name that was asked for', () => {
-    const { made, secrets } = tls(undefined);
-    secrets.generation = 0;
-    made.keepSession(facts, session, 'spiffe://other', 'other.test');
-    expect([made.resumablePeer(facts), made.resumablePeer(facts, 'other.test')]).toEqual([
+    const { made } = tls(undefined);
+    made.keepSession(facts, { session, peer: 'spiffe://other', verifiedMs: 0 }, 'other.test');
+    expect([made.resumablePeer(facts, 1), made.resumablePeer(facts, 1, 'other.test')]).toEqual([
       'spiffe://peer',
       'spiffe://other',
     ]);
-    expect(made.resumablePeer(facts, 'third.test')).toBe('');
+    expect(made.resumablePeer(facts, 1, 'third.test')).toBe('');
   });
+
+  it('are resumed for ten minutes after the peer has shown its certificate', () => {
+    const { made } = tls(undefined);
+    const offered = (nowMs: number): unknown => {
+      const connect = made.connectOptions(facts, nowMs);
+      return typeof connect === 'string' ? connect : connect.session;
+    };
+    expect([offered(599_999), made.resumablePeer(facts, 599_999)]).toEqual([session, 'spiffe://peer']);
+    expect([offered(600_000), made.resumablePeer(facts, 600_000)]).toEqual([undefined, '']);
+  });
+
   it('are not kept where none may be', () => {
-    expect(tls(0).made.resumablePeer(facts)).toBe('');
-    expect(tls(1).made.resumablePeer(facts)).toBe('spiffe://peer');
+    expect(tls(0).made.resumablePeer(facts, 1)).toBe('');
+    expect(tls(1).made.resumablePeer(facts, 1)).toBe('spiffe://peer');
   });
 });
 
@@ -53,7 +64,7 @@ describe('peers that no rule names', () => {
       ...options,
       secrets: { ...secrets, generation: 1 },
       sanValidation,
-    }).connectOptions(facts);
+    }).connectOptions(facts, 1);
     if (typeof made === 'string') throw new Error(made);
     const certificate = { subject: {}, subjectaltname: 'DNS:good.test' } as unknown as PeerCertificate;
     return made.checkServerIdentity?.('', certificate);
@@ -70,7 +81,7 @@ describe('peers that no rule names', () => {
         ...options,
         secrets: { ...secrets, generation: 1 },
         sanValidation: true,
-      }).connectOptions(facts, asked);
+      }).connectOptions(facts, 1, asked);
       if (typeof made === 'string') throw new Error(made);
       const certificate = { subject: {}, subjectaltname: 'DNS:good.test, IP Address:127.0.0.1' };
       return [made.servername, made.checkServerIdentity?.('', certificate as unknown as PeerCertificate) === undefined];

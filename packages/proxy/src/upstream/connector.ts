@@ -47,7 +47,8 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
   let socket: Socket | undefined;
 
   // Read before the handshake: the sessions may change meanwhile.
-  const resumed = tls?.resumablePeer(facts, asked) ?? '';
+  const startMs = timers.now();
+  const resumed = tls?.resumablePeer(facts, startMs, asked) ?? '';
   const peerOf = (connected: Socket): string =>
     tls !== undefined && connected instanceof TLSSocket ? tls.peerOf(connected, resumed) : '';
 
@@ -86,13 +87,13 @@ export function openConnection(options: ConnectOptions, take: TakeBytes, outcome
       socket = connectPlain(where, options.readBuffer, take, beforehand());
       socket.once('connect', succeed);
     } else {
-      const secure = tls.connectOptions(facts, asked);
+      const secure = tls.connectOptions(facts, startMs, asked);
       if (typeof secure === 'string') {
         queueMicrotask(() => fail('upstream-tls-failure', secure));
         return { cancel: () => void settle() };
       }
       const tlsSocket = connectSecure({ ...where, ...secure }, options.readBuffer, take, beforehand());
-      tlsSocket.on('session', (session: Buffer) => tls.keepSession(facts, session, peerOf(tlsSocket), asked));
+      tls.watch(tlsSocket, facts, startMs, asked);
       tlsSocket.once('secureConnect', succeed);
       socket = tlsSocket;
     }

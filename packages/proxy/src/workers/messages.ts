@@ -20,6 +20,7 @@ export interface WorkerStart {
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly hostname: string;
   readonly maxConnections: number;
+  readonly maxWaitingHandshakes: number;
   readonly maxDescriptor: number;
   readonly drainTimeMs: number;
   readonly socketMark: number | undefined;

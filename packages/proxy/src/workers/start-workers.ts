@@ -69,6 +69,7 @@ export function startWorkers(deps: WorkersDeps): Workers {
     metadata: options.metadata,
     hostname: deps.hostname,
     maxConnections: deps.maxConnections,
+    maxWaitingHandshakes: options.maxWaitingHandshakes,
     maxDescriptor: deps.maxDescriptor,
     drainTimeMs: options.drainTimeMs,
     socketMark: options.socketMark,

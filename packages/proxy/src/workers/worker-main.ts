@@ -92,6 +92,7 @@ export function runWorker(start: WorkerStart, deps: WorkerDeps): RunningWorker {
     random,
     sockets,
     maxConnections: start.maxConnections,
+    maxWaitingHandshakes: start.maxWaitingHandshakes,
     overload: followOverload(memory.overload),
     descriptors: { max: start.maxDescriptor, left: descriptorsLeft },
     drainMs: start.drainTimeMs,

@@ -1,0 +1,122 @@
+import { connect as connectTcp } from 'node:net';
+import { connect as connectTls } from 'node:tls';
+import { describe, expect, it } from 'vitest';
+import { FakeClock, waitFor } from '@weft/testkit';
+import { certificate, roots as rootSecret } from '../test-support/certificates.ts';
+import { RecordingStats, startProxy } from '../test-support/harness.ts';
+import { secretsOf, serverSocket } from '../test-support/mutual-tls.ts';
+import { listener, resourceSet, staticCluster, tcpChain } from '../test-support/resources.ts';
+import { tcpUpstream } from '../test-support/upstream.ts';
+import { TimerQueue } from '../timers/timer-queue.ts';
+import { HandshakeTurns } from './handshake-turns.ts';
+
+function turns(maxWaiting: number) {
+  const stats = new RecordingStats();
+  const clock = new FakeClock();
+  const made = new HandshakeTurns({ maxWaiting, stats, timers: new TimerQueue(clock) });
+  const begun: number[] = [];
+  return { made, stats, clock, begun, begin: (number: number) => made.begin(() => void begun.push(number)) };
+}
+
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('handshakes', () => {
+  it('begin at once when they come alone, else in order when the one before is done', async () => {
+    const { begun, begin, stats } = turns(10);
+    const [first, second] = [1, 2, 3].map(begin);
+    expect([begun, stats.valueOf('listener_manager.handshakes_delayed')]).toEqual([[1], 2]);
+    first?.end();
+    // Not before what is ready now.
+    expect(begun).toEqual([1]);
+    await nextTurn();
+    expect(begun).toEqual([1, 2]);
+    first?.end();
+    await nextTurn();
+    expect(begun).toEqual([1, 2]);
+    second?.end();
+    await nextTurn();
+    expect(begun).toEqual([1, 2, 3]);
+  });
+
+  it('do not wait for a client that is slow', async () => {
+    const { begun, begin, clock } = turns(10);
+    const [slow] = [1, 2, 3].map(begin);
+    clock.advance(2);
+    await nextTurn();
+    expect(begun).toEqual([1, 2]);
+    // It had its place, and gives up no other's.
+    slow?.end();
+    await nextTurn();
+    expect(begun).toEqual([1, 2]);
+    clock.advance(2);
+    await nextTurn();
+    expect(begun).toEqual([1, 2, 3]);
+  });
+
+  it('wait up to a limit; who comes then is refused and counted', async () => {
+    const { begun, begin, made, stats } = turns(2);
+    const [first, second, third, fourth] = [1, 2, 3, 4].map(begin);
+    expect([fourth, made.waiting, stats.valueOf('listener_manager.handshakes_overflow')]).toEqual([undefined, 2, 1]);
+    // One that waits has left.
+    second?.end();
+    first?.end();
+    await nextTurn();
+    expect(begin(5)).toBeDefined();
+    third?.end();
+    await nextTurn();
+    expect(begun).toEqual([1, 3, 5]);
+  });
+});
+
+describe('a crowd of clients at one listener', () => {
+  it('is served as far as it may wait, and the rest is refused', async () => {
+    await using app = await tcpUpstream((socket) => void socket.end('hello'));
+    await using proxy = await startProxy(
+      resourceSet({
+        listeners: [listener('in', [tcpChain('app', { transportSocket: serverSocket })])],
+        clusters: [staticCluster('app', [app.port])],
+      }),
+      { secrets: secretsOf('server'), maxWaitingHandshakes: 4 },
+    );
+    const { certificateChain: cert = '', privateKey: key = '' } = certificate('client');
+    const ca = rootSecret().trustedCa;
+    const greeted = async (): Promise<string> => {
+      const socket = connectTls({
+        host: '127.0.0.1',
+        port: proxy.portOf('in'),
+        cert,
+        key,
+        ...(ca === undefined ? {} : { ca }),
+        checkServerIdentity: () => undefined,
+      });
+      return new Promise((resolve) => {
+        let got = '';
+        socket.on('data', (data) => (got += String(data)));
+        socket.on('error', () => resolve('refused'));
+        socket.on('close', () => resolve(got));
+      });
+    };
+    const answers = await Promise.all(Array.from({ length: 40 }, greeted));
+    const overflow = proxy.stats.valueOf('listener_manager.handshakes_overflow');
+    expect(overflow).toBeGreaterThan(0);
+    expect(answers.filter((answer) => answer === 'hello')).toHaveLength(40 - overflow);
+    // Later ones find places again.
+    expect(await greeted()).toBe('hello');
+    await waitFor(() => proxy.path.activeConnections() === 0);
+  });
+
+  it('may leave before its turn', async () => {
+    await using proxy = await startProxy(
+      resourceSet({
+        listeners: [listener('in', [tcpChain('app', { transportSocket: serverSocket })])],
+        clusters: [staticCluster('app', [1])],
+      }),
+      { secrets: secretsOf('server') },
+    );
+    const port = proxy.portOf('in');
+    const crowd = Array.from({ length: 40 }, () => connectTcp({ host: '127.0.0.1', port }));
+    for (const socket of crowd) socket.on('connect', () => socket.resetAndDestroy());
+    await waitFor(() => proxy.stats.valueOf('listener.in.downstream_cx_total') === 40);
+    await waitFor(() => proxy.path.activeConnections() === 0);
+  });
+});

@@ -63,6 +63,7 @@ describe('readOptions', () => {
       replaces: true,
       drainTimeMs: 5_000,
       maxConnections: 500,
+      maxWaitingHandshakes: 1024,
       maxMemoryBytes: 2_097_152,
       parentFd: 3,
       dns: {

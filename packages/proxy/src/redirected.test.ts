@@ -213,6 +213,18 @@ describe('an ORIGINAL_DST cluster', () => {
     await using deaf = await serve();
     expect((await fresh(deaf.portOf('in'), headers)).status).toBe(503);
   });
+
+  it('goes to the port that the cluster names, and refuses one that is none', async () => {
+    await using upstream = await echoUpstream('a');
+    const atPort = (upstreamPortOverride: number): Cluster =>
+      originalCluster('original', { lbConfig: { case: 'originalDstLbConfig', value: { upstreamPortOverride } } });
+    await using proxy = await serve(atPort(upstream.port));
+    state.going = { address: '127.0.0.1', port: 9 };
+    expect((await fresh(proxy.portOf('in'))).status).toBe(200);
+    expect(proxy.path.update(resourceSet({ clusters: [atPort(65_536)] }))).toMatchObject([
+      { type: 'cluster', name: 'original', reason: expect.stringContaining('upstream_port_override') },
+    ]);
+  });
 });
 
 describe('connections to upstreams', () => {

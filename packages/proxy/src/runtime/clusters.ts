@@ -68,7 +68,7 @@ export function compileCluster(message: ClusterMessage, deps: ClusterCompileDeps
     staticHosts: readHosts(message.loadAssignment, resource),
     dnsRefreshMs: millisOr(message.dnsRefreshRate, DEFAULT_DNS_REFRESH_MS),
     sourceAddress: message.upstreamBindConfig?.sourceAddress?.address,
-    original: discovery === 'original-dst' ? originalHosts(message) : undefined,
+    original: discovery === 'original-dst' ? originalHosts(message, resource) : undefined,
     ...service,
     metadata: message.metadata?.filterMetadata ?? {},
     transportFingerprint: JSON.stringify(
@@ -106,10 +106,13 @@ const bytesAsText = (_: string, value: unknown): unknown =>
       ? String(value)
       : value;
 
-function originalHosts(message: ClusterMessage): OriginalHostsOptions {
+function originalHosts(message: ClusterMessage, resource: string): OriginalHostsOptions {
   const config = message.lbConfig.case === 'originalDstLbConfig' ? message.lbConfig.value : undefined;
   const header = config?.useHttpHeader === true ? config.httpHeaderName || DEFAULT_ORIGINAL_DST_HEADER : '';
-  return { header: header.toLowerCase(), cleanupMs: millisOr(message.cleanupInterval, DEFAULT_CLEANUP_MS) };
+  const port = config?.upstreamPortOverride;
+  if (port !== undefined && !(port > 0 && port <= 65_535))
+    throw new ConfigRejectedError(resource, `upstream_port_override: ${port} is no port (1 to 65535)`);
+  return { header: header.toLowerCase(), port, cleanupMs: millisOr(message.cleanupInterval, DEFAULT_CLEANUP_MS) };
 }
 
 function discoveryOf(message: ClusterMessage, resource: string): Discovery {

@@ -92,7 +92,7 @@ export const REFUSED_UNREAD: ReadonlyMap<string, Fields> = new Map<string, Field
       51: 'connection_pool_per_downstream_connection',
     },
   ],
-  [`${CLUSTER}Cluster.OriginalDstLbConfig`, { 3: 'upstream_port_override', 4: 'metadata_key' }],
+  [`${CLUSTER}Cluster.OriginalDstLbConfig`, { 4: 'metadata_key' }],
   [`${CLUSTER}CircuitBreakers`, { 2: 'per_host_thresholds' }],
   [UPSTREAM_HTTP, { 6: 'http_filters', 7: 'header_validation_config' }],
   [`${UPSTREAM_HTTP}.ExplicitHttpConfig`, { 3: 'http3_protocol_options' }],

@@ -22,6 +22,8 @@ export interface TransportChoice {
 export interface OriginalHostsOptions {
   /** A request's header that names "address:port" instead; empty = none. */
   readonly header: string;
+  /** Goes before the port of the destination, also of one that the header names. */
+  readonly port: number | undefined;
   /** A host that nobody used for so long is forgotten. */
   readonly cleanupMs: number;
 }

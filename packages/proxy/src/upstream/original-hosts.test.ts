@@ -4,12 +4,12 @@ import { TimerQueue } from '../timers/timer-queue.ts';
 import type { Host } from './host.ts';
 import { OriginalHosts } from './original-hosts.ts';
 
-function setup(maxHosts = 8, header = '') {
+function setup(maxHosts = 8, header = '', port?: number) {
   const clock = new FakeClock();
   const forgotten: string[] = [];
   const timers = new TimerQueue(clock);
   const hosts = new OriginalHosts(
-    { header, cleanupMs: 5_000 },
+    { header, port, cleanupMs: 5_000 },
     {
       timers,
       isOwnListener: (address, port) => address === '127.0.0.1' && port === 15_001,
@@ -49,6 +49,16 @@ describe('the hosts of an ORIGINAL_DST cluster', () => {
     expect(hosts.invalid).toBe(5);
     // A header may not lead back here either.
     expect(hosts.hostFor(connection, '127.0.0.1:15001')).toBeUndefined();
+  });
+
+  it('are at the port that the cluster names, whoever asks, but not on this proxy', () => {
+    const { hosts, to } = setup(8, 'x-envoy-original-dst-host', 15_001);
+    expect(to('192.0.2.7')?.name).toBe('192.0.2.7:15001');
+    expect(to('192.0.2.7', 81)).toBe(to('192.0.2.7', 82));
+    const connection = { localAddress: '192.0.2.7', localPort: 80, redirected: true };
+    expect(hosts.hostFor(connection, '192.0.2.9:81')?.name).toBe('192.0.2.9:15001');
+    expect(to('127.0.0.1', 80)).toBeUndefined();
+    expect(hosts.loops).toBe(1);
   });
 
   it('are forgotten when nobody went there for a while, and nothing is left running', () => {

@@ -56,7 +56,8 @@ export class OriginalHosts {
     return connection.redirected === true ? this.#use(connection.localAddress, connection.localPort) : undefined;
   }
 
-  #use(address: string, port: number): Host | undefined {
+  #use(address: string, asked: number): Host | undefined {
+    const port = this.options.port ?? asked;
     if (this.#deps.isOwnListener(address, port)) {
       this.loops += 1;
       return undefined;

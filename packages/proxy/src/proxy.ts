@@ -30,7 +30,7 @@ import type { CompiledHcm } from './runtime/http-connection-manager.ts';
 import type { RuntimeConfig } from './runtime/runtime.ts';
 import { buildChains, compileTable, type Table } from './runtime/routes.ts';
 import { PRIVATE_CELLS, type SharedCells } from './shared/shared-cells.ts';
-import { createReadBuffer } from './sockets/byte-reader.ts';
+import { createReadBuffers } from './sockets/byte-reader.ts';
 import { BufferPool } from './sockets/buffer-pool.ts';
 import { WriteSlabs } from './sockets/write-slabs.ts';
 import type { OpenMarked, TellOriginalDestination } from './sockets/native-sockets.ts';
@@ -115,7 +115,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
   const { clock, random, logger, stats, worker } = options;
   const shared = worker?.shared ?? PRIVATE_CELLS;
   const timers = new TimerQueue(clock);
-  const readBuffer = createReadBuffer();
+  const readBuffers = createReadBuffers();
   const slabs = new WriteSlabs();
   const secrets = watchSecrets(options.secrets, () => {
     for (const listener of listeners.live()) listener.refreshSecrets();
@@ -128,13 +128,13 @@ export function createProxy(options: ProxyOptions): ProxyPath {
         compiled.port === port &&
         (compiled.address === address || (compiled.address === ANY_ADDRESS && hasAddress(address))),
     );
-  const http2 = { known: new FieldTable(), turn: new WriteTurn(), buffers: new BufferPool(), timers, random };
+  const http2 = { known: new FieldTable(), turn: new WriteTurn(), buffers: new BufferPool(timers), timers, random };
   const ids = new ConnectionIds(options.worker?.number);
   const clusters = new ClusterSet({
     ids,
     timers,
     random,
-    readBuffer,
+    readBuffers,
     slabs,
     stats,
     shared,
@@ -231,7 +231,7 @@ export function createProxy(options: ProxyOptions): ProxyPath {
       stats,
       timers,
     }),
-    readBuffer,
+    readBuffers,
     ids,
     slabs,
     http2,

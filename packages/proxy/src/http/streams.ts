@@ -113,7 +113,7 @@ export interface UpstreamStream {
   /** Ends the message with trailers; a protocol or a peer that takes none gets the end without them. */
   sendTrailers(trailers: HeadView): void;
   flush(): void;
-  /** Data and trailers of the response stop and go on, as `pauseRequest` says. */
+  /** Data and trailers of the response stop, once what was read already was handed on, and go on, as `pauseRequest` says. */
   pauseResponse(): void;
   resumeResponse(): void;
   readonly congested: boolean;

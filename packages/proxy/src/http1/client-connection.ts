@@ -3,6 +3,7 @@ import type { HeadView } from '../head/head-view.ts';
 import type { ConnectionKeeper, UpstreamConnection, UpstreamConnectionOptions } from '../http/connections.ts';
 import type { ResponseReceiver, UpstreamFailure, UpstreamStream } from '../http/streams.ts';
 import { endedByReset } from '../sockets/descriptor.ts';
+import type { BufferPool } from '../sockets/buffer-pool.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import type { WireMeter } from '../http/wire-meter.ts';
 import type { WriteSlabs } from '../sockets/write-slabs.ts';
@@ -21,6 +22,8 @@ export interface ClientConnectionOptions extends UpstreamConnectionOptions {
   /** Trailers of requests go on although their head does not announce them. */
   readonly trailers: boolean;
   readonly slabs: WriteSlabs;
+  /** For bytes that wait. */
+  readonly buffers: BufferPool;
 }
 
 const IDLE = 0;
@@ -45,7 +48,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   readonly #timers: TimerQueue;
   readonly #parser: HeadParser;
   readonly #head: H1Head;
-  readonly #held = new HeldBytes();
+  readonly #held: HeldBytes;
   readonly #idleWait: Deadline;
   #durationWait: Deadline | undefined;
   #chunked: ChunkedDecoder | undefined;
@@ -62,6 +65,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   #keepAlive = true;
   #anyByte = false;
   #paused = false;
+  #processing = false;
   #closed = false;
   /** The parser still holds the former head, which its receiver may be reading; it is forgotten with the next byte. */
   #formerHead = false;
@@ -85,6 +89,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     this.#timers = timers;
     this.#options = options;
     this.#writer = new SocketWriter(socket, options.slabs);
+    this.#held = new HeldBytes(options.buffers);
     this.#parser = new HeadParser('response', options.limits);
     this.#head = new H1Head(this.#parser);
     this.#idleWait = new Deadline(this, IDLE);
@@ -158,22 +163,23 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     const text = requestHeadText(head, last);
     this.#writer.text(text);
     if (this.#meter !== undefined) this.#meter.headSent += text.length;
-    if (last) this.#writer.flush();
+    if (last) this.#writer.flushNow();
   }
 
   sendData(buffer: Buffer, start: number, end: number, last: boolean): void {
     if (this.#state === STATE.dead) return;
     if (this.#upgraded) {
       if (end > start) this.#writer.bytes(buffer, start, end);
-      this.#writer.flush();
-      if (last) this.#socket.end();
+      if (!last) return this.#writer.flush();
+      this.#writer.flushNow();
+      this.#socket.end();
       return;
     }
     writeBody(this.#writer, buffer, start, end, this.#requestChunked);
     if (!last) return;
     if (this.#requestChunked) this.#writer.text(trailersText(undefined));
     this.#requestOver = true;
-    this.#writer.flush();
+    this.#writer.flushNow();
   }
 
   sendTrailers(trailers: HeadView): void {
@@ -182,7 +188,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     const passOn = this.#announcedTrailers || this.#options.trailers;
     if (this.#requestChunked) this.#writer.text(trailersText(passOn ? trailers : undefined));
     this.#requestOver = true;
-    this.#writer.flush();
+    this.#writer.flushNow();
   }
 
   flush(): void {
@@ -194,7 +200,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
   }
 
   pauseResponse(): void {
-    if (this.#paused) return;
+    if (this.#paused || this.#state === STATE.idle) return;
     this.#paused = true;
     this.#socket.pause();
   }
@@ -203,11 +209,7 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
     if (!this.#paused) return;
     this.#paused = false;
     if (this.#closed) return;
-    const held = this.#held;
-    if (held.length > 0) {
-      const used = this.#process(held.buffer, held.start, held.end);
-      held.consume(used - held.start);
-    }
+    if (!this.#processing) this.#processHeld();
     if (!this.#paused && !this.#closed) this.#socket.resume();
   }
 
@@ -232,22 +234,33 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
       this.#formerHead = false;
       this.#parser.reset();
     }
-    if (this.#held.length > 0) {
+    if (this.#paused || this.#held.length > 0) {
       this.#held.append(buffer, start, end);
-      if (this.#paused) return;
-      const held = this.#held;
-      const used = this.#process(held.buffer, held.start, held.end);
-      held.consume(used - held.start);
+      if (!this.#paused) this.#processHeld();
       return;
     }
     const used = this.#process(buffer, start, end);
     if (used < end && this.#state !== STATE.dead) this.#held.append(buffer, used, end);
   }
 
+  #processHeld(): void {
+    const held = this.#held;
+    if (held.length === 0) return;
+    const used = this.#process(held.buffer, held.start, held.end);
+    held.consume(used - held.start);
+  }
+
+  /** Hands on what one read brought, all of it: who pauses meanwhile gets no further read, since to hold these bytes is no cheaper. */
   #process(buffer: Buffer, start: number, end: number): number {
+    this.#processing = true;
+    const used = this.#handOn(buffer, start, end);
+    this.#processing = false;
+    return used;
+  }
+
+  #handOn(buffer: Buffer, start: number, end: number): number {
     let at = start;
     while (at < end) {
-      if (this.#paused) return at;
       if (this.#state === STATE.head) {
         const result = this.#parser.parse(buffer, at, end);
         if (result === 'more') return at;
@@ -375,6 +388,8 @@ export class H1ClientConnection implements UpstreamConnection, UpstreamStream {
       return;
     }
     this.#state = STATE.idle;
+    // Nobody waits for the rest of what was paused.
+    this.resumeResponse();
     this.#keeper.onReusable(this);
   }
 

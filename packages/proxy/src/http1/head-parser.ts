@@ -125,9 +125,11 @@ export class HeadParser {
    */
   parse(buffer: Uint8Array, base: number, end: number): ParseResult {
     const result = this.#run(buffer, base, end);
+    const { maxBytes } = this.#limits;
     const used = (result === 'more' ? end - base : this.headEnd) - this.headStart;
-    if ((result === 'more' || result === 'done') && used > this.#limits.maxBytes) {
-      return this.#isRequest && this.#phase <= PHASE.target ? 'uri-too-long' : 'headers-too-large';
+    if ((result === 'more' || result === 'done') && used > maxBytes) {
+      const byTarget = this.#phase <= PHASE.target || this.targetEnd - this.headStart > maxBytes;
+      return this.#isRequest && byTarget ? 'uri-too-long' : 'headers-too-large';
     }
     return result;
   }

@@ -7,6 +7,7 @@ import type { WireMeter } from '../http/wire-meter.ts';
 import { endedByReset } from '../sockets/descriptor.ts';
 import { type HeldClient, PausedClient } from '../sockets/paused-client.ts';
 import type { PeerState, TellPeerState } from '../sockets/peer-state.ts';
+import type { BufferPool } from '../sockets/buffer-pool.ts';
 import { SocketWriter } from '../sockets/socket-writer.ts';
 import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../timers/timer-queue.ts';
@@ -33,6 +34,8 @@ export interface ServerConnectionOptions {
   readonly target: TargetRules;
   readonly peerState: TellPeerState;
   readonly slabs: WriteSlabs;
+  /** For bytes that wait. */
+  readonly buffers: BufferPool;
 }
 
 const IDLE = 0;
@@ -59,7 +62,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   readonly #timers: TimerQueue;
   readonly #parser: HeadParser;
   readonly #head: H1Head;
-  readonly #held = new HeldBytes();
+  readonly #held: HeldBytes;
   readonly #wait: Deadline;
   readonly #headersWait: Deadline;
   #halfClosedWait: Deadline | undefined;
@@ -91,6 +94,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     this.#options = options;
     this.#writer = new SocketWriter(socket, options.slabs);
     this.#answer = new AnswerWriter(this.#writer);
+    this.#held = new HeldBytes(options.buffers);
     this.#parser = new HeadParser('request', options.limits);
     this.#head = new H1Head(this.#parser);
     this.#wait = new Deadline(this, IDLE);
@@ -118,7 +122,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
       // An answer that has not begun becomes a refusal, one that has is cut.
       this.#close = true;
       this.#receiver.onRequestAborted('drain-deadline');
-      this.#writer.flush();
+      this.#writer.flushNow();
       if (this.#state === STATE.closing) return;
     }
     this.#socket.destroy();
@@ -128,12 +132,12 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   weigh(take: WeighExchange): void {
     const receiver = this.#receiver;
     if (receiver === undefined || this.#answer.over) return;
-    const bytes = this.#socket.writableLength + this.#held.length + (receiver.heldBytes ?? 0);
+    const bytes = this.#socket.writableLength + this.#writer.gathered + this.#held.length + (receiver.heldBytes ?? 0);
     take(bytes, () => {
       if (this.#receiver !== receiver || this.#gone) return;
       this.#close = true;
       receiver.onRequestAborted('overloaded');
-      this.#writer.flush();
+      this.#writer.flushNow();
     });
   }
 
@@ -345,7 +349,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   startTunnel(): void {
     this.#state = STATE.tunnel;
     this.#close = true;
-    this.#writer.flush();
+    this.#writer.flushNow();
     if (this.#held.length === 0) return;
     setImmediate(() => {
       this.#processHeld();
@@ -369,7 +373,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
   }
 
   abort(): void {
-    this.#writer.flush();
+    this.#writer.flushNow();
     this.#answer.over = true;
     this.#socket.destroy();
     this.#onGone();
@@ -377,7 +381,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
 
   #endResponse(): void {
     this.#answer.over = true;
-    this.#writer.flush();
+    this.#writer.flushNow();
     if (this.#state === STATE.tunnel) {
       this.#socket.end();
       this.#finishExchange();
@@ -485,6 +489,7 @@ export class H1ServerConnection implements ServerConnection, DownstreamStream, H
     if (this.#halfClosedWait !== undefined) this.#timers.cancel(this.#halfClosedWait);
     if (this.#ageWait !== undefined) this.#timers.cancel(this.#ageWait);
     this.#held.clear();
+    this.#writer.discard();
     const receiver = this.#receiver;
     if (receiver !== undefined) {
       if (!this.#answer.over) receiver.onRequestAborted('downstream-closed');

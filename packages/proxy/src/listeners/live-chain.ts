@@ -16,7 +16,7 @@ import type { CompiledHcm } from '../runtime/http-connection-manager.ts';
 import type { CompiledChain, CompiledListener, ConnectionLimit } from '../runtime/listeners.ts';
 import type { SharedCells } from '../shared/shared-cells.ts';
 import { takeBelow } from '../shared/take-below.ts';
-import { readAccepted, readSecured, type TakeBytes } from '../sockets/byte-reader.ts';
+import { readAccepted, type ReadBuffers, readSecured, type TakeBytes } from '../sockets/byte-reader.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import { type PeerIdentity, type TlsRefusal, TlsTerminator } from '../tls/downstream-tls.ts';
 import type { HandshakeTurns } from '../tls/handshake-turns.ts';
@@ -31,7 +31,7 @@ export interface ChainDeps extends ManagerDeps {
   readonly regex: RegexEngine;
   readonly secrets: LiveSecrets;
   readonly handshakes: HandshakeTurns;
-  readonly readBuffer: Buffer;
+  readonly readBuffers: ReadBuffers;
   /** Where workers count together. */
   readonly shared: SharedCells;
   /** The same for what each address has taken. */
@@ -102,6 +102,10 @@ export class LiveChain {
     const { terminal } = this.#compiled;
     return terminal.kind === 'http' ? terminal.hcm.accessLog : terminal.proxy.accessLog;
   }
+  get #readBuffer(): Buffer {
+    const { raw, http } = this.#deps.readBuffers;
+    return this.#compiled.terminal.kind === 'tcp' ? raw : http;
+  }
   get criteria(): ChainCriteria {
     return this.#compiled.criteria;
   }
@@ -142,7 +146,7 @@ export class LiveChain {
   take(socket: Socket, connection: DownstreamConnection, bytes: Buffer, place: ConnectionPlace): void {
     if (this.#terminator === undefined) {
       const { bufferBytes } = this.#compiled;
-      this.#serve(connection, bytes, place, (taker) => readAccepted(socket, this.#deps.readBuffer, taker, bufferBytes));
+      this.#serve(connection, bytes, place, (taker) => readAccepted(socket, this.#readBuffer, taker, bufferBytes));
       return;
     }
     if (bytes.length > 0) socket.unshift(bytes);
@@ -169,7 +173,7 @@ export class LiveChain {
       return;
     }
     const connection = secured(handshake.connection, peer, this.#terminator?.ownPrincipal ?? '', socket);
-    this.#serve(connection, EMPTY, handshake.place, (taker) => readSecured(socket, this.#deps.readBuffer, taker));
+    this.#serve(connection, EMPTY, handshake.place, (taker) => readSecured(socket, this.#readBuffer, taker));
   }
 
   /** The log line follows when the socket has closed. */

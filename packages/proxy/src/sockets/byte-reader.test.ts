@@ -1,7 +1,7 @@
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import { waitFor } from '@weft/testkit';
-import { ACCEPTED, createReadBuffer, readAccepted } from './byte-reader.ts';
+import { ACCEPTED, createReadBuffers, readAccepted } from './byte-reader.ts';
 import { endedByReset } from './descriptor.ts';
 
 /** A client and what a listener accepted of it. */
@@ -17,7 +17,7 @@ it.each(['nothing', 'the first bytes'])(
   'an accepted socket of which %s were read gives the rest to the shared buffer',
   async (read) => {
     const { client, accepted, close } = await joined();
-    const shared = createReadBuffer();
+    const shared = createReadBuffers().http;
     client.write('first');
     let got = '';
     if (read !== 'nothing') {
@@ -54,7 +54,7 @@ it('a reset that comes with bytes is told from an end, also where the address wa
   for (const resets of [true, false]) {
     const { client, accepted, close } = await joined();
     expect(accepted.remoteAddress).toBe('127.0.0.1');
-    const socket = readAccepted(accepted, createReadBuffer(), () => {});
+    const socket = readAccepted(accepted, createReadBuffers().http, () => {});
     socket.on('error', () => {});
     await new Promise<void>((resolve) => client.write('x', () => resolve()));
     if (resets) client.resetAndDestroy();
@@ -81,7 +81,7 @@ it.each([
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const client = connect((server.address() as AddressInfo).port, '127.0.0.1');
   client.pause();
-  const socket = readAccepted(await accepted, createReadBuffer(), () => {}, given);
+  const socket = readAccepted(await accepted, createReadBuffers().http, () => {}, given);
   expect(socket.writableHighWaterMark).toBe(expected);
   // The system's own buffer takes much more.
   const block = Buffer.alloc(1024 * 1024);

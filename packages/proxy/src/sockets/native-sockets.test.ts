@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 import type { WeftError } from '@weft/kit';
 import { describe, expect, it } from 'vitest';
-import { connectPlain, createReadBuffer } from './byte-reader.ts';
+import { connectPlain, createReadBuffers } from './byte-reader.ts';
 import { loadSocketCalls, markedSockets, originalDestinations, type SocketCalls } from './native-sockets.ts';
 
 const accepted = (fd: number | undefined, remoteAddress: string): Socket =>
@@ -84,7 +84,7 @@ describe('marked sockets', () => {
       let got = '';
       const socket = connectPlain(
         { host: '127.0.0.1', port, localAddress: '127.0.0.6' },
-        createReadBuffer(),
+        createReadBuffers().http,
         (buffer, start, end) => (got += buffer.toString('latin1', start, end)),
         { fd, preamble: undefined },
       );

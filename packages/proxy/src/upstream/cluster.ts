@@ -2,6 +2,7 @@ import type { Random } from '@weft/kit';
 import type { StatsSink } from '../ports.ts';
 import type { TimerQueue } from '../timers/timer-queue.ts';
 import type { OpenMarked } from '../sockets/native-sockets.ts';
+import type { ReadBuffers } from '../sockets/byte-reader.ts';
 import type { WriteSlabs } from '../sockets/write-slabs.ts';
 import type { TakeBytes } from '../sockets/byte-reader.ts';
 import type { ConnectionIds } from '../http/connection-ids.ts';
@@ -33,7 +34,7 @@ export interface ClusterDeps {
   isOwnListener(address: string, port: number): boolean;
   readonly timers: TimerQueue;
   readonly random: Random;
-  readonly readBuffer: Buffer;
+  readonly readBuffers: ReadBuffers;
   readonly slabs: WriteSlabs;
   readonly stats: StatsSink;
   /** Where workers count together. */
@@ -348,7 +349,7 @@ export class Cluster {
         sourceAddress: this.settings.sourceAddress,
         openMarked: this.#deps.openMarked,
         bufferBytes: this.settings.bufferBytes,
-        readBuffer: this.#deps.readBuffer,
+        readBuffer: speaks === 'tcp' ? this.#deps.readBuffers.raw : this.#deps.readBuffers.http,
         timers: this.#deps.timers,
       },
       take,

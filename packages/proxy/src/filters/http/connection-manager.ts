@@ -10,7 +10,8 @@ import { H1ServerConnection } from '../../http1/server-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
 import { CARRIED_ALPN } from '../../http2/carried.ts';
-import { forCarrier } from '../../http2/connection/options.ts';
+import { forCarrier, forMesh } from '../../http2/connection/options.ts';
+import type { BufferPool } from '../../sockets/buffer-pool.ts';
 import type { WriteSlabs } from '../../sockets/write-slabs.ts';
 import { H2ServerConnection } from '../../http2/connection/server-connection.ts';
 import type { DownstreamConnection, DownstreamStream, RequestReceiver } from '../../http/streams.ts';
@@ -136,10 +137,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   #openHttp1(socket: Socket, connection: DownstreamConnection): ServerConnection {
     const { limits, headersTimeoutMs, idleTimeoutMs, lingerMs, trailers, target } = this.settings;
-    const { peerState, slabs } = this.#deps;
+    const { peerState, slabs, http2 } = this.#deps;
     const { maxConnectionMs, maxRequestsPerConnection: maxRequests } = this.settings;
     const ends = { headersTimeoutMs, idleTimeoutMs, lingerMs, maxConnectionMs, maxRequests };
-    const options = { limits, trailers, target, peerState, slabs, ...ends };
+    const options = { limits, trailers, target, peerState, slabs, buffers: http2.buffers, ...ends };
     const made = new H1ServerConnection(socket, connection, this, this.timers, options);
     this.#connections.add(made);
     return made;
@@ -153,7 +154,7 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
     // At the edge a certificate is a client's, inside it is another proxy's.
     const carrier = connection.peerPrincipal !== '' && !this.settings.useRemoteAddress;
     const options = {
-      limits: carrier ? forCarrier(limits) : limits,
+      limits: carrier ? forMesh(forCarrier(limits)) : limits,
       headersTimeoutMs,
       idleTimeoutMs,
       lingerMs,
@@ -327,6 +328,10 @@ export class ConnectionManager implements ExchangeSource, ManagerContext {
 
   get stats(): StatsSink {
     return this.#deps.stats;
+  }
+
+  get buffers(): BufferPool {
+    return this.#deps.http2.buffers;
   }
 
   #checkIdle(): void {

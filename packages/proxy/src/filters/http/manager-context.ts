@@ -5,6 +5,7 @@ import type { DownstreamConnection } from '../../http/streams.ts';
 import type { AccessLogger, PeerExchange, StatsSink, Tracer } from '../../ports.ts';
 import type { RequestRecord } from '../../request-record.ts';
 import type { OverloadState } from '../../overload/overload.ts';
+import type { BufferPool } from '../../sockets/buffer-pool.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
 import type { HcmRoutes, HcmSettings } from './hcm-settings.ts';
@@ -23,6 +24,8 @@ export interface ManagerContext {
   readonly stats: StatsSink;
   readonly accessLog: AccessLogger | undefined;
   readonly overload: OverloadState;
+  /** For bytes that wait. */
+  readonly buffers: BufferPool;
   /** Adds one to a counter of this connection manager; for what is rare. */
   count(name: string): void;
   countPausedReading(): void;

@@ -10,6 +10,7 @@ import { flagBit } from '../../response-flags.ts';
 import { endedByReset } from '../../sockets/descriptor.ts';
 import { type HeldClient, PausedClient } from '../../sockets/paused-client.ts';
 import type { TellPeerState } from '../../sockets/peer-state.ts';
+import { SocketWriter } from '../../sockets/socket-writer.ts';
 import type { WriteSlabs } from '../../sockets/write-slabs.ts';
 import { Deadline, type TimerQueue } from '../../timers/timer-queue.ts';
 import type { Cluster } from '../../upstream/cluster.ts';
@@ -55,7 +56,10 @@ export class TcpSession implements HeldClient {
   readonly #idle: Deadline;
   readonly #onOver: () => void;
   readonly #direction: Direction;
+  readonly #toDownstream: SocketWriter;
   #upstream: TcpUpstream | undefined;
+  /** undefined for a tunnel. */
+  #toUpstream: SocketWriter | undefined;
   #connecting: Connecting | undefined;
   #cluster: Cluster | undefined;
   #host: Host | undefined;
@@ -77,6 +81,7 @@ export class TcpSession implements HeldClient {
     onOver: () => void,
   ) {
     this.#downstream = downstream;
+    this.#toDownstream = new SocketWriter(downstream, deps.slabs);
     this.#connection = connection;
     this.#settings = settings;
     this.#deps = deps;
@@ -99,6 +104,7 @@ export class TcpSession implements HeldClient {
     downstream.on('end', () => {
       if (endedByReset(downstream)) return this.#end('downstream-closed');
       this.#downstreamEnded = true;
+      this.#toUpstream?.flushNow();
       this.#upstream?.end();
     });
     downstream.on('drain', () => this.#upstream?.resume());
@@ -133,7 +139,10 @@ export class TcpSession implements HeldClient {
       return;
     }
     this.#touch();
-    if (!this.#write(upstream, buffer, start, end)) this.#holdBack();
+    const writer = this.#toUpstream;
+    const goesOn =
+      writer === undefined ? upstream.write(Buffer.from(buffer.subarray(start, end))) : put(writer, buffer, start, end);
+    if (!goesOn) this.#holdBack();
   }
 
   #holdBack(): void {
@@ -226,6 +235,7 @@ export class TcpSession implements HeldClient {
   #onConnected(socket: TcpUpstream, peer: string): void {
     this.#connecting = undefined;
     this.#upstream = socket;
+    if (socket instanceof Socket) this.#toUpstream = new SocketWriter(socket, this.#deps.slabs);
     if (this.#host !== undefined) this.#cluster?.outlier?.onConnected(this.#host, true);
     const record = this.#record;
     record.destinationPrincipal = peer;
@@ -240,8 +250,9 @@ export class TcpSession implements HeldClient {
     });
     socket.on('close', () => this.#end(undefined));
     socket.on('end', () => {
-      if (socket instanceof Socket && endedByReset(socket)) this.#end('upstream-reset');
-      else this.#downstream.end();
+      if (socket instanceof Socket && endedByReset(socket)) return this.#end('upstream-reset');
+      this.#toDownstream.flushNow();
+      this.#downstream.end();
     });
     socket.on('drain', () => this.#downstream.resume());
     this.#takeSlot(peer);
@@ -255,14 +266,7 @@ export class TcpSession implements HeldClient {
   #onUpstreamBytes(buffer: Buffer, start: number, end: number): void {
     this.#record.responseBytes += end - start;
     this.#touch();
-    if (!this.#deps.slabs.write(this.#downstream, '', buffer, start, end)) this.#upstream?.pause();
-  }
-
-  /** Only a tunnel is no socket. */
-  #write(upstream: TcpUpstream, buffer: Buffer, start: number, end: number): boolean {
-    return upstream instanceof Socket
-      ? this.#deps.slabs.write(upstream, '', buffer, start, end)
-      : upstream.write(Buffer.from(buffer.subarray(start, end)));
+    if (!put(this.#toDownstream, buffer, start, end)) this.#upstream?.pause();
   }
 
   #takeSlot(peer: string): void {
@@ -313,10 +317,19 @@ export class TcpSession implements HeldClient {
       record.reason = reason;
     }
     record.durationMs = this.#deps.timers.now() - record.startMs;
+    this.#toUpstream?.flushNow();
+    this.#toDownstream.flushNow();
     this.#upstream?.destroySoon();
     this.#downstream.destroySoon();
     if (this.#slot >= 0) this.#deps.stats.recordTcp(this.#slot, 0, 1, record.requestBytes, record.responseBytes);
     this.#settings.accessLog?.log(record);
     this.#onOver();
   }
+}
+
+/** @returns false when the socket should get no more for now. */
+function put(writer: SocketWriter, buffer: Buffer, start: number, end: number): boolean {
+  writer.bytes(buffer, start, end);
+  writer.flush();
+  return !writer.congested;
 }

@@ -2,7 +2,15 @@ import type { Socket } from 'node:net';
 import type { BufferPool } from '../../sockets/buffer-pool.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
 import type { ByteBuilder } from '../frames/byte-builder.ts';
-import { CODE, DEFAULT_WINDOW, type ErrorCode, FLAG, FRAME, SETTING } from '../frames/constants.ts';
+import {
+  CODE,
+  DEFAULT_FRAME_BYTES,
+  DEFAULT_WINDOW,
+  type ErrorCode,
+  FLAG,
+  FRAME,
+  SETTING,
+} from '../frames/constants.ts';
 import { FrameOutput, type OutputOwner } from '../frames/frame-output.ts';
 import { FrameReader, type FrameSink } from '../frames/frame-reader.ts';
 import { writeGoaway, writePing, writeReset, writeSettings, writeWindowUpdate } from '../frames/frame-writer.ts';
@@ -60,7 +68,7 @@ export abstract class H2Connection
   /** Nothing more is read: the connection has failed, or is gone. */
   stopped = false;
 
-  protected readonly reader = new FrameReader(this);
+  protected readonly reader: FrameReader;
   protected readonly closedStreams = new ClosedStreams();
   protected gone = false;
   readonly #control = new ControlFrames(this);
@@ -79,6 +87,7 @@ export abstract class H2Connection
     this.counters = counters;
     this.output = new FrameOutput(socket, shared.turn, this, limits.outputBytes);
     this.guard = new FloodGuard(limits, () => shared.timers.now());
+    this.reader = new FrameReader(this, limits.maxFrame);
     this.headers = new HeaderWriter(this);
     this.#headerReader = new HeaderReader(this, shared.known);
     this.#window = new ReceiveWindow(limits.connectionWindow);
@@ -115,6 +124,7 @@ export abstract class H2Connection
       ...settings,
       [SETTING.initialWindowSize, this.limits.streamWindow],
       [SETTING.maxHeaderListSize, this.limits.head.maxBytes],
+      ...(this.limits.maxFrame > DEFAULT_FRAME_BYTES ? [[SETTING.maxFrameSize, this.limits.maxFrame] as const] : []),
     ]);
     const { firstCredit } = this.#window;
     if (firstCredit > 0) writeWindowUpdate(builder, 0, firstCredit);

@@ -9,6 +9,8 @@ import { HeldData } from './held-data.ts';
 import type { StreamLink } from './stream-link.ts';
 
 const EMPTY = Buffer.alloc(0);
+// Whatever a peer takes: what is gathered for one write (frame-output.ts) has its bounds.
+const MOST_FRAME_BYTES = 64 * 1024;
 
 /**
  * One stream of a connection: its two windows, what waits on either side of them, and which ends have ended. What the
@@ -217,24 +219,25 @@ export abstract class H2Stream {
   /** Writes what the windows allow. @returns how far it got. */
   #put(buffer: Buffer, start: number, end: number, last: boolean): number {
     const { link, id } = this;
-    const { builder } = link.output;
+    const { output } = link;
     if (start === end) {
       if (!last) return end;
-      writeData(builder, id, buffer, start, end, true);
+      writeData(output.builder, id, buffer, start, end, true);
       if (this.wire !== undefined) this.wire.sent += FRAME_HEADER_BYTES;
       return end;
     }
     let at = start;
     while (at < end) {
-      const size = Math.min(end - at, this.sendWindow, link.sendWindow, link.peer.maxFrame);
+      const size = Math.min(end - at, this.sendWindow, link.sendWindow, link.peer.maxFrame, MOST_FRAME_BYTES);
       if (size <= 0) break;
-      writeData(builder, id, buffer, at, at + size, last && at + size === end);
+      if (at > start) output.setFullAside();
+      writeData(output.builder, id, buffer, at, at + size, last && at + size === end);
       at += size;
       if (this.wire !== undefined) this.wire.sent += size + FRAME_HEADER_BYTES;
       this.sendWindow -= size;
       link.sendWindow -= size;
       link.guard.sentData();
-      link.output.frames += 1;
+      output.frames += 1;
     }
     return at;
   }

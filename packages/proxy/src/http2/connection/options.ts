@@ -1,4 +1,5 @@
 import { DEFAULT_HEAD_LIMITS, type HeadLimits } from '../../http1/head-parser.ts';
+import { DEFAULT_FRAME_BYTES } from '../frames/constants.ts';
 
 export interface Keepalive {
   readonly intervalMs: number;
@@ -14,6 +15,8 @@ export interface H2Limits {
   /** Bytes that a peer may send before they are used: each stream, and all streams together. */
   readonly streamWindow: number;
   readonly connectionWindow: number;
+  /** SETTINGS_MAX_FRAME_SIZE. */
+  readonly maxFrame: number;
   readonly head: HeadLimits;
   /** CONTINUATION frames of one header block. */
   readonly maxContinuations: number;
@@ -52,6 +55,7 @@ export const DEFAULT_H2_LIMITS: H2Limits = {
   maxConcurrentStreams: 1000,
   streamWindow: 512 * KIB,
   connectionWindow: 16 * 1024 * KIB,
+  maxFrame: DEFAULT_FRAME_BYTES,
   head: DEFAULT_HEAD_LIMITS,
   maxContinuations: 16,
   maxEmptyFrames: 10,
@@ -91,3 +95,14 @@ export const forCarrier = (limits: H2Limits): H2Limits => ({
  * TCP does. Not for applications, some of which take a PING for abuse.
  */
 export const MESH_KEEPALIVE: Keepalive = { intervalMs: 5_000, timeoutMs: 5_000, whenSilent: true };
+
+// As much as one read brings: fewer frames for a body.
+const MESH_FRAME_BYTES = 64 * KIB;
+const MESH_OUTPUT_BYTES = 1024 * KIB;
+
+/** Between sidecars: one connection has the bodies of many, so that what is enough for one of them holds all of them up. */
+export const forMesh = (limits: H2Limits): H2Limits => ({
+  ...limits,
+  maxFrame: MESH_FRAME_BYTES,
+  outputBytes: limits.outputBytes < DEFAULT_H2_LIMITS.outputBytes ? limits.outputBytes : MESH_OUTPUT_BYTES,
+});

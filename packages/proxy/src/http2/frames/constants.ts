@@ -54,7 +54,7 @@ export const FRAME_HEADER_BYTES = 9;
 export const DEFAULT_WINDOW = 65_535;
 export const MAX_WINDOW = 0x7fff_ffff;
 export const MAX_STREAM_ID = 0x7fff_ffff;
-/** What each side must accept without being asked, and all that this one accepts. */
+/** What each side must accept without being asked. */
 export const DEFAULT_FRAME_BYTES = 16_384;
 export const MAX_FRAME_BYTES = 0xff_ffff;
 

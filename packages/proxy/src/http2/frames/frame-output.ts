@@ -2,8 +2,11 @@ import type { Socket } from 'node:net';
 import type { ByteBuilder } from './byte-builder.ts';
 import type { Flushable, WriteTurn } from './write-turn.ts';
 
-// A turn that makes more than this does not wait for its end. With what one read may add to it, it is no more than 128 KiB.
+// A turn that makes more than this does not wait for its end.
 const WRITE_NOW_BYTES = 60 * 1024;
+// Over TLS a write is done in a later turn, so that one had better be large. With one more frame it is no more than 256 KiB.
+const FULL_BYTES = 190 * 1024;
+
 export interface OutputOwner {
   /** Bytes were above the high mark and are below the low one. */
   onOutputWritable(): void;
@@ -65,9 +68,14 @@ export class FrameOutput implements Flushable {
 
   /** Called after data was put, between frames: much of it goes at once, or as soon as the write before it is done. */
   relieve(): void {
+    if (this.#awaited === 0 && this.#fullBytes + (this.#builder?.length ?? 0) >= WRITE_NOW_BYTES) this.#write();
+    else this.setFullAside();
+  }
+
+  /** Between frames of much data: `builder` is another one when this one is full. */
+  setFullAside(): void {
     const builder = this.#builder;
-    if (builder === undefined || builder.length < WRITE_NOW_BYTES) return;
-    if (this.#awaited === 0) return this.#write();
+    if (builder === undefined || builder.length < FULL_BYTES) return;
     this.#full.push(builder);
     this.#fullBytes += builder.length;
     this.#builder = undefined;

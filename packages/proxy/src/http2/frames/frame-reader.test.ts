@@ -83,6 +83,22 @@ describe('FrameReader', () => {
     expect(read(bytes, [])).toEqual([`error ${code}`]);
   });
 
+  it('takes frames as large as its side has said, and none larger', () => {
+    for (const [bytes, said] of [
+      [65_536, '0 0 65536'],
+      [65_537, `error ${CODE.frameSizeError}`],
+    ] as const) {
+      const transcript = new Transcript();
+      const reader = new FrameReader(transcript, 65_536);
+      const whole = frame(FRAME.data, 0, 1, Buffer.alloc(bytes));
+      // As TLS hands it on.
+      for (let at = 0; at < whole.length && !transcript.stopped; at += 16_384)
+        reader.read(whole, at, Math.min(whole.length, at + 16_384));
+      const [line = ''] = transcript.done();
+      expect(line.replace(/^data 1 0{131072} /, '0 0 ')).toBe(said);
+    }
+  });
+
   it('ignores the reserved bit of stream ids', () => {
     const bytes = frame(FRAME.ping, 0, 0x8000_0001, Buffer.alloc(8));
     expect(read(bytes, [])).toEqual(['6 0 1 0000000000000000']);

@@ -26,6 +26,7 @@ export class FrameReader {
   /** What `onData` hands on belongs to a frame of which some was handed on before. */
   continued = false;
   readonly #sink: FrameSink;
+  readonly #maxBytes: number;
   #state = IN_HEADER;
   #type = 0;
   #flags = 0;
@@ -39,8 +40,10 @@ export class FrameReader {
   #header: Buffer | undefined;
   #headerLength = 0;
 
-  constructor(sink: FrameSink) {
+  /** @param maxBytes of a payload, as this side has said it in its SETTINGS. */
+  constructor(sink: FrameSink, maxBytes: number = DEFAULT_FRAME_BYTES) {
     this.#sink = sink;
+    this.#maxBytes = maxBytes;
   }
 
   read(buffer: Buffer, start: number, end: number): void {
@@ -108,7 +111,7 @@ export class FrameReader {
       ((bytes[at + 7] as number) << 8) |
       (bytes[at + 8] as number);
     this.#left = length;
-    if (length > DEFAULT_FRAME_BYTES) {
+    if (length > this.#maxBytes) {
       this.#sink.onFramingError(CODE.frameSizeError, `a frame of ${length} bytes`);
       return;
     }

@@ -6,8 +6,8 @@ export interface Flushable {
 }
 
 // What is gathered for one write (frame-output.ts) fits, so that nothing large is made anew while bytes flow.
-const MAX_SPARE_BYTES = 128 * 1024;
-const MAX_SPARE_BYTES_IN_ALL = 4 * 1024 * 1024;
+const MAX_SPARE_BYTES = 256 * 1024;
+const MAX_SPARE_BYTES_IN_ALL = 6 * 1024 * 1024;
 
 /**
  * Lets everything that one turn of the event loop writes leave together: connections that have bytes are flushed once

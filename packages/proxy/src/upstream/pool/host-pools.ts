@@ -8,7 +8,7 @@ import { CARRIED_ALPN } from '../../http2/carried.ts';
 import { H2ClientConnection } from '../../http2/connection/client-connection.ts';
 import type { H2Counters } from '../../http2/connection/counters.ts';
 import type { H2Shared } from '../../http2/connection/h2-connection.ts';
-import { DEFAULT_H2_LIMITS, MESH_KEEPALIVE } from '../../http2/connection/options.ts';
+import { DEFAULT_H2_LIMITS, forMesh, MESH_KEEPALIVE } from '../../http2/connection/options.ts';
 import type { WriteSlabs } from '../../sockets/write-slabs.ts';
 import type { TakeBytes } from '../../sockets/byte-reader.ts';
 import type { TimerQueue } from '../../timers/timer-queue.ts';
@@ -147,6 +147,13 @@ export class HostPools {
     if (speaks === 'http2' || carried || (speaks === 'either' && agreed === 'h2')) {
       const { maxConcurrentStreams, floods } = settings.http2;
       const keepalive = settings.http2.keepalive ?? (peer === '' ? undefined : MESH_KEEPALIVE);
+      const http2Limits = {
+        ...DEFAULT_H2_LIMITS,
+        ...floods,
+        head: settings.headLimits,
+        maxConcurrentStreams,
+        keepalive,
+      };
       return new H2ClientConnection(
         socket,
         peer,
@@ -154,7 +161,7 @@ export class HostPools {
         http2,
         {
           ...limits,
-          limits: { ...DEFAULT_H2_LIMITS, ...floods, head: settings.headLimits, maxConcurrentStreams, keepalive },
+          limits: peer === '' ? http2Limits : forMesh(http2Limits),
           secure: this.#options.secure,
           carried,
         },
@@ -166,6 +173,7 @@ export class HostPools {
       limits: settings.headLimits,
       trailers: settings.trailers,
       slabs: this.#options.slabs,
+      buffers: http2.buffers,
     });
   }
 }

@@ -1,17 +1,27 @@
 import { FieldsHead } from '../../../head/fields-head.ts';
 import type { HeadView } from '../../../head/head-view.ts';
 import type { UpstreamStream } from '../../../http/streams.ts';
+import type { BufferPool } from '../../../sockets/buffer-pool.ts';
 
-/** The request body so far, kept for another attempt. Past the limit it is given up, and with it the right to retry. */
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * The request body so far, kept for another attempt, in chunks that other requests use afterwards. Past the limit it is
+ * given up, and with it the right to retry.
+ */
 export class KeptBody {
-  #chunks: Buffer[] = [];
+  readonly #pool: BufferPool;
+  readonly #maxBytes: number;
+  readonly #chunks: Buffer[] = [];
+  /** How far the last chunk is filled; all others are full. */
+  #filled = 0;
   #bytes = 0;
   #complete = true;
   #trailers: FieldsHead | undefined;
-  readonly #maxBytes: number;
 
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, pool: BufferPool) {
     this.#maxBytes = maxBytes;
+    this.#pool = pool;
   }
 
   get bytes(): number {
@@ -25,13 +35,25 @@ export class KeptBody {
 
   keep(buffer: Buffer, start: number, end: number): void {
     if (!this.#complete || end <= start) return;
-    this.#bytes += end - start;
-    if (this.#bytes > this.#maxBytes) {
-      this.#complete = false;
-      this.#chunks = [];
+    if (this.#bytes + (end - start) > this.#maxBytes) {
+      this.release();
       return;
     }
-    this.#chunks.push(Buffer.from(buffer.subarray(start, end)));
+    let at = start;
+    while (at < end) {
+      let chunk = this.#chunks.at(-1);
+      if (chunk === undefined || this.#filled === chunk.length) {
+        // Many small pieces come to few chunks, and one small body to little memory.
+        chunk = this.#pool.take(Math.min(CHUNK_BYTES, Math.max(end - at, this.#bytes)));
+        this.#chunks.push(chunk);
+        this.#filled = 0;
+      }
+      const count = Math.min(end - at, chunk.length - this.#filled);
+      buffer.copy(chunk, this.#filled, at, at + count);
+      this.#filled += count;
+      this.#bytes += count;
+      at += count;
+    }
   }
 
   keepTrailers(trailers: HeadView): void {
@@ -43,9 +65,19 @@ export class KeptBody {
     const chunks = this.#chunks;
     const trailers = this.#trailers;
     const endsWithData = over && trailers === undefined;
-    chunks.forEach((chunk, i) => upstream.sendData(chunk, 0, chunk.length, endsWithData && i === chunks.length - 1));
+    const lastAt = chunks.length - 1;
+    chunks.forEach((chunk, i) =>
+      upstream.sendData(chunk, 0, i === lastAt ? this.#filled : chunk.length, endsWithData && i === lastAt),
+    );
     if (endsWithData && chunks.length === 0) upstream.sendData(EMPTY, 0, 0, true);
     if (over && trailers !== undefined) upstream.sendTrailers(trailers);
+  }
+
+  /** Drops what is kept: nothing can be sent again from here on. What was replayed in this turn stays as it is for its rest. */
+  release(): void {
+    this.#complete = false;
+    this.#filled = 0;
+    for (const chunk of this.#chunks.splice(0)) this.#pool.giveBack(chunk);
   }
 }
 

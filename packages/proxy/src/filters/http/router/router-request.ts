@@ -55,7 +55,8 @@ export class RouterRequest implements AttemptOwner, DeadlineOwner {
     const stream = this.#stream;
     const action = this.#action;
     this.#hasBody = !stream.requestOver;
-    if (this.#hasBody && action.retry !== undefined) this.#kept = new KeptBody(stream.manager.settings.keptBytes);
+    if (this.#hasBody && action.retry !== undefined)
+      this.#kept = new KeptBody(stream.manager.settings.keptBytes, stream.manager.buffers);
     if (action.hashPolicies.length > 0) this.#attempts.hash(action.hashPolicies);
     const { head } = stream;
     if (head !== undefined) rewriteRequest(stream, head, this.#outcome, action);
@@ -156,7 +157,7 @@ export class RouterRequest implements AttemptOwner, DeadlineOwner {
     if (meshReason !== undefined) record.reason = meshReason;
     if (attempts.hashCookie !== '') head.add('set-cookie', attempts.hashCookie);
     this.#responseStarted = true;
-    this.#kept = undefined;
+    this.#dropKept();
     this.#waits?.cancelPerTry();
     if (!settings.suppressEnvoyHeaders)
       head.set('x-envoy-upstream-service-time', String(Math.max(0, record.upstreamMs)));
@@ -184,7 +185,7 @@ export class RouterRequest implements AttemptOwner, DeadlineOwner {
     this.#waits?.cancelRoute();
     this.#stream.requestOver = false;
     this.#hasBody = true;
-    this.#kept = undefined;
+    this.#dropKept();
     this.#attempt.upstream?.startTunnel();
     this.#stream.downstream.startTunnel();
   }
@@ -330,6 +331,11 @@ export class RouterRequest implements AttemptOwner, DeadlineOwner {
     this.#leaveHost();
     this.#attempts.end();
     this.#cluster.circuit.endRequest();
+    this.#dropKept();
+  }
+
+  #dropKept(): void {
+    this.#kept?.release();
     this.#kept = undefined;
   }
 }

@@ -5,6 +5,7 @@ import type { ResponseReceiver, UpstreamFailure } from '../../../http/streams.ts
 import { H1ClientConnection } from '../../../http1/client-connection.ts';
 import type { HeadLimits } from '../../../http1/head-parser.ts';
 import { responseHeadText, trailersText } from '../../../http1/head-writer.ts';
+import { BufferPool } from '../../../sockets/buffer-pool.ts';
 import { WriteSlabs } from '../../../sockets/write-slabs.ts';
 import { TimerQueue } from '../../../timers/timer-queue.ts';
 import { FakeSocket, stillClock } from '../fake-socket.ts';
@@ -59,6 +60,7 @@ export class Answer implements ResponseReceiver {
 export class ClientHarness {
   readonly #timers = new TimerQueue(stillClock);
   readonly #slabs = new WriteSlabs();
+  readonly #buffers = new BufferPool();
   readonly #limits: HeadLimits;
   #socket = new FakeSocket();
   #connection: H1ClientConnection | undefined;
@@ -77,6 +79,7 @@ export class ClientHarness {
     const connection = new H1ClientConnection(socket.asSocket(), '', keeper, this.#timers, {
       limits: this.#limits,
       slabs: this.#slabs,
+      buffers: this.#buffers,
       trailers: true,
       maxRequests: 0,
       idleTimeoutMs: 1000,

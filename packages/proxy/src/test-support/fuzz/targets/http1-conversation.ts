@@ -8,6 +8,7 @@ import type { HeadLimits } from '../../../http1/head-parser.ts';
 import { requestHeadText, trailersText } from '../../../http1/head-writer.ts';
 import { H1ServerConnection } from '../../../http1/server-connection.ts';
 import { anyConnection } from '../../../http2/test-support/test-server.ts';
+import { BufferPool } from '../../../sockets/buffer-pool.ts';
 import { WriteSlabs } from '../../../sockets/write-slabs.ts';
 import { TimerQueue } from '../../../timers/timer-queue.ts';
 import { FakeSocket, stillClock } from '../fake-socket.ts';
@@ -139,6 +140,7 @@ export class Conversation implements ExchangeSource {
 export class ServerHarness {
   readonly #timers = new TimerQueue(stillClock);
   readonly #slabs = new WriteSlabs();
+  readonly #buffers = new BufferPool();
   readonly #limits: HeadLimits;
   #socket = new FakeSocket();
   #connection: H1ServerConnection | undefined;
@@ -155,6 +157,7 @@ export class ServerHarness {
     const connection = new H1ServerConnection(socket.asSocket(), anyConnection, conversation, this.#timers, {
       limits: this.#limits,
       slabs: this.#slabs,
+      buffers: this.#buffers,
       headersTimeoutMs: 1000,
       idleTimeoutMs: 1000,
       lingerMs: 100,

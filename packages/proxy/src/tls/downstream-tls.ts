@@ -6,6 +6,7 @@ import { parseSpiffeId, type ReasonCode, SECRET_DEFAULT } from '@weft/contracts'
 import { ConfigRejectedError, type RegexEngine } from '@weft/evaluator';
 import { errorCode, errorMessage } from '@weft/kit';
 import { CARRIED_ALPN } from '../http2/carried.ts';
+import type { TimerQueue } from '../timers/timer-queue.ts';
 import { CertificateBook } from './certificate-book.ts';
 import type { HandshakeTurn, HandshakeTurns } from './handshake-turns.ts';
 import { certificateBytes } from './peer-certificate.ts';
@@ -64,6 +65,7 @@ export class TlsTerminator {
   readonly #events: TlsTerminatorEvents;
   readonly #server: Server;
   readonly #turns: HandshakeTurns;
+  readonly #timers: Pick<TimerQueue, 'now'>;
   /** By accepted socket. */
   readonly #turnOf = new WeakMap<Socket, HandshakeTurn>();
   readonly #certificates = new CertificateBook();
@@ -73,7 +75,12 @@ export class TlsTerminator {
   constructor(
     message: DownstreamTlsContext,
     options: { readonly http1Only: boolean; readonly carries: boolean; readonly handshakeTimeoutMs: number },
-    deps: { readonly secrets: LiveSecrets; readonly regex: RegexEngine; readonly handshakes: HandshakeTurns },
+    deps: {
+      readonly secrets: LiveSecrets;
+      readonly regex: RegexEngine;
+      readonly handshakes: HandshakeTurns;
+      readonly timers: Pick<TimerQueue, 'now'>;
+    },
     resource: string,
     events: TlsTerminatorEvents,
   ) {
@@ -84,6 +91,7 @@ export class TlsTerminator {
     this.#tickets = tickets.case !== 'disableStatelessSessionResumption' || !tickets.value;
     this.#secrets = deps.secrets;
     this.#turns = deps.handshakes;
+    this.#timers = deps.timers;
     this.#events = events;
     this.#requireSni = message.requireSni ?? false;
     this.#requireClient = message.requireClientCertificate ?? false;
@@ -177,6 +185,9 @@ export class TlsTerminator {
     const raw = certificateBytes(socket);
     if (raw === undefined) return this.#requireClient ? 'no client certificate' : ANONYMOUS;
     const certificate = this.#certificates.read(raw);
+    // OpenSSL looks at it in the first handshake alone.
+    if (socket.isSessionReused() && certificate.validToMs <= this.#timers.now())
+      return 'the client certificate of a resumed session has expired';
     const { names } = certificate;
     const { uris, dns } = names;
     const isMesh = this.#material.certificate === SECRET_DEFAULT;

@@ -71,6 +71,7 @@ export class CertificateFacts {
   #names: SubjectAltNames | undefined;
   #subject: string | undefined;
   #sha256: string | undefined;
+  #validToMs: number | undefined;
 
   constructor(der: Buffer) {
     this.#der = der;
@@ -107,7 +108,8 @@ export class CertificateFacts {
     return Date.parse(this.#certificate.validFrom);
   }
   get validToMs(): number {
-    return Date.parse(this.#certificate.validTo);
+    this.#validToMs ??= Date.parse(this.#certificate.validTo);
+    return this.#validToMs;
   }
   get pem(): string {
     return this.#certificate.toString();

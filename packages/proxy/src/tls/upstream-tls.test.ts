@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { UpstreamTlsContextSchema } from '@weft/contracts/lean/envoy/extensions/transport_sockets/tls/v3/tls';
 import { createRegexEngine } from '@weft/evaluator';
-import type { PeerCertificate } from 'node:tls';
+import { PassThrough } from 'node:stream';
+import { type PeerCertificate, TLSSocket } from 'node:tls';
 import { describe, expect, it } from 'vitest';
 import type { HostFacts } from '../upstream/host-facts.ts';
 import { IdentityMismatchError, UpstreamTls } from './upstream-tls.ts';
@@ -49,6 +50,26 @@ describe('sessions towards a host', () => {
     };
     expect([offered(599_999), made.resumablePeer(facts, 599_999)]).toEqual([session, 'spiffe://peer']);
     expect([offered(600_000), made.resumablePeer(facts, 600_000)]).toEqual([undefined, '']);
+  });
+
+  it('are not kept when the host tells them after secrets have changed, to a connection from before', () => {
+    const { made, secrets } = tls(undefined);
+    const offered = (): unknown => {
+      const connect = made.connectOptions(facts, 1);
+      return typeof connect === 'string' ? connect : connect.session;
+    };
+    secrets.generation = 2;
+    expect(offered()).toBeUndefined();
+    const before = new TLSSocket(new PassThrough());
+    made.watch(before, facts, 1);
+    secrets.generation = 3;
+    expect(offered()).toBeUndefined();
+    before.emit('session', session);
+    expect(offered()).toBeUndefined();
+    const after = new TLSSocket(new PassThrough());
+    made.watch(after, facts, 1);
+    after.emit('session', session);
+    expect(offered()).toEqual(session);
   });
 
   it('are not kept where none may be', () => {

@@ -90,9 +90,12 @@ export class UpstreamTls {
     if (!this.#readsNames) givesOnlyBytes(socket);
     if (!this.#resumes) return;
     const key = sessionKey(facts, asked);
+    const generation = this.#generation;
     const offered = this.#kept(facts, nowMs, asked);
     if (offered === undefined || !this.#reuses) {
       socket.on('session', (session: Buffer) => {
+        // The host says when it comes: other roots may be in force by then, which it was not held to.
+        if (this.#generation !== generation) return;
         const resumed = socket.isSessionReused() ? offered : undefined;
         const peer = this.peerOf(socket, resumed?.peer ?? '');
         this.keepSession(facts, { session, peer, verifiedMs: resumed?.verifiedMs ?? nowMs }, asked);

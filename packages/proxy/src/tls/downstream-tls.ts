@@ -132,7 +132,10 @@ export class TlsTerminator {
     }
     // A client that leaves during the handshake is gone at once; afterwards each direction ends on its own.
     raw.allowHalfOpen = false;
-    const turn = this.#turns.begin(() => this.#server.emit('connection', raw));
+    const turn = this.#turns.begin(
+      () => this.#server.emit('connection', raw),
+      () => raw.bytesRead > 0,
+    );
     if (turn === undefined) {
       this.#events.onRefused(raw, tlsFailure('too many clients wait for their handshake'));
       raw.destroy();

@@ -15,7 +15,14 @@ function turns(maxWaiting: number) {
   const clock = new FakeClock();
   const made = new HandshakeTurns({ maxWaiting, stats, timers: new TimerQueue(clock) });
   const begun: number[] = [];
-  return { made, stats, clock, begun, begin: (number: number) => made.begin(() => void begun.push(number)) };
+  /** Nothing has come of these yet. */
+  const silent = new Set<number>();
+  const begin = (number: number) =>
+    made.begin(
+      () => void begun.push(number),
+      () => !silent.has(number),
+    );
+  return { made, stats, clock, begun, silent, begin };
 }
 
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -51,6 +58,17 @@ describe('handshakes', () => {
     clock.advance(2);
     await nextTurn();
     expect(begun).toEqual([1, 2, 3]);
+  });
+
+  it('wait for nobody who has said nothing by the time that what was there is read', async () => {
+    const { begun, begin, silent } = turns(10);
+    for (const one of [2, 3]) silent.add(one);
+    const [first] = [1, 2, 3, 4, 5].map(begin);
+    for (let i = 0; i < 20; i += 1) await nextTurn();
+    expect(begun).toEqual([1]);
+    first?.end();
+    for (let i = 0; i < 20; i += 1) await nextTurn();
+    expect(begun).toEqual([1, 2, 3, 4]);
   });
 
   it('wait up to a limit; who comes then is refused and counted', async () => {

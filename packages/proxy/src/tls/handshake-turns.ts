@@ -33,10 +33,13 @@ export class HandshakeTurns {
     this.#overflow = options.stats.counter('listener_manager.handshakes_overflow');
   }
 
-  /** @param start is called once, now or later. @returns undefined when as many wait as may: it is not called then. */
-  begin(start: () => void): HandshakeTurn | undefined {
+  /**
+   * @param start is called once, now or later. @param hasSpoken whether anything has come of the client by now.
+   * @returns undefined when as many wait as may: it is not called then.
+   */
+  begin(start: () => void, hasSpoken: () => boolean): HandshakeTurn | undefined {
     const { maxWaiting, stats } = this.#options;
-    const turn = new HandshakeTurn(start, this.#onLeft);
+    const turn = new HandshakeTurn({ start, hasSpoken, onLeft: this.#onLeft });
     if (this.#places > 0 && this.waiting === 0) {
       this.#start(turn);
       return turn;
@@ -58,7 +61,18 @@ export class HandshakeTurns {
     this.#places -= 1;
     this.#options.timers.arm(turn.place, PLACE_MS);
     turn.begin();
+    if (this.waiting > 0) setImmediate(this.#afterStart, turn);
   }
+
+  // Whoever waited has spoken long ago. Who says nothing, and keeps at it with many connections, would keep the others from
+  // theirs: what was there is read in the turn of the event loop that begins now.
+  readonly #afterStart = (turn: HandshakeTurn): void => {
+    setImmediate(this.#afterRead, turn);
+  };
+
+  readonly #afterRead = (turn: HandshakeTurn): void => {
+    if (!turn.hasSpoken) turn.end();
+  };
 
   readonly #onLeft = (turn: HandshakeTurn): void => {
     this.#options.timers.cancel(turn.place);
@@ -81,16 +95,20 @@ export class HandshakeTurns {
   };
 }
 
+interface HandshakeTurnDeps {
+  readonly start: () => void;
+  readonly hasSpoken: () => boolean;
+  readonly onLeft: (turn: HandshakeTurn) => void;
+}
+
 /** One client's. */
 export class HandshakeTurn {
   readonly place: Deadline;
-  readonly #start: () => void;
-  readonly #onLeft: (turn: HandshakeTurn) => void;
+  readonly #deps: HandshakeTurnDeps;
   #state: 'waits' | 'has a place' | 'over' = 'waits';
 
-  constructor(start: () => void, onLeft: (turn: HandshakeTurn) => void) {
-    this.#start = start;
-    this.#onLeft = onLeft;
+  constructor(deps: HandshakeTurnDeps) {
+    this.#deps = deps;
     this.place = new Deadline({ onDeadline: () => this.end() }, 0);
   }
 
@@ -98,16 +116,20 @@ export class HandshakeTurn {
     return this.#state === 'over';
   }
 
+  get hasSpoken(): boolean {
+    return this.#deps.hasSpoken();
+  }
+
   /** For who gives the places. */
   begin(): void {
     this.#state = 'has a place';
-    this.#start();
+    this.#deps.start();
   }
 
   /** It is done, or has failed, or its client has left; may be called more than once. */
   readonly end = (): void => {
     const had = this.#state === 'has a place';
     this.#state = 'over';
-    if (had) this.#onLeft(this);
+    if (had) this.#deps.onLeft(this);
   };
 }

@@ -27,7 +27,7 @@ async function start(name: Instance, env: Record<string, string> = {}): Promise<
   await known();
 }
 
-/** The client's sidecar has exactly the instances that run. */
+/** The client's sidecar has exactly the instances that run, and none that has still to say that it is ready. */
 async function known(): Promise<void> {
   const client = (await mesh.supervisor()).workloads.find(({ name }) => name === 'client');
   if (client === undefined) return;
@@ -39,7 +39,9 @@ async function known(): Promise<void> {
         .sort();
       const page = await (await fetch(`http://${client.adminAddress}/clusters`)).text();
       const hosts = new Set(
-        [...page.matchAll(/^outbound\|8000\|\|echo\..*?::([\d.]+:\d+)::health_flags/gm)].map(([, host = '']) => host),
+        [...page.matchAll(/^outbound\|8000\|\|echo\..*?::([\d.]+:\d+)::health_flags(?!.*failed_eds_health)/gm)].map(
+          ([, host = '']) => host,
+        ),
       );
       return [...hosts].sort().join() === wanted.join();
     },

@@ -54,7 +54,12 @@ function makeDir(path: string): void {
   if (existsSync(path)) return;
   const parent = dirname(path);
   if (parent !== path) makeDir(parent);
-  mkdirSync(path, { mode: 0o700 });
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another that starts made it meanwhile.
+    if (errorCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 /** Creates what is missing, private to this user. @throws {WeftError} WEFT_STATE_DIR with what to do. */
@@ -151,7 +156,7 @@ export function lockStateDir(dir: StateDir): StateLock {
   try {
     recovered = takeLock(dir);
     rmSync(dir.run, { recursive: true, force: true });
-    mkdirSync(dir.run, { mode: 0o700 });
+    makeDir(dir.run);
   } catch (error) {
     throw unwritable(dir.root, error);
   }

@@ -33,9 +33,7 @@ export async function readInputs(names: readonly string[]): Promise<readonly Inp
 function filesOf(name: string): readonly string[] {
   return orNoFile(name, () => {
     if (!statSync(name).isDirectory()) return [name];
-    // By kind: read as names alone, links to folders are followed, in circles too.
-    const files = readdirSync(name, { recursive: true, withFileTypes: true })
-      .map((entry) => join(entry.parentPath, entry.name))
+    const files = filesBelow(name)
       .filter((file) => CONFIG_FILE.test(file) && statSync(file).isFile())
       .sort();
     if (files.length === 0)
@@ -43,6 +41,14 @@ function filesOf(name: string): readonly string[] {
     return files;
   });
 }
+
+// Links to files are among them. Links to folders, which may lead in circles, are not followed: Node's own `recursive`
+// does so, or not, by its version.
+const filesBelow = (folder: string): readonly string[] =>
+  readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    return entry.isDirectory() ? filesBelow(path) : [path];
+  });
 
 /** Also of what has no size beforehand: a pipe, as a shell's `<(command)` is, or a device without end. */
 function readFile(file: string): Buffer {

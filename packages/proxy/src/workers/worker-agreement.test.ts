@@ -299,7 +299,8 @@ describe('a worker that is gone', () => {
     );
     await using started = await serving({ preload, heap: 64 });
     await writeFile(trouble, '');
-    expect(await started.proxy.exited).toBe(1);
-    expect(started.proxy.stderr()).toMatch(/reaching memory limit/);
+    // Where the thread takes memory faster than it can be stopped, V8 ends the process itself.
+    expect([1, null]).toContain(await started.proxy.exited);
+    expect(started.proxy.stderr()).toMatch(/reaching memory limit|heap out of memory/);
   }, 120_000);
 });

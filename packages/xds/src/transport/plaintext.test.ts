@@ -3,26 +3,15 @@ import { tempDir, waitFor } from '@weft/testkit';
 import { describe, expect, it } from 'vitest';
 import type { DeltaRequest, IncomingDelta } from '../protocol/messages.ts';
 import type { ServerResponse } from '../protocol/server-stream.ts';
+import { DELTA_METHOD } from '../testing/delta-method.ts';
 import { createGrpcAdsTransport } from './ads-transport-grpc.ts';
-import { asBuffer } from './grpc-method.ts';
 import { createGrpcServer } from './grpc-server.ts';
-import { readDeltaRequest, readDeltaResponse, writeDeltaRequest, writeDeltaResponse } from './wire.ts';
-
-const METHOD: grpc.MethodDefinition<DeltaRequest, ServerResponse> = {
-  path: '/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources',
-  requestStream: true,
-  responseStream: true,
-  requestSerialize: writeDeltaRequest,
-  requestDeserialize: readDeltaRequest,
-  responseSerialize: (response) => asBuffer(writeDeltaResponse(response)),
-  responseDeserialize: (bytes) => ({ ...readDeltaResponse(bytes), version: '', resources: [] }),
-};
 
 /** Answers each request with its type. */
 async function startPlainServer(address: string) {
   const server = createGrpcServer({ address, credentials: grpc.ServerCredentials.createInsecure() });
   server.addService(
-    { delta: METHOD },
+    { delta: DELTA_METHOD },
     {
       delta: (stream: grpc.ServerDuplexStream<DeltaRequest, ServerResponse>) => {
         stream.on('error', () => {});
